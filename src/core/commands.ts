@@ -1,0 +1,185 @@
+// What people ask for (safety.md §3.5, 3.10). Every command is answered once, after what it changed is durable, with a
+// sentence and an exit code: 0 done, 1 there was nothing to do, 2 no such host, 4 refused by a brake, 5 outcome unknown.
+
+import { acknowledge, over } from "./alarms.ts";
+import { brakeKey, brakeOn, EVERYTHING } from "./brake-records.ts";
+import type { BrakeName } from "./brakes.ts";
+import { bootMs, brakesOn, FENCE_OVERRIDES, POWER_OVERRIDES } from "./brakes.ts";
+import { confirmedOff, intend } from "./fencing.ts";
+import { closeIncident } from "./incident.ts";
+import type { Command } from "./io.ts";
+import type { HostPolicy } from "./policy.ts";
+import type { BrakeKind, Operation } from "./records.ts";
+import { proceed } from "./storm-records.ts";
+import type { HostState, Reply, Turn } from "./state.ts";
+import { ageMs, deadlineIn } from "./time.ts";
+import { inWords } from "./words.ts";
+
+const DAY_MS = 86_400_000;
+const DEFAULT_MS: Record<BrakeKind, number | null> = { disarmed: DAY_MS, maintenance: 3_600_000, inhibit: 3_600_000, "going-down": 600_000, kdump: 600_000 };
+const KDUMP_MAX_MS = 600_000;
+const GOING_DOWN_MAX_MS = 3_600_000;
+
+type Answer = Omit<Reply, "id">;
+
+export function command(turn: Turn, id: number, by: string, asked: Command): void {
+  const answer = obey(turn, by, asked);
+  if (answer.exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${answer.text}`);
+  const reply: Reply = { id, ...answer };
+  // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
+  if (turn.state.outbox.size > 0) turn.patch({ outboxReplies: [...turn.state.outboxReplies, reply] });
+  else turn.emit({ kind: "reply", ...reply });
+}
+
+function obey(turn: Turn, by: string, asked: Command): Answer {
+  if (turn.state.stopping) return answer(4, "this watcher is stopping");
+  switch (asked.kind) {
+    case "fence":
+      return onHost(turn, asked.host, (host, policy) => cut(turn, host, policy, { ...asked, kind: "cycle", by, over: FENCE_OVERRIDES }));
+    case "power":
+      return onHost(turn, asked.host, (host, policy) =>
+        asked.action === "on" ? switchOn(turn, host, policy, by, asked.reason) : cut(turn, host, policy, { ...asked, kind: asked.action, by, over: POWER_OVERRIDES }),
+      );
+    case "confirm-off":
+      return onHost(turn, asked.host, (host) => confirmOff(turn, host, by, asked.confirm, asked.reason));
+    case "brake":
+      return putOn(turn, by, asked);
+    case "unbrake":
+      return takeOff(turn, by, asked.brake, asked.scope);
+    case "release":
+      return onHost(turn, asked.host, (host) => release(turn, host, by));
+    case "storm-proceed": {
+      const sets = proceed(turn, by);
+      return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm in ${sets.join(", ")} is let through, one host at a time`);
+    }
+    case "ack":
+      return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
+  }
+}
+
+type Cut = { readonly kind: "cycle" | "off"; readonly by: string; readonly reason: string; readonly again: boolean; readonly confirm: string | null; readonly over: readonly BrakeName[] };
+
+function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answer {
+  const open = host.operation === null ? undefined : turn.state.operations.get(host.operation);
+  if (open !== undefined) {
+    if (asked.kind === "off") return answer(4, `operation ${open.id} (${open.kind}, ${open.phase}) is under way: wait for its end, or confirm-off after looking`);
+    return { ...answer(0, `merged with operation ${open.id}, which is under way (${open.phase})`), operation: open.id, incident: open.incident };
+  }
+  const last = host.record.lastOperation;
+  const recent = last !== null && last.kind === "cycle" && last.outcome !== "withdrawn" && ageMs(last.at, turn.now) < turn.policy.limits.mergeWithinMs;
+  if (asked.kind === "cycle" && recent && !asked.again) return answer(0, `merged: operation ${last.id} ended (${last.outcome}) ${inWords(ageMs(last.at, turn.now))} ago; --again to repeat it`);
+  const brakes = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
+  const standing = brakes.filter((brake) => !asked.over.includes(brake.name));
+  if (standing.length > 0) return answer(4, `refused: ${standing.map((brake) => brake.because).join("; ")}`);
+  const overridden = brakes.filter((brake) => asked.over.includes(brake.name));
+  const overrides = overridden.length === 0 ? "" : `; overrides ${overridden.map((brake) => `${brake.name} (${brake.because})`).join(", ")}`;
+  const serving = host.last?.outcome === "good" || host.last?.outcome === "slow";
+  if (serving && asked.confirm !== host.name) return { ...answer(4, `${host.name} is serving right now: type its name to ${asked.kind === "off" ? "switch it off" : "cut its power"}${overrides}`), confirm: host.name };
+  if (asked.kind === "off") {
+    turn.patchRecord(host.name, { wanted: { state: "off", by: asked.by, why: asked.reason, at: turn.stamp } });
+    turn.tell("wanted", host.name, `wanted off by ${asked.by}: ${asked.reason}`);
+  }
+  turn.tell("command", host.name, `${asked.by} asked for ${asked.kind === "off" ? "power off" : "a power cycle"}: ${asked.reason}${overrides}`);
+  const id = intend(turn, policy, asked.kind, { kind: "manual", by: asked.by, reason: asked.reason, over: asked.over }, `${asked.by}: ${asked.reason}`);
+  return { ...answer(0, `operation ${id} begins${overrides}`), operation: id, incident: turn.host(host.name)?.incident?.incident ?? null };
+}
+
+function switchOn(turn: Turn, host: HostState, policy: HostPolicy, by: string, reason: string): Answer {
+  if (policy.levels.length === 0) return answer(4, "no power outlet is configured");
+  const open: Operation | undefined = host.operation === null ? undefined : turn.state.operations.get(host.operation);
+  if (open !== undefined && open.kind === "off") return answer(4, `operation ${open.id} switches it off right now: try again in a moment`);
+  turn.patchRecord(host.name, { wanted: { state: "on" } });
+  turn.tell("wanted", host.name, `wanted on by ${by}: ${reason}`);
+  if (open !== undefined) return { ...answer(0, `operation ${open.id} restores its power already`), operation: open.id };
+  const id = intend(turn, policy, "on", { kind: "manual", by, reason, over: [] }, `${by}: ${reason}`);
+  return { ...answer(0, `operation ${id} begins`), operation: id };
+}
+
+function confirmOff(turn: Turn, host: HostState, by: string, confirm: string, reason: string): Answer {
+  if (confirm !== host.name) return { ...answer(4, `go and look that ${host.name} has no power, then type its name`), confirm: host.name };
+  turn.patchRecord(host.name, { wanted: { state: "off", by, why: reason || "confirmed off after looking", at: turn.stamp }, hold: null });
+  turn.tell("wanted", host.name, `${by} has looked and confirms that ${host.name} is off: ${reason}`);
+  if (host.operation !== null) confirmedOff(turn, host.operation, by);
+  closeIncident(turn, host.name, "confirmed off");
+  over(turn, `held:${host.name}`, `${host.name} was confirmed off by ${by}`);
+  return answer(0, `${host.name} counts as off; to have it back: upkeep power ${host.name} on`);
+}
+
+function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }>): Answer {
+  const kind = asked.brake;
+  if (asked.scope !== EVERYTHING && turn.host(asked.scope) === undefined) return noSuchHost(turn, asked.scope);
+  const host = turn.host(asked.scope);
+  let forMs = asked.forMs ?? DEFAULT_MS[kind];
+  if (kind === "kdump" && host !== undefined) {
+    const used = host.record.lastKdump;
+    if (used !== null && (host.lastGoodAtMs === null || ageMs(used, turn.now) <= turn.now.bootMs - host.lastGoodAtMs)) return answer(4, "a crash dump holds fencing once an incident");
+    turn.patchRecord(host.name, { lastKdump: turn.stamp });
+    forMs = Math.min(forMs ?? KDUMP_MAX_MS, KDUMP_MAX_MS);
+  }
+  if (kind === "going-down") forMs = Math.min(forMs ?? GOING_DOWN_MAX_MS, GOING_DOWN_MAX_MS);
+  const record = { v: 1 as const, kind, scope: asked.scope, by, reason: asked.reason, since: turn.stamp, until: forMs === null ? null : deadlineIn(forMs, turn.now) };
+  const key = brakeKey(kind, asked.scope);
+  turn.patch({ brakes: new Map(turn.state.brakes).set(key, record) });
+  turn.save(key, record);
+  const what = `${kind} for ${asked.scope === EVERYTHING ? "the whole fleet" : asked.scope}${forMs === null ? "" : ` for ${inWords(forMs)}`}`;
+  turn.tell("brake", host?.name ?? null, `${what} by ${by}${asked.reason === "" ? "" : `: ${asked.reason}`}`);
+  const patience = kind === "going-down" && host !== undefined ? turn.hostPolicy(host.name) : undefined;
+  return answer(0, patience === undefined || host === undefined ? what : `${what}, and no longer than ${inWords(bootMs(patience, host))} once it is gone`);
+}
+
+/** An explicit end frees the off, counting from zero; time alone does not (expiry.ts). */
+function takeOff(turn: Turn, by: string, kind: BrakeKind, scope: string): Answer {
+  const key = brakeKey(kind, scope);
+  if (!turn.state.brakes.has(key)) {
+    const whole = scope !== EVERYTHING && brakeOn(turn.state, scope, kind) !== undefined;
+    return whole ? answer(4, `the whole fleet is under ${kind}: end that with --all`) : answer(1, `there is no ${kind} ${scope === EVERYTHING ? "for the whole fleet" : `for ${scope}`}`);
+  }
+  const brakes = new Map(turn.state.brakes);
+  brakes.delete(key);
+  turn.patch({ brakes });
+  turn.save(key, null);
+  for (const name of turn.state.hosts.keys()) {
+    if (scope !== EVERYTHING && name !== scope) continue;
+    if (turn.host(name)?.operation === null) turn.patchHost(name, { counter: 0, badSinceMs: null, refusal: null, refusedAtMs: null });
+  }
+  turn.tell("brake-ended", turn.host(scope)?.name ?? null, `${kind} ended by ${by}`);
+  if (kind === "disarmed") {
+    over(turn, `disarmed:${scope}`, `armed by ${by}`);
+    if (scope === EVERYTHING) over(turn, "time-went-back", `armed by ${by}`);
+  }
+  return answer(0, `${kind} has ended ${scope === EVERYTHING ? "for the whole fleet" : `for ${scope}`}`);
+}
+
+function release(turn: Turn, host: HostState, by: string): Answer {
+  if (host.record.hold === null) return answer(1, `${host.name} is not held`);
+  const { because } = host.record.hold;
+  turn.patchRecord(host.name, { hold: null, cycles: [], unconfirmed: [] });
+  turn.patchHost(host.name, { counter: 0, badSinceMs: null, refusal: null, refusedAtMs: null });
+  turn.tell("released", host.name, `released by ${by}: it was held because ${because}`);
+  over(turn, `held:${host.name}`, `${host.name} was released by ${by}`);
+  return answer(0, `${host.name} is released, its budget is whole again`);
+}
+
+function onHost(turn: Turn, name: string, then: (host: HostState, policy: HostPolicy) => Answer): Answer {
+  const host = turn.host(name);
+  const policy = turn.hostPolicy(name);
+  return host === undefined || policy === undefined ? noSuchHost(turn, name) : then(host, policy);
+}
+
+function noSuchHost(turn: Turn, name: string): Answer {
+  const known = [...turn.state.hosts.keys()].slice(0, 10).join(", ");
+  return answer(2, `there is no host ${name}; hosts: ${known}`);
+}
+
+function answer(exit: Reply["exit"], text: string): Answer {
+  return { exit, text, incident: null, operation: null, confirm: null };
+}
+
+function hostOf(turn: Turn, asked: Command): string | null {
+  const name = "host" in asked ? asked.host : "scope" in asked ? asked.scope : null;
+  return name !== null && turn.host(name) !== undefined ? name : null;
+}
+
+function describe(asked: Command): string {
+  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind;
+}

@@ -1,0 +1,62 @@
+// Guarded, or not guarded and why (safety.md §1): armed, seen healthy under this host hash, its power readable in the last
+// 15 minutes, budget left, no brake. `status` opens with the sum of this; an unguarded host that nobody asked for calls a person.
+
+import { over, raise } from "./alarms.ts";
+import { brakesOn } from "./brakes.ts";
+import type { HostPolicy } from "./policy.ts";
+import { outletKey } from "./policy.ts";
+import type { HostState, State, Turn } from "./state.ts";
+import type { Now } from "./time.ts";
+import { inWords } from "./words.ts";
+
+export function whyUnguarded(host: HostState, policy: HostPolicy, turn: Turn): string | null {
+  const operation = host.operation === null ? undefined : turn.state.operations.get(host.operation);
+  if (operation !== undefined) return `an operation is under way: ${operation.phase}`;
+  const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find((each) => each.name !== "slot");
+  if (brake !== undefined) return brake.because;
+  return unreadable(policy, turn.state, turn.policy.limits.readableForMs, turn.now);
+}
+
+function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): string | null {
+  for (const outlet of policy.levels.flat()) {
+    const device = state.devices.get(outlet.device);
+    const seen = device?.outlets.get(outlet.outlet);
+    if (seen !== undefined && seen.state !== "unknown" && now.bootMs - seen.atMs <= forMs) continue;
+    if (device?.failure != null) return `${outletKey(outlet)} cannot be read: ${device.failure}`;
+    return seen === undefined ? `${outletKey(outlet)} has not been read yet` : `${outletKey(outlet)} was last read ${inWords(now.bootMs - seen.atMs)} ago`;
+  }
+  return null;
+}
+
+/** Reasons that somebody chose, or that pass by themselves: no alarm for these. */
+const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "startup", "debounce", "boot", "rebooting", "kdump", "stopping", "no-power", "self", "slot"]);
+
+/** Tells a change of guardedness, and calls a person when it lasts and nobody asked for it. */
+export function reviewGuard(turn: Turn, name: string): void {
+  const host = turn.host(name);
+  const policy = turn.hostPolicy(name);
+  if (host === undefined || policy === undefined) return;
+  const why = whyUnguarded(host, policy, turn);
+  const nowMs = turn.now.bootMs;
+  if ((why === null) !== (host.unguarded === null)) {
+    turn.patchHost(name, { unguarded: why, unguardedSinceMs: nowMs });
+    // An operation tells its own story.
+    if (host.operation === null) turn.tell(why === null ? "guarded" : "unguarded", name, why === null ? "armed, seen healthy, its power can be read, no brake" : why);
+  } else if (why !== host.unguarded) {
+    turn.patchHost(name, { unguarded: why });
+  }
+  if (why === null) return over(turn, `unguarded:${name}`, `${name} is guarded again`);
+  const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find((each) => each.name !== "slot");
+  const expected = host.operation !== null || (brake !== undefined && EXPECTED.has(brake.name));
+  const since = turn.host(name)?.unguardedSinceMs ?? nowMs;
+  // Held and storm have alarms of their own; a second one about the same thing would only be noise.
+  const saidElsewhere = host.record.hold !== null || brake?.name === "storm" || turn.state.alarms.has(`foreign:${name}`);
+  if (expected || saidElsewhere) return over(turn, `unguarded:${name}`, `${name}: ${why}`);
+  if (nowMs - since < turn.policy.limits.unguardedAfterMs) return;
+  raise(turn, {
+    alarm: `unguarded:${name}`, kind: "unguarded", severity: "warning", host: name, incident: host.incident?.incident ?? null,
+    happened: `${name} has not been guarded for ${inWords(turn.policy.limits.unguardedAfterMs)} or longer: ${why.replace(/\d[\d.]* (ms|s|min|h|d)\b( \d+ (s|min))?/g, "some time")}.`,
+    done: "It is watched, and would not be power-cycled if it wedged.",
+    asked: `See: upkeep why ${name}`,
+  });
+}

@@ -1,0 +1,124 @@
+// What goes into the core and what comes out of it. The shell turns the world into inputs and carries effects out; it
+// decides nothing. An effect that must not happen before a record is durable is not emitted before the `stored` input
+// for that record has come: write before act is in the order of these messages, not in the shell's discipline.
+
+import type { OutletRef } from "./policy.ts";
+import type { AnyRecord, IncidentRecord, RecordKey } from "./records.ts";
+import type { ProbeResult, Round } from "./round.ts";
+
+// ---- in ------------------------------------------------------------------------------------------------------------
+
+export type StoredRecord = { readonly key: RecordKey; readonly value: AnyRecord; readonly revision: number };
+
+export type ReadResult =
+  | { readonly ok: true; readonly readings: readonly { readonly outlet: string; readonly state: "on" | "off" | "unknown"; readonly label: string | null }[] }
+  | { readonly ok: false; readonly code: string; readonly evidence: string };
+
+export type ActOutcome =
+  | { readonly kind: "accepted"; readonly evidence: string }
+  | { readonly kind: "refused"; readonly by: "gate" | "device"; readonly evidence: string }
+  | { readonly kind: "unknown"; readonly evidence: string }
+  /** Nothing was written: connection, log-in, navigation or reading failed, or the session was lost before the gate. */
+  | { readonly kind: "failed"; readonly code: string; readonly evidence: string }
+  /** Nothing was written: more than `checkWindow` had passed since the swap. */
+  | { readonly kind: "stale"; readonly evidence: string };
+
+export type Command =
+  | { readonly kind: "fence"; readonly host: string; readonly reason: string; readonly again: boolean; readonly confirm: string | null }
+  | { readonly kind: "power"; readonly host: string; readonly action: "on" | "off" | "cycle"; readonly reason: string; readonly again: boolean; readonly confirm: string | null }
+  | { readonly kind: "confirm-off"; readonly host: string; readonly confirm: string; readonly reason: string }
+  | { readonly kind: "brake"; readonly brake: "disarmed" | "maintenance" | "inhibit" | "going-down" | "kdump"; readonly scope: string; readonly forMs: number | null; readonly reason: string }
+  | { readonly kind: "unbrake"; readonly brake: "disarmed" | "maintenance" | "inhibit" | "going-down" | "kdump"; readonly scope: string }
+  | { readonly kind: "release"; readonly host: string }
+  | { readonly kind: "storm-proceed" }
+  | { readonly kind: "ack"; readonly alarm: string };
+
+export type Input =
+  | {
+      readonly kind: "start";
+      readonly records: readonly StoredRecord[];
+      /** How long this machine has been up, milliseconds. */
+      readonly uptimeMs: number;
+      /** Why time went back (safety.md §3.9), or null. */
+      readonly wentBack: string | null;
+      /** The last sequence number that the history knows. */
+      readonly seq: number;
+      /** A 32-bit seed for names of incidents, from the ledger's identity. */
+      readonly ledger: string;
+    }
+  | { readonly kind: "policy" }
+  | { readonly kind: "round"; readonly round: Round }
+  | { readonly kind: "late"; readonly host: string; readonly hash: string; readonly startedAtMs: number; readonly results: readonly ProbeResult[] }
+  | { readonly kind: "stored"; readonly txn: number; readonly result: "committed"; readonly revision: number; /** Boot-time clock when the transaction was sent: a swap is as old as that. */ readonly sentMs: number }
+  | { readonly kind: "stored"; readonly txn: number; readonly result: "conflict" | "failed"; readonly evidence: string }
+  | { readonly kind: "ready"; readonly act: number; readonly state: "on" | "off" | "unknown"; readonly label: string | null }
+  | { readonly kind: "acted"; readonly act: number; readonly outcome: ActOutcome }
+  | { readonly kind: "readings"; readonly read: number; readonly device: string; readonly startedAtMs: number; readonly result: ReadResult }
+  | { readonly kind: "touched"; readonly touch: number; readonly answered: "yes" | "no" | "unknown"; readonly evidence: string }
+  | { readonly kind: "tick"; readonly key: string }
+  | { readonly kind: "clock" }
+  | { readonly kind: "command"; readonly id: number; readonly by: string; readonly command: Command }
+  | { readonly kind: "stop" };
+
+// ---- out -----------------------------------------------------------------------------------------------------------
+
+/** A line of the journal: what was seen, decided, refused or done, in a sentence. */
+export type Told = {
+  readonly seq: number;
+  readonly kind: ToldKind;
+  readonly host: string | null;
+  readonly incident: string | null;
+  readonly because: string;
+  /** Sequence number of the line that led to this one; null at the head of a chain. */
+  readonly cause: number | null;
+};
+
+export type ToldKind =
+  | "started" | "stopping" | "time-went-back" | "policy" | "clock"
+  | "probe-passed" | "suspect" | "better" | "healthy" | "down" | "blind" | "sees"
+  | "refused" | "delayed" | "storm" | "storm-over" | "storm-proceed"
+  | "intended" | "off-sent" | "off-confirmed" | "off-unconfirmed" | "on-sent" | "on-confirmed" | "late-off" | "contradicted"
+  | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
+  | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
+  | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
+  | "store-failed" | "store-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
+
+export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "disarmed" | "cut" | "foreign";
+
+/** A call to a person: what happened, what was done, what is asked. Repeated until it ends or is acknowledged. */
+export type Alarm = {
+  /** `held:logos`, `storm:fleet` … : one alarm a key. */
+  readonly alarm: string;
+  readonly kind: AlarmKind;
+  readonly severity: "critical" | "warning" | "info";
+  readonly host: string | null;
+  readonly incident: string | null;
+  readonly happened: string;
+  readonly done: string;
+  readonly asked: string;
+};
+
+export type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
+
+export type Effect =
+  /** Commit atomically if every guard holds (`revision` null: the key must be absent), then input `stored`. */
+  | { readonly kind: "store"; readonly txn: number; readonly guards: readonly { readonly key: RecordKey; readonly revision: number | null }[]; readonly writes: readonly Write[]; readonly because: string; readonly cause: number }
+  /** Log in, navigate, read, then input `ready` and wait for `fire` or `cancel`; ends with input `acted`. */
+  | { readonly kind: "act"; readonly act: number; readonly operation: number; readonly outlet: OutletRef; readonly action: "on" | "off"; readonly maxActMs: number; readonly because: string; readonly cause: number }
+  /** Write the irreversible byte now, if no more than `withinMs` has passed since `sinceMs` (boot-time clock); else `acted: stale`. Null: no bound (an owed on). */
+  | { readonly kind: "fire"; readonly act: number; readonly sinceMs: number; readonly withinMs: number | null; readonly because: string; readonly cause: number }
+  | { readonly kind: "cancel"; readonly act: number; readonly because: string; readonly cause: number }
+  | { readonly kind: "read"; readonly read: number; readonly device: string; readonly outlets: readonly string[]; readonly because: string; readonly cause: number }
+  /** Does anything answer at the host's own address? Ends with input `touched`. */
+  | { readonly kind: "touch"; readonly touch: number; readonly host: string; readonly because: string; readonly cause: number }
+  | { readonly kind: "tell"; readonly told: Told }
+  | { readonly kind: "alarm"; readonly alarm: Alarm; readonly again: boolean; readonly because: string; readonly cause: number }
+  | { readonly kind: "alarm-over"; readonly alarm: Alarm; readonly because: string; readonly cause: number }
+  /** Input `tick` with this key at or soon after `atMs`. */
+  | { readonly kind: "wake"; readonly key: string; readonly atMs: number }
+  /** Start the host's next round then instead of at its usual pace. */
+  | { readonly kind: "pace"; readonly host: string; readonly atMs: number }
+  | { readonly kind: "incident"; readonly record: IncidentRecord }
+  | { readonly kind: "reply"; readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; /** The host's name must be typed before this is done. */ readonly confirm: string | null }
+  /** SIGTERM has been served: nothing is open past off. */
+  | { readonly kind: "exit"; readonly because: string };

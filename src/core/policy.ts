@@ -1,0 +1,108 @@
+// What the administrator wants, resolved: the configuration after defaults, groups and expansion, as the core sees it.
+// No secret, no driver option and no probe option is in here; those stay in the shell. All durations in milliseconds.
+
+export type OutletRef = {
+  /** The power device's name in the configuration; a device with `{host}` in its address is one device a host: `bmc@db1`. */
+  readonly device: string;
+  /** The outlet's number or name on the device; `1` where the device has one output. */
+  readonly outlet: string;
+};
+
+export type ProbePolicy = {
+  readonly id: string;
+  /** False for a probe that is evidence only: `ping` beside a service probe, unless it is required. */
+  readonly counts: boolean;
+};
+
+export type HostPolicy = {
+  readonly name: string;
+  /** Address, probes, threshold, power, group, brakes; what was learned under another hash is forgotten. */
+  readonly hash: string;
+  readonly address: string;
+  readonly group: string;
+  /** The switch or hypervisor that it hangs on: a host's name, or only a label. */
+  readonly behind: string | null;
+  readonly armed: boolean;
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  readonly threshold: number;
+  /** Retry ladder: the pause before the second, third … look after a first bad round. Empty: every `everyMs`. */
+  readonly retryMs: readonly number[];
+  readonly debounceMs: number;
+  readonly bootMs: number;
+  readonly offForMs: number;
+  readonly healthyForMs: number;
+  readonly offConfirmMs: number;
+  readonly onConfirmMs: number;
+  readonly settleMs: number;
+  readonly probes: readonly ProbePolicy[];
+  /** How many counting probes must be good; null: all that count. */
+  readonly goodNeeded: number | null;
+  /** Levels, each a set of feeds that are cut together. Empty: watched, never cut. */
+  readonly levels: readonly (readonly OutletRef[])[];
+  readonly budget: { readonly cycles: number; readonly withinMs: number };
+  /** This watcher runs on it (or its outlets feed this watcher): never cut by us. */
+  readonly self: boolean;
+};
+
+export type DevicePolicy = {
+  readonly name: string;
+  readonly driver: string;
+  readonly address: string;
+  /** The bound of one whole action: log-in to answer. Recorded in every intent. */
+  readonly maxActMs: number;
+  readonly checkEveryMs: number;
+  /** The device serves one session at a time, so whoever holds it excludes all others. */
+  readonly exclusiveSession: boolean;
+};
+
+export type Policy = {
+  readonly site: string;
+  readonly watcher: string;
+  readonly armed: boolean;
+  readonly hosts: ReadonlyMap<string, HostPolicy>;
+  readonly devices: ReadonlyMap<string, DevicePolicy>;
+  readonly brakes: {
+    readonly startupMs: number;
+    /** 0…1, of the armed hosts seen healthy in a set; 1 switches the brake off. */
+    readonly maxUnhealthy: number;
+    readonly coolDownMs: number;
+    /** Operations at once, from intended to on confirmed. */
+    readonly concurrent: number;
+    /** Cycles in an hour over the whole fleet; null: max(3, 2 % of the fleet). */
+    readonly perHour: number | null;
+  };
+  readonly observers: number;
+  readonly lone: "hold" | "act";
+  /** An operation's limits that nobody configures: here so that the simulator and the scenarios can show them. */
+  readonly limits: Limits;
+};
+
+export type Limits = {
+  readonly checkWindowMs: number;
+  readonly opExpiryMs: number;
+  readonly readBackEveryMs: number;
+  readonly readableForMs: number;
+  readonly mergeWithinMs: number;
+  readonly backOffMaxMs: number;
+  readonly alarmEveryMs: number;
+  readonly unguardedAfterMs: number;
+  readonly healthyLogEveryMs: number;
+};
+
+export const LIMITS: Limits = {
+  checkWindowMs: 500,
+  opExpiryMs: 600_000,
+  readBackEveryMs: 1_000,
+  readableForMs: 900_000,
+  mergeWithinMs: 180_000,
+  backOffMaxMs: 60_000,
+  alarmEveryMs: 3_600_000,
+  unguardedAfterMs: 300_000,
+  healthyLogEveryMs: 300_000,
+};
+
+/** `device/outlet`, as people write it and as every map of the core is keyed. */
+export function outletKey(ref: OutletRef): string {
+  return `${ref.device}/${ref.outlet}`;
+}

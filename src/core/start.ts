@@ -1,0 +1,119 @@
+// The first step, and a reload: a state from the records that survived, under the policy that holds now.
+//
+// What was learned under another host hash is forgotten; what is owed and what brakes is not. When time went back (a
+// ledger that is corrupt, missing or older than what remembers it) the watcher starts disarmed and asks (safety.md §3.9).
+
+import { raise } from "./alarms.ts";
+import { brakeKey, EVERYTHING } from "./brake-records.ts";
+import { check, freshDevice } from "./devices.ts";
+import { heldAlarm, resume } from "./fencing.ts";
+import type { Input } from "./io.ts";
+import type { BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
+import type { HostState, Turn } from "./state.ts";
+import { freshHost, freshRecord } from "./state.ts";
+import { Table } from "./table.ts";
+
+export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
+  const records = sort(input.records);
+  const meta: MetaRecord = records.meta[0] ?? { v: 1, ledger: input.ledger, created: turn.stamp, nextIncident: 1, nextToken: 1 };
+  turn.patch({
+    started: true,
+    startedAtMs: turn.now.bootMs,
+    uptimeAtStartMs: input.uptimeMs,
+    seq: input.seq,
+    meta,
+    ledger: seedOf(meta.ledger),
+    offsetMs: turn.now.wallMs - turn.now.bootMs,
+    brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
+    storms: new Map(records.storm.map((storm) => [storm.set, { ...storm, calmSinceMs: null }])),
+    acks: new Set(records.ack.map((ack) => ack.alarm)),
+    revisions: new Map(input.records.map((record) => [record.key, record.revision])),
+  });
+  if (records.meta[0] === undefined) turn.save("meta/ledger", meta);
+  const cause = turn.tell("started", null, `watching ${counted(turn.policy.hosts.size, "host")} at ${turn.policy.site} as ${turn.policy.watcher}; ${counted(records.op.length, "operation")} open`);
+  settle(turn, records.host, cause);
+  for (const incident of records.incident) if (turn.host(incident.host) !== undefined) turn.patchHost(incident.host, { incident });
+  // A lock of the process before this one guards nothing any more; the act that it guarded is bounded by `maxAct`.
+  for (const lock of records.lock) turn.save(`lock/${lock.device}`, null);
+  if (input.wentBack !== null) disarmAndAsk(turn, input.wentBack);
+  for (const host of turn.state.hosts.values()) if (host.record.hold !== null) heldAlarm(turn, host.name, host.incident?.incident ?? null, host.record.hold.because);
+  for (const name of turn.state.devices.keys()) check(turn, name);
+  for (const operation of records.op) resume(turn, operation);
+}
+
+/** A changed configuration: unchanged hosts keep what is known of them, changed ones start again. */
+export function reload(turn: Turn): void {
+  const cause = turn.tell("policy", null, `the configuration was read again: ${turn.policy.hosts.size} hosts`);
+  const records = new Map<string, HostRecord>(turn.state.strangers);
+  for (const host of turn.state.hosts.values()) records.set(host.name, host.record);
+  const before = turn.state.hosts;
+  settle(turn, [], cause, records);
+  for (const policy of turn.policy.hosts.values()) {
+    const old = before.get(policy.name);
+    if (old === undefined || old.record.learned.hash !== policy.hash) {
+      if (old !== undefined && old.operation !== null) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident });
+      else if (old !== undefined) turn.patchHost(policy.name, { incident: old.incident });
+      continue;
+    }
+    turn.patch({ hosts: turn.state.hosts.with(policy.name, old) });
+  }
+  for (const name of turn.state.devices.keys()) check(turn, name);
+}
+
+function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], cause: number, known: ReadonlyMap<string, HostRecord> = new Map(found)): void {
+  const entries: [string, HostState][] = [];
+  const strangers = new Map(known);
+  for (const policy of turn.policy.hosts.values()) {
+    const record = known.get(policy.name);
+    strangers.delete(policy.name);
+    const kept = record === undefined ? freshRecord(policy.hash) : record.learned.hash === policy.hash ? record : { ...record, learned: freshRecord(policy.hash).learned };
+    entries.push([policy.name, freshHost(policy.name, kept, turn.now.bootMs, cause)]);
+    if (kept !== record) turn.save(`host/${policy.name}`, kept);
+  }
+  turn.patch({ hosts: Table.from(entries), strangers });
+  const devices = new Map([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)]));
+  turn.patch({ devices });
+}
+
+function disarmAndAsk(turn: Turn, because: string): void {
+  const key = brakeKey("disarmed", EVERYTHING);
+  const brake: BrakeRecord = { v: 1, kind: "disarmed", scope: EVERYTHING, by: "upkeep", reason: `time went back: ${because}`, since: turn.stamp, until: null };
+  turn.patch({ brakes: new Map(turn.state.brakes).set(key, brake) });
+  turn.save(key, brake);
+  turn.tell("time-went-back", null, `${because}: started disarmed`);
+  raise(turn, {
+    alarm: "time-went-back", kind: "time-went-back", severity: "critical", host: null, incident: null,
+    happened: `The ledger is not what this watcher remembers: ${because}.`,
+    done: "It started disarmed: hosts are watched, outlets that read off are listed in `upkeep status`, and nothing is cut or switched on.",
+    asked: "Check which outlets should be on (`upkeep power HOST on`), then: upkeep arm --all",
+  });
+}
+
+type Sorted = { readonly [Kind in Exclude<keyof RecordOf, "host">]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
+
+function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
+  const of = <Kind extends keyof RecordOf>(kind: Kind) => records.filter((record) => record.key.startsWith(`${kind}/`));
+  return {
+    host: of("host").map((record) => [record.key.slice("host/".length), record.value as HostRecord] as const),
+    brake: of("brake").map((record) => record.value as BrakeRecord),
+    storm: of("storm").map((record) => record.value as StormRecord),
+    op: of("op").map((record) => record.value as Operation),
+    lock: of("lock").map((record) => record.value as DeviceLock),
+    incident: of("incident").map((record) => record.value as IncidentRecord),
+    meta: of("meta").map((record) => record.value as MetaRecord),
+    ack: of("ack").map((record) => record.value as RecordOf["ack"]),
+  };
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** FNV-1a, 32 bits: another ledger gives its incidents other names. */
+function seedOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash >>> 0;
+}
+
+export type { RecordKey };

@@ -1,0 +1,375 @@
+// The core's whole memory between two steps, and the `Turn` in which one step is taken.
+//
+// A turn looks mutable from inside (it collects changes and effects) and is pure from outside: it starts from an immutable
+// state and ends in a new one. Records that must survive go through `save`, which puts them into the outbox; a step ends
+// with at most one store transaction for all of them. Transitions of an operation do not use the outbox: they are
+// transactions of their own, with a guard, and nothing follows from them before `stored` (fencing.ts).
+
+import type { ActOutcome, Alarm, Effect, Told, ToldKind } from "./io.ts";
+import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
+import type { AnyRecord, BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord } from "./records.ts";
+import type { Outcome, ProbeResult } from "./round.ts";
+import { Table } from "./table.ts";
+import type { Now, Stamp } from "./time.ts";
+import { stamp } from "./time.ts";
+
+export type LastRound = {
+  readonly outcome: Outcome;
+  readonly because: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly results: readonly ProbeResult[];
+  /** What this round added to the counter, so that a late answer can take it back. */
+  readonly counted: -1 | 0 | 1;
+  readonly refused: boolean;
+  readonly silent: boolean;
+};
+
+export type HostState = {
+  readonly name: string;
+  readonly record: HostRecord;
+  readonly last: LastRound | null;
+  readonly counter: number;
+  /** Its answers come late: told once, until a good round. */
+  readonly slow: boolean;
+  /** Start of the present verdict, boot-time clock. */
+  readonly sinceMs: number;
+  readonly badSinceMs: number | null;
+  readonly firstSign: string;
+  readonly goodSinceMs: number | null;
+  readonly lastGoodAtMs: number | null;
+  readonly lastBadAtMs: number | null;
+  /** When it last went from good to bad or unknown: an onset, for the storm brake. */
+  readonly onsetMs: number | null;
+  /** In this suspicion a probe was refused at this time: with silence after it, an orderly reboot. */
+  readonly refusedAtMs: number | null;
+  /** When it went silent after having been good: for "another host fell silent at our edge". */
+  readonly silentSinceMs: number | null;
+  /** Rounds that began before this do not count: after start, resume, or the return of what lies between. */
+  readonly freshAfterMs: number;
+  readonly incident: IncidentRecord | null;
+  readonly operation: number | null;
+  /** A sibling was suspect: decide no earlier. */
+  readonly decideAtMs: number | null;
+  /** Why the last decision was refused: told once a change. */
+  readonly refusal: string | null;
+  /** Its power could not be reached: no new operation before. */
+  readonly retryAtMs: number;
+  readonly unguarded: string | null;
+  readonly unguardedSinceMs: number;
+  readonly healthyToldMs: number | null;
+  /** Sequence number of the last line about this host: the cause of what follows. */
+  readonly cause: number;
+};
+
+export type OutletState = { readonly state: "on" | "off" | "unknown"; readonly label: string | null; readonly atMs: number };
+
+export type DeviceState = {
+  readonly name: string;
+  readonly outlets: ReadonlyMap<string, OutletState>;
+  readonly failure: string | null;
+  /** Last successful read, or null. */
+  readonly readAtMs: number | null;
+  readonly nextCheckMs: number;
+  readonly reading: number | null;
+};
+
+/** What an operation is doing right now; made again after a restart, never stored. */
+export type Run = {
+  /** Taken up from the ledger, not begun by this process: re-earn before any off. */
+  readonly resumed: boolean;
+  readonly takenUpMs: number;
+  /** Bad rounds since then, for re-earning. */
+  readonly freshBad: number;
+  /** When the decision fell: a good round after it withdraws. */
+  readonly decidedMs: number;
+  readonly wait:
+    | { readonly on: "nothing" }
+    | { readonly on: "stored"; readonly txn: number; readonly next: Operation; readonly act: number | null; readonly outlet: OutletRef | null; /** Changed since the transaction was sent. */ readonly amended: boolean }
+    | { readonly on: "act"; readonly act: number; readonly outlet: OutletRef; readonly action: "on" | "off"; readonly fired: boolean }
+    | { readonly on: "reads"; readonly pending: readonly number[]; readonly beganMs: number };
+  /** Answers of the read pass under way, by `device/outlet`. */
+  readonly seen: ReadonlyMap<string, "on" | "off" | "unknown">;
+  /** Passes in a row in which all outlets of the level read off; when the last one began. */
+  readonly offPasses: number;
+  readonly lastPassMs: number | null;
+  readonly lastActMs: number | null;
+  /** Failures of the present phase in a row, for back-off. */
+  readonly failures: number;
+  readonly retryAtMs: number;
+  readonly touch: number | null;
+  readonly silence: "not asked" | "asked" | "silent" | "answers" | "unknown";
+  readonly touchedMs: number | null;
+  /** What this process knows of the operation is ahead of its record. */
+  readonly unrecorded: boolean;
+  /** Do not try to record it again before. */
+  readonly recordAtMs: number;
+  /** The swap under way is the first off for its outlet: if nothing was written it can be taken back. */
+  readonly firstSwap: boolean;
+};
+
+export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; readonly acknowledged: boolean };
+
+export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number };
+
+export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
+
+export type State = {
+  readonly started: boolean;
+  readonly startedAtMs: number;
+  readonly uptimeAtStartMs: number;
+  readonly stopping: boolean;
+  readonly exited: boolean;
+  readonly seq: number;
+  readonly nextId: number;
+  readonly meta: MetaRecord;
+  readonly ledger: number;
+  readonly hosts: Table<HostState>;
+  readonly devices: ReadonlyMap<string, DeviceState>;
+  readonly operations: ReadonlyMap<number, Operation>;
+  readonly runs: ReadonlyMap<number, Run>;
+  readonly locks: ReadonlyMap<string, DeviceLock>;
+  readonly brakes: ReadonlyMap<RecordKey, BrakeRecord>;
+  readonly storms: ReadonlyMap<string, StormRecord & { readonly calmSinceMs: number | null }>;
+  readonly acks: ReadonlySet<string>;
+  readonly alarms: ReadonlyMap<string, AlarmState>;
+  readonly revisions: ReadonlyMap<RecordKey, number>;
+  readonly outbox: ReadonlyMap<RecordKey, AnyRecord | null>;
+  readonly outboxReplies: readonly Reply[];
+  readonly pending: ReadonlyMap<number, Pending>;
+  readonly storeFailure: string | null;
+  readonly storeRetryMs: number;
+  /** Records of hosts that are no longer configured, kept for when they come back. */
+  readonly strangers: ReadonlyMap<string, HostRecord>;
+  /** Wall minus boot-time clock at the last look, to see jumps. */
+  readonly offsetMs: number;
+  readonly lastCause: number;
+};
+
+export function freshRecord(hash: string): HostRecord {
+  return {
+    v: 1,
+    learned: { hash, seenHealthyAt: null, passed: [], proved: [] },
+    wanted: { state: "on" },
+    hold: null,
+    cycles: [],
+    unconfirmed: [],
+    lastEdge: null,
+    lastOperation: null,
+    offByOthers: [],
+    lastKdump: null,
+    bootsMs: [],
+  };
+}
+
+export function freshHost(name: string, record: HostRecord, freshAfterMs: number, cause: number): HostState {
+  return {
+    name,
+    record,
+    last: null,
+    counter: 0,
+    slow: false,
+    sinceMs: freshAfterMs,
+    badSinceMs: null,
+    firstSign: "",
+    goodSinceMs: null,
+    lastGoodAtMs: null,
+    lastBadAtMs: null,
+    onsetMs: null,
+    refusedAtMs: null,
+    silentSinceMs: null,
+    freshAfterMs,
+    incident: null,
+    operation: null,
+    decideAtMs: null,
+    refusal: null,
+    retryAtMs: 0,
+    unguarded: "no round yet",
+    unguardedSinceMs: freshAfterMs,
+    healthyToldMs: null,
+    cause,
+  };
+}
+
+export function freshRun(now: Now, resumed: boolean): Run {
+  return {
+    resumed,
+    takenUpMs: now.bootMs,
+    freshBad: 0,
+    decidedMs: now.bootMs,
+    wait: { on: "nothing" },
+    seen: new Map(),
+    offPasses: 0,
+    lastPassMs: null,
+    lastActMs: null,
+    failures: 0,
+    retryAtMs: now.bootMs,
+    touch: null,
+    silence: "not asked",
+    touchedMs: null,
+    unrecorded: false,
+    recordAtMs: 0,
+    firstSwap: false,
+  };
+}
+
+/** The state before anything is known; only the input `start` may follow. */
+export function emptyState(): State {
+  const never: Stamp = { bootMs: 0, wallMs: 0, bootId: "" };
+  return {
+    started: false,
+    startedAtMs: 0,
+    uptimeAtStartMs: 0,
+    stopping: false,
+    exited: false,
+    seq: 0,
+    nextId: 1,
+    meta: { v: 1, ledger: "", created: never, nextIncident: 1, nextToken: 1 },
+    ledger: 0,
+    hosts: Table.from<HostState>([]),
+    devices: new Map(),
+    operations: new Map(),
+    runs: new Map(),
+    locks: new Map(),
+    brakes: new Map(),
+    storms: new Map(),
+    acks: new Set(),
+    alarms: new Map(),
+    revisions: new Map(),
+    outbox: new Map(),
+    outboxReplies: [],
+    pending: new Map(),
+    storeFailure: null,
+    storeRetryMs: 0,
+    strangers: new Map(),
+    offsetMs: 0,
+    lastCause: 0,
+  };
+}
+
+export class Turn {
+  readonly now: Now;
+  readonly policy: Policy;
+  readonly effects: Effect[] = [];
+  #state: State;
+
+  constructor(state: State, policy: Policy, now: Now) {
+    this.#state = state;
+    this.policy = policy;
+    this.now = now;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get stamp(): Stamp {
+    return stamp(this.now);
+  }
+
+  patch(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+  }
+
+  host(name: string): HostState | undefined {
+    return this.#state.hosts.get(name);
+  }
+
+  hostPolicy(name: string): HostPolicy | undefined {
+    return this.policy.hosts.get(name);
+  }
+
+  patchHost(name: string, change: Partial<HostState>): HostState {
+    const host = this.#state.hosts.get(name);
+    if (host === undefined) throw new Error(`assertion failed: no host ${name}`);
+    const next = { ...host, ...change };
+    this.patch({ hosts: this.#state.hosts.with(name, next) });
+    return next;
+  }
+
+  /** Changes what survives of a host; works for hosts that are no longer configured too. */
+  patchRecord(name: string, change: Partial<HostRecord>): void {
+    const host = this.#state.hosts.get(name);
+    const stranger = this.#state.strangers.get(name);
+    if (host !== undefined) {
+      const record = { ...host.record, ...change };
+      this.patchHost(name, { record });
+      this.save(`host/${name}`, record);
+    } else if (stranger !== undefined) {
+      const record = { ...stranger, ...change };
+      this.patch({ strangers: new Map(this.#state.strangers).set(name, record) });
+      this.save(`host/${name}`, record);
+    }
+  }
+
+  record(name: string): HostRecord | undefined {
+    return this.#state.hosts.get(name)?.record ?? this.#state.strangers.get(name);
+  }
+
+  /** Puts a record into the outbox; null deletes it. */
+  save(key: RecordKey, value: AnyRecord | null): void {
+    this.patch({ outbox: new Map(this.#state.outbox).set(key, value) });
+  }
+
+  /** Takes a record out of the outbox, to go with another transaction. */
+  take(key: RecordKey): void {
+    if (!this.#state.outbox.has(key)) return;
+    const outbox = new Map(this.#state.outbox);
+    outbox.delete(key);
+    this.patch({ outbox });
+  }
+
+  id(): number {
+    const id = this.#state.nextId;
+    this.patch({ nextId: id + 1 });
+    return id;
+  }
+
+  emit(effect: Effect): void {
+    this.effects.push(effect);
+  }
+
+  /** Writes a line of the journal and makes it the cause of what follows for this host. Returns its sequence number. */
+  tell(kind: ToldKind, host: string | null, because: string, cause?: number): number {
+    const seq = this.#state.seq + 1;
+    const state = host === null ? undefined : this.#state.hosts.get(host);
+    const told: Told = {
+      seq,
+      kind,
+      host,
+      incident: state?.incident?.incident ?? null,
+      because,
+      cause: cause ?? state?.cause ?? (this.#state.lastCause === 0 ? null : this.#state.lastCause),
+    };
+    this.patch({ seq, lastCause: seq });
+    if (state !== undefined) this.patchHost(state.name, { cause: seq });
+    this.emit({ kind: "tell", told });
+    return seq;
+  }
+
+  causeOf(host: string | null): number {
+    return (host === null ? undefined : this.#state.hosts.get(host)?.cause) ?? this.#state.lastCause;
+  }
+
+  run(operation: number): Run {
+    const run = this.#state.runs.get(operation);
+    if (run === undefined) throw new Error(`assertion failed: operation ${operation} does not run`);
+    return run;
+  }
+
+  patchRun(operation: number, change: Partial<Run>): Run {
+    const next = { ...this.run(operation), ...change };
+    this.patch({ runs: new Map(this.#state.runs).set(operation, next) });
+    return next;
+  }
+
+  wake(key: string, atMs: number): void {
+    this.emit({ kind: "wake", key, atMs });
+  }
+
+  pend(txn: number, pending: Pending): void {
+    this.patch({ pending: new Map(this.#state.pending).set(txn, pending) });
+  }
+}
+
+export type { ActOutcome };

@@ -1,0 +1,54 @@
+// Storms as records: begun, ended after `coolDown` of calm with fresh rounds, or let through one by one by a person.
+
+import { over, raise } from "./alarms.ts";
+import { fresh, stormIn } from "./storm.ts";
+import type { Turn } from "./state.ts";
+
+export function startStorm(turn: Turn, set: string, because: string): void {
+  const record = { v: 1 as const, set, because, since: turn.stamp, proceedBy: null };
+  turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs: null }) });
+  turn.save(`storm/${set}`, record);
+  turn.tell("storm", null, `storm in ${set}: ${because}; nothing new is cut`);
+  raise(turn, {
+    alarm: `storm:${set}`, kind: "storm", severity: "critical", host: null, incident: null,
+    happened: `Many hosts fell ill at once: ${because}.`, done: "Nothing new is cut; what runs is finished.",
+    asked: "Look at what they have in common (power, switch, this watcher). To go on one by one: upkeep storm proceed",
+  });
+}
+
+export function endStormWhenCalm(turn: Turn, sets: readonly string[]): void {
+  for (const set of sets) {
+    const storm = turn.state.storms.get(set);
+    if (storm === undefined) continue;
+    const calm = stormIn(set, turn.state, turn.policy, turn.now) === null && fresh(set, turn.state, turn.policy, turn.now);
+    const calmSinceMs = calm ? (storm.calmSinceMs ?? turn.now.bootMs) : null;
+    if (calmSinceMs !== null && turn.now.bootMs - calmSinceMs >= turn.policy.brakes.coolDownMs) {
+      endStorm(turn, set);
+    } else if (calmSinceMs !== storm.calmSinceMs) {
+      turn.patch({ storms: new Map(turn.state.storms).set(set, { ...storm, calmSinceMs }) });
+    }
+  }
+}
+
+export function endStorm(turn: Turn, set: string): void {
+  const storms = new Map(turn.state.storms);
+  storms.delete(set);
+  turn.patch({ storms });
+  turn.save(`storm/${set}`, null);
+  turn.tell("storm-over", null, `the storm in ${set} is over`);
+  over(turn, `storm:${set}`, `the storm in ${set} is over`);
+}
+
+/** Lets the hosts of every storm through, one at a time. Returns the sets. */
+export function proceed(turn: Turn, by: string): readonly string[] {
+  const sets: string[] = [];
+  for (const [set, storm] of turn.state.storms) {
+    if (storm.proceedBy !== null) continue;
+    const { calmSinceMs, ...record } = { ...storm, proceedBy: by };
+    turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs }) });
+    turn.save(`storm/${set}`, record);
+    turn.tell("storm-proceed", null, `${by} lets the storm in ${set} through, one host at a time`);
+    sets.push(set);
+  }
+  return sets;
+}

@@ -1,0 +1,226 @@
+// From a round to a decision (design.md §4.1–5): judge the round, move the counter, and when the counter stands at the
+// threshold ask the agreement and the brakes. What comes out is at most one intent, or one refusal that says why, once.
+
+import { over } from "./alarms.ts";
+import { agree } from "./agreement.ts";
+import type { Brake } from "./brakes.ts";
+import { brakesOn } from "./brakes.ts";
+import { badRound, contradict, goodRound, heldAlarm, intend } from "./fencing.ts";
+import { reviewGuard } from "./guard.ts";
+import { closeIncident, note, openIncident } from "./incident.ts";
+import type { Judgement } from "./liveness.ts";
+import { count, judge, retryAfterMs } from "./liveness.ts";
+import type { HostPolicy } from "./policy.ts";
+import { outletKey } from "./policy.ts";
+import type { ProbeResult, Round } from "./round.ts";
+import { setsOf, stormIn, suspectSibling } from "./storm.ts";
+import { endStormWhenCalm, startStorm } from "./storm-records.ts";
+import type { HostState, LastRound, Turn } from "./state.ts";
+import { ageMs } from "./time.ts";
+import { inWords } from "./words.ts";
+
+/** A host that fell silent right after our off edge was fed by the outlet that we cut; one lost round does not make a silence. */
+const SILENT_ROUNDS = 2;
+
+export function round(turn: Turn, made: Round): void {
+  const policy = turn.hostPolicy(made.host);
+  const host = turn.host(made.host);
+  if (host === undefined || policy === undefined || made.hash !== policy.hash) return;
+  if (host.last !== null && made.startedAtMs < host.last.startedAtMs) return;
+  const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
+  learn(turn, policy, made, judgement);
+  take(turn, policy, made, judgement);
+  const after = turn.host(policy.name) as HostState;
+  if (judgement.outcome === "good") good(turn, policy, after);
+  else if (judgement.outcome === "bad") bad(turn, policy, after);
+  else if (after.operation === null) storms(turn, policy);
+  reviewGuard(turn, policy.name);
+}
+
+/** An answer came after its time-out and within the round: what was bad was only slow. */
+export function late(turn: Turn, name: string, hash: string, startedAtMs: number, results: readonly ProbeResult[]): void {
+  const policy = turn.hostPolicy(name);
+  const host = turn.host(name);
+  const last = host?.last ?? null;
+  if (host === undefined || policy === undefined || last === null || hash !== policy.hash || last.startedAtMs !== startedAtMs) return;
+  const merged = last.results.map((result) => results.find((each) => each.probe === result.probe) ?? result);
+  const references = last.outcome === "unknown" ? "lost" : "reached";
+  const made: Round = { host: name, hash, startedAtMs, endedAtMs: last.endedAtMs, references, results: merged };
+  const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
+  learn(turn, policy, made, judgement);
+  if (judgement.outcome === last.outcome || last.outcome !== "bad") {
+    turn.patchHost(name, { last: { ...last, results: merged } });
+    return;
+  }
+  const counter = last.counted === 1 ? Math.max(0, host.counter - 1) : host.counter;
+  turn.patchHost(name, { last: { ...last, results: merged, outcome: judgement.outcome, because: judgement.because, counted: 0 }, counter, slow: true });
+  if (!host.slow) turn.tell("better", name, `the answer came late, after the time-out: slow, not bad (${judgement.because}); ${counter} of ${policy.threshold}`);
+  // An off that is not let go yet rests on rounds that no longer stand.
+  if (host.operation !== null && counter < policy.threshold) goodRound(turn, host.operation);
+}
+
+function learn(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement): void {
+  const record = turn.record(policy.name);
+  if (record === undefined) return;
+  const passes = made.references === "lost" ? [] : judgement.firstPasses;
+  const firstHealthy = judgement.outcome === "good" && record.learned.seenHealthyAt === null;
+  if (passes.length > 0 || firstHealthy) {
+    const learned = { ...record.learned, passed: [...record.learned.passed, ...passes], seenHealthyAt: firstHealthy ? turn.stamp : record.learned.seenHealthyAt };
+    turn.patchRecord(policy.name, { learned });
+    if (passes.length > 0) turn.tell("probe-passed", policy.name, `${passes.join(", ")} passed for the first time and counts from now on`);
+  }
+}
+
+/** Puts the round into the host's memory. */
+function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement): void {
+  const host = turn.host(policy.name) as HostState;
+  const nowMs = turn.now.bootMs;
+  const { outcome } = judgement;
+  const inDebounce = host.record.lastEdge !== null && ageMs(host.record.lastEdge, turn.now) < policy.debounceMs;
+  const { counter, counted } = count(host.counter, outcome, policy, host.operation !== null || inDebounce);
+  const last: LastRound = { outcome, because: judgement.because, startedAtMs: made.startedAtMs, endedAtMs: made.endedAtMs, results: made.results, counted, refused: judgement.refused, silent: judgement.silent };
+  const wasGood = host.last === null || host.last.outcome === "good" || host.last.outcome === "slow";
+  const isBad = outcome === "bad";
+  const ill = isBad || outcome === "unknown";
+  const suspicionBegins = isBad && host.badSinceMs === null;
+  const cured = outcome === "good" && counter === 0 && host.operation === null;
+  turn.patchHost(policy.name, {
+    last,
+    counter,
+    sinceMs: host.last?.outcome === outcome ? host.sinceMs : nowMs,
+    badSinceMs: suspicionBegins ? made.startedAtMs : cured ? null : host.badSinceMs,
+    firstSign: suspicionBegins ? judgement.because : host.firstSign,
+    slow: outcome === "good" ? false : host.slow,
+    goodSinceMs: outcome === "good" ? (host.goodSinceMs ?? nowMs) : isBad ? null : host.goodSinceMs,
+    lastGoodAtMs: outcome === "good" ? nowMs : host.lastGoodAtMs,
+    lastBadAtMs: isBad ? nowMs : host.lastBadAtMs,
+    onsetMs: ill && wasGood && host.last !== null ? nowMs : host.onsetMs,
+    refusedAtMs: isBad && judgement.refused ? nowMs : cured ? null : host.refusedAtMs,
+    silentSinceMs: isBad && judgement.silent ? (host.silentSinceMs ?? (wasGood && host.last !== null ? made.startedAtMs : null)) : outcome === "good" ? null : host.silentSinceMs,
+  });
+  if (outcome === "unknown" && host.last?.outcome !== "unknown") turn.tell("blind", policy.name, `unknown, which harms nobody: ${judgement.because}`);
+  if (outcome !== "unknown" && host.last?.outcome === "unknown" && host.lastGoodAtMs !== null) turn.tell("sees", policy.name, "rounds count again");
+  // A host that answers late round after round is told of once, not every five seconds.
+  if (isBad && counted === 1 && (!host.slow || counter > 1)) turn.tell("suspect", policy.name, `${counter} of ${policy.threshold}: ${judgement.because}`);
+  const pauseMs = isBad ? retryAfterMs(counter, policy) : null;
+  if (pauseMs !== null) turn.emit({ kind: "pace", host: policy.name, atMs: Math.max(nowMs, made.startedAtMs + pauseMs) });
+}
+
+function good(turn: Turn, policy: HostPolicy, host: HostState): void {
+  const name = policy.name;
+  const nowMs = turn.now.bootMs;
+  if (host.operation !== null) goodRound(turn, host.operation);
+  const now = turn.host(name) as HostState;
+  turn.patchHost(name, { decideAtMs: null });
+  if (now.record.offByOthers.length > 0) readPower(turn, policy);
+  const { hold } = now.record;
+  if (hold !== null && !hold.sticky) {
+    turn.patchRecord(name, { hold: null });
+    turn.tell("released", name, `seen healthy: no longer held (${hold.because})`);
+    over(turn, `held:${name}`, `${name} was seen healthy`);
+  }
+  const goodForMs = now.goodSinceMs === null ? 0 : nowMs - now.goodSinceMs;
+  if (now.incident !== null && now.operation === null && goodForMs >= policy.healthyForMs) {
+    const heldNow = now.record.hold !== null;
+    turn.tell("recovered", name, heldNow ? "serving again; still held" : "serving again without our doing");
+    closeIncident(turn, name, heldNow ? "held" : "recovered by itself", now.goodSinceMs ?? nowMs);
+    if (!heldNow) over(turn, `cut:${name}`, `${name} is back in service`);
+    turn.patchHost(name, { refusal: null });
+  } else if (now.incident === null && now.refusal !== null) {
+    turn.patchHost(name, { refusal: null });
+  }
+  const everyMs = turn.policy.limits.healthyLogEveryMs;
+  if (goodForMs >= everyMs && (now.healthyToldMs === null || nowMs - now.healthyToldMs >= everyMs)) {
+    turn.patchHost(name, { healthyToldMs: nowMs });
+    turn.tell("healthy", name, `healthy for ${inWords(goodForMs)}`);
+  }
+  endStormWhenCalm(turn, setsOf(policy));
+  for (const other of turn.policy.hosts.values()) {
+    // What was seen of a host while the thing before it was away proves nothing (safety.md §3.6).
+    const state = other.behind === name ? turn.host(other.name) : undefined;
+    if (state !== undefined && host.lastBadAtMs !== null && state.freshAfterMs < host.lastBadAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
+  }
+}
+
+function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
+  const name = policy.name;
+  if (host.operation !== null) badRound(turn, host.operation);
+  wrongOutlet(turn, policy);
+  // While a host is suspect its outlet is read every round, to see somebody else's hand on it.
+  if (host.operation === null) readPower(turn, policy);
+  storms(turn, policy);
+  decide(turn, name);
+}
+
+function readPower(turn: Turn, policy: HostPolicy): void {
+  for (const device of new Set(policy.levels.flat().map((outlet) => outlet.device))) {
+    if (turn.state.devices.get(device)?.reading === null) turn.wake(`device/${device}`, turn.now.bootMs);
+  }
+}
+
+function storms(turn: Turn, policy: HostPolicy): void {
+  for (const set of setsOf(policy)) {
+    // A storm of the whole fleet covers its parts: one storm is one message.
+    if (turn.state.storms.has(set) || turn.state.storms.has("fleet")) continue;
+    const because = stormIn(set, turn.state, turn.policy, turn.now);
+    if (because !== null) startStorm(turn, set, because);
+  }
+  endStormWhenCalm(turn, setsOf(policy));
+}
+
+/** Another host fell silent within two intervals of our off edge: the outlet may be its, not ours (safety.md §4.5). */
+function wrongOutlet(turn: Turn, policy: HostPolicy): void {
+  const host = turn.host(policy.name) as HostState;
+  const { silentSinceMs } = host;
+  if (silentSinceMs === null || host.last === null || !host.last.silent) return;
+  if (host.last.startedAtMs - silentSinceMs < (SILENT_ROUNDS - 1) * policy.everyMs * 0.9) return;
+  for (const operation of turn.state.operations.values()) {
+    if (operation.host === policy.name || operation.offAt === null || operation.contradiction !== null) continue;
+    const offMs = turn.now.bootMs - ageMs(operation.offAt, turn.now);
+    const near = silentSinceMs >= offMs && silentSinceMs <= offMs + 2 * policy.everyMs;
+    const shares = policy.levels.flat().some((outlet) => operation.sent.includes(outletKey(outlet)));
+    if (near && !shares) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
+  }
+}
+
+/** The decision: called after each bad round and when a delay is over. */
+export function decide(turn: Turn, name: string): void {
+  const host = turn.host(name);
+  const policy = turn.hostPolicy(name);
+  if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold) return;
+  const nowMs = turn.now.bootMs;
+  if (host.incident === null || host.incident.downAt === null) {
+    openIncident(turn, name, host.firstSign, host.badSinceMs);
+    note(turn, name, "downAt");
+    turn.tell("down", name, `${policy.threshold} bad rounds outweigh the good ones since ${inWords(nowMs - (host.badSinceMs ?? nowMs))}: ${host.last?.because ?? ""}`);
+  }
+  const vote = { watcher: turn.policy.watcher, says: host.last?.outcome === "bad" ? "down" as const : "abstain" as const, hash: policy.hash, ageMs: nowMs - (host.last?.endedAtMs ?? 0) };
+  const agreement = agree({ assigned: [turn.policy.watcher], hash: policy.hash, freshForMs: 2 * policy.everyMs + policy.timeoutMs, lone: turn.policy.lone }, [vote]);
+  if (agreement.kind !== "down") return refuse(turn, name, [{ name: "held", because: agreement.because }]);
+  const brakes = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
+  if (brakes.length > 0) return refuse(turn, name, brakes);
+  const sibling = suspectSibling(policy, turn.state, turn.policy);
+  if (sibling !== null && host.decideAtMs === null) {
+    turn.patchHost(name, { decideAtMs: nowMs + policy.everyMs });
+    turn.tell("delayed", name, `${sibling} is suspect too: decided one interval later`);
+    return turn.wake(`host/${name}`, nowMs + policy.everyMs);
+  }
+  if (host.decideAtMs !== null && nowMs < host.decideAtMs) return;
+  const sinceMs = nowMs - (host.badSinceMs ?? nowMs);
+  intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.votes} of ${agreement.of} watchers say down, ${policy.threshold} bad rounds in ${inWords(sinceMs)}: ${host.last?.because ?? ""}`);
+}
+
+function refuse(turn: Turn, name: string, brakes: readonly Brake[]): void {
+  const host = turn.host(name) as HostState;
+  const reason = brakes.map((brake) => brake.name).join(",");
+  const spent = brakes.find((brake) => brake.name === "budget" || brake.name === "unconfirmed");
+  if (spent !== undefined && host.record.hold === null) {
+    const kind = spent.name === "budget" ? "budget" as const : "unconfirmed" as const;
+    turn.patchRecord(name, { hold: { kind, because: spent.because, since: turn.stamp, sticky: true } });
+    turn.tell("held", name, spent.because);
+    heldAlarm(turn, name, host.incident?.incident ?? null, spent.because);
+  }
+  if (host.refusal === reason) return;
+  turn.patchHost(name, { refusal: reason });
+  turn.tell("refused", name, `not cut: ${brakes.map((brake) => brake.because).join("; ")}`);
+}
