@@ -1,0 +1,59 @@
+// The port to whatever cuts and restores power. A driver knows one family of devices and nothing of hosts, incidents or
+// brakes; it reads outlets, and it switches one when the executor lets it.
+//
+// The order of acts (safety.md §4.1) is the port's contract: `set` logs in, navigates and reads the outlet first, and only
+// then calls `fire` with what it read and with the one write that cannot be undone. `fire` decides, records, and calls the
+// write itself, so no driver can be late or early: between the record and the byte there is one synchronous call.
+
+/** Three states; unknown is never treated as off (field.md §1.21). */
+export type OutletState = "on" | "off" | "unknown";
+
+export type Reading = {
+  /** As asked for. */
+  readonly outlet: string;
+  readonly state: OutletState;
+  /** The device's own name for the outlet, where it has one. */
+  readonly label: string | null;
+};
+
+/**
+ * Calls `write` synchronously and resolves true, or resolves false and never calls it: then the driver backs out
+ * (Esc, no YES, no child) and returns `refused` by `gate`.
+ */
+export type Fire = (read: Reading, write: () => void) => Promise<boolean>;
+
+export type SetOutcome =
+  /** The device acknowledged. That is not yet a proof: the core reads back. */
+  | { readonly kind: "accepted"; readonly evidence: string }
+  /** By the gate: nothing was written. By the device: it said no, in words. */
+  | { readonly kind: "refused"; readonly by: "gate" | "device"; readonly evidence: string }
+  /** Written, or perhaps written, and no answer that can be trusted. */
+  | { readonly kind: "unknown"; readonly evidence: string };
+
+/** One log-in at a device. Calls never overlap: the executor queues them. Every call ends when `signal` does. */
+export type PowerSession = {
+  read(outlets: readonly string[], signal: AbortSignal): Promise<readonly Reading[]>;
+  /** Rejects only before `fire` was called (could not navigate or read); after it, every end is a SetOutcome. */
+  set(outlet: string, action: "on" | "off", fire: Fire, signal: AbortSignal): Promise<SetOutcome>;
+  /** Logs out politely within a second, then destroys the connection. Never rejects. */
+  close(): Promise<void>;
+};
+
+export type PowerDevice = {
+  /** Device capabilities that change behaviour elsewhere; defaults are the careful ones. */
+  readonly capabilities: {
+    /** One session at a time by the device's own nature: who holds it excludes everybody else. */
+    readonly exclusiveSession: boolean;
+  };
+  /** Connects and logs in. Rejects with an UpkeepError: POWER_UNREACHABLE, POWER_BUSY, POWER_LOGIN, POWER_NONSENSE. */
+  open(signal: AbortSignal): Promise<PowerSession>;
+};
+
+/** What every driver is made from. `options` were validated by the driver's own schema; secrets are already resolved in them. */
+export type PowerDriver<Options> = {
+  readonly name: string;
+  readonly capabilities: PowerDevice["capabilities"];
+  /** What proves this driver: a device, a recording, a third-party program, or "none". Printed on its page. */
+  readonly testedOn: readonly string[];
+  create(options: Options): PowerDevice;
+};

@@ -1,0 +1,50 @@
+// The port to one way of looking at a host. A probe asks once and says what it found; it has no time-out of its own, no
+// retry and no opinion on the host. The round runner (watcher/rounds.ts) races it against the time-out, lets it go on
+// until the round ends so that a late answer is seen as slow, and then aborts it: an abort must free every resource at once.
+
+import type { Outcome, Sign } from "../core/round.ts";
+
+export type Target = {
+  readonly host: string;
+  /** A numeric address, already resolved. */
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** The address as it stands in the configuration, where that is a name. */
+  readonly configured?: string;
+};
+
+export type Finding = {
+  readonly outcome: Exclude<Outcome, "slow">;
+  readonly sign: Sign;
+  /** Short and printable, at most 200 characters; control characters escaped. */
+  readonly evidence: string;
+};
+
+/** What a probe may use of the watcher: the shared ping sockets, and names from its cache. Made once. */
+export type ProbeTools = {
+  readonly icmp: Icmp;
+  /** A name's numeric address from the watcher's cache, at once; absent: names other than the host's own are not looked up. */
+  resolve?(name: string): { readonly address: string; readonly family: 4 | 6 } | { readonly error: string };
+};
+
+/** One shared ping socket per address family. `null` from echo: not permitted on this machine. */
+export type Icmp = {
+  /** Resolves with the round trip in milliseconds of the first reply out of `count` requests; rejects when aborted. */
+  echo(target: Target, count: number, signal: AbortSignal): Promise<number>;
+  /** Why echo cannot be used for this family, or null. */
+  refusal(family: 4 | 6): string | null;
+  close(): void;
+};
+
+export type Probe<Options> = {
+  readonly name: string;
+  /** False: it shows that a network stack lives, not that the host serves (ping). */
+  readonly service: boolean;
+  /** What it waits for, as a noun, for the evidence of a time-out: `no banner within 1000 ms`. Absent: answer. */
+  readonly awaits?: string;
+  /**
+   * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
+   * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it.
+   */
+  run(target: Target, options: Options, tools: ProbeTools, signal: AbortSignal, progress?: (text: string) => void): Promise<Finding>;
+};

@@ -1,0 +1,161 @@
+// One power device: one session at a time, requests one after the other, reads that wait together read together.
+//
+// A session is kept a moment after its last use, because an operation reads back every second, and is logged out of well
+// within five seconds of the last need. A session that was kept may have died unnoticed: what fails on it before anything
+// was written is tried once more on a fresh one; what fails on a fresh one is the caller's to judge.
+
+import { UpkeepError } from "../core/errors.ts";
+import type { ActOutcome, ReadResult } from "../core/io.ts";
+import type { Fire, PowerDevice, PowerSession, SetOutcome } from "../power/power.ts";
+import type { Clock } from "./ports.ts";
+
+const KEEP_MS = 2_500;
+const WAITING_MAX = 1_000;
+
+type ReadRequest = { readonly kind: "read"; readonly outlets: readonly string[]; readonly boundMs: number; readonly done: (result: ReadResult, startedAtMs: number) => void };
+type ActRequest = { readonly kind: "act"; readonly outlet: string; readonly action: "on" | "off"; readonly boundMs: number; readonly fire: Fire; readonly done: (outcome: ActOutcome) => void; cancelled: boolean; abort: (() => void) | null };
+
+/** Cancels an act that has not been let go: it ends with `refused` by the gate, whatever state it is in. */
+export type Act = { cancel(): void };
+
+export class DeviceQueue {
+  readonly #device: () => PowerDevice | undefined;
+  readonly #clock: Clock;
+  #waiting: (ReadRequest | ActRequest)[] = [];
+  #busy = false;
+  #session: PowerSession | null = null;
+  #stopKeeping: (() => void) | null = null;
+
+  constructor(device: () => PowerDevice | undefined, clock: Clock) {
+    this.#device = device;
+    this.#clock = clock;
+  }
+
+  read(outlets: readonly string[], boundMs: number, done: ReadRequest["done"]): void {
+    if (this.#waiting.length >= WAITING_MAX) return done({ ok: false, code: "POWER_BUSY", evidence: "too many requests wait for this device" }, this.#clock.now().bootMs);
+    this.#waiting.push({ kind: "read", outlets, boundMs, done });
+    this.#next();
+  }
+
+  act(outlet: string, action: "on" | "off", boundMs: number, fire: Fire, done: ActRequest["done"]): Act {
+    const request: ActRequest = { kind: "act", outlet, action, boundMs, fire, done, cancelled: false, abort: null };
+    // An act goes before the reads that wait: freshness of its evidence is measured in seconds.
+    const at = this.#waiting.findIndex((each) => each.kind === "read");
+    if (at < 0) this.#waiting.push(request);
+    else this.#waiting.splice(at, 0, request);
+    this.#next();
+    return {
+      cancel: () => {
+        request.cancelled = true;
+        request.abort?.();
+      },
+    };
+  }
+
+  /** Ends the session politely. */
+  async close(): Promise<void> {
+    await this.#drop();
+  }
+
+  #next(): void {
+    if (this.#busy || this.#waiting.length === 0) return;
+    this.#busy = true;
+    this.#stopKeeping?.();
+    this.#stopKeeping = null;
+    void this.#serve().finally(() => {
+      this.#busy = false;
+      if (this.#waiting.length > 0) return this.#next();
+      if (this.#session !== null) this.#stopKeeping = this.#clock.at(this.#clock.now().bootMs + KEEP_MS, () => void this.#drop());
+    });
+  }
+
+  async #serve(): Promise<void> {
+    const request = this.#waiting.shift() as ReadRequest | ActRequest;
+    if (request.kind === "act") return this.#serveAct(request);
+    const together = [request];
+    this.#waiting = this.#waiting.filter((each) => {
+      if (each.kind === "read") together.push(each);
+      return each.kind !== "read";
+    });
+    const outlets = [...new Set(together.flatMap((each) => each.outlets))];
+    const startedAtMs = this.#clock.now().bootMs;
+    const result = await this.#bounded(request.boundMs, null, async (signal): Promise<ReadResult> => {
+      const readings = await this.#withSession(signal, (session) => session.read(outlets, signal));
+      return { ok: true, readings };
+    }).catch((error: unknown): ReadResult => ({ ok: false, ...described(error) }));
+    if (!result.ok) await this.#drop();
+    for (const each of together) {
+      each.done(result.ok ? { ok: true, readings: result.readings.filter((reading) => each.outlets.includes(reading.outlet)) } : result, startedAtMs);
+    }
+  }
+
+  async #serveAct(request: ActRequest): Promise<void> {
+    if (request.cancelled) return request.done({ kind: "refused", by: "gate", evidence: "cancelled before it began" });
+    let asked = false;
+    let wrote = false;
+    const fire: Fire = async (reading, write) => {
+      asked = true;
+      if (request.cancelled) return false;
+      return request.fire(reading, () => {
+        wrote = true;
+        write();
+      });
+    };
+    const outcome = await this.#bounded(request.boundMs, request, async (signal): Promise<ActOutcome> => {
+      const set: SetOutcome = await this.#withSession(signal, (session) => session.set(request.outlet, request.action, fire, signal), () => !asked);
+      return set;
+    }).catch((error: unknown): ActOutcome => {
+      const { code, evidence } = described(error);
+      if (wrote) return { kind: "unknown", evidence };
+      return request.cancelled ? { kind: "refused", by: "gate", evidence: "cancelled" } : { kind: "failed", code, evidence };
+    });
+    if (outcome.kind === "failed" || outcome.kind === "unknown" || request.cancelled) await this.#drop();
+    request.done(outcome);
+  }
+
+  async #withSession<Value>(signal: AbortSignal, use: (session: PowerSession) => Promise<Value>, mayRepeat: () => boolean = () => true): Promise<Value> {
+    const kept = this.#session;
+    if (kept !== null) {
+      try {
+        return await use(kept);
+      } catch (error) {
+        await this.#drop();
+        if (signal.aborted || !mayRepeat()) throw error;
+      }
+    }
+    const device = this.#device();
+    if (device === undefined) throw new UpkeepError("POWER_UNREACHABLE", "the power device is not configured any more");
+    const session = await device.open(signal);
+    if (signal.aborted) {
+      void session.close();
+      throw new UpkeepError("POWER_TIMEOUT", "no session in time");
+    }
+    this.#session = session;
+    return use(session);
+  }
+
+  async #bounded<Value>(boundMs: number, request: ActRequest | null, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    const controller = new AbortController();
+    const abort = () => controller.abort(new UpkeepError("POWER_TIMEOUT", `not done within ${Math.round(boundMs / 100) / 10} s`));
+    const cancel = this.#clock.at(this.#clock.now().bootMs + boundMs, abort);
+    if (request !== null) request.abort = abort;
+    try {
+      return await work(controller.signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  async #drop(): Promise<void> {
+    this.#stopKeeping?.();
+    this.#stopKeeping = null;
+    const session = this.#session;
+    this.#session = null;
+    await session?.close();
+  }
+}
+
+function described(error: unknown): { code: string; evidence: string } {
+  if (error instanceof UpkeepError) return { code: error.code, evidence: error.message };
+  return { code: "POWER_UNREACHABLE", evidence: error instanceof Error ? error.message : String(error) };
+}

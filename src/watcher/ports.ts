@@ -1,0 +1,50 @@
+// What the watcher's shell needs of the world. The real ones are made in main.ts; the simulator makes its own, and runs the
+// same Watcher and the same core on them. No timer, clock, socket or file is used by the shell except through these.
+
+import type { Alarm, Input, Told } from "../core/io.ts";
+import type { IncidentRecord } from "../core/records.ts";
+import type { ProbeResult, Round } from "../core/round.ts";
+import type { Now } from "../core/time.ts";
+import type { PowerDevice } from "../power/power.ts";
+import type { Store } from "../stores/store.ts";
+
+export type Clock = {
+  now(): Now;
+  /** Calls `then` once, at or soon after this moment of the boot-time clock. Returns what cancels it. */
+  at(bootMs: number, then: () => void): () => void;
+};
+
+export type Late = { readonly host: string; readonly hash: string; readonly startedAtMs: number; readonly results: readonly ProbeResult[] };
+
+export type Rounds = {
+  /** Makes one round of a host; everything of it ends by `limitMs` after its start. Returns what cancels it. */
+  start(host: string, limitMs: number, onRound: (round: Round) => void, onLate: (late: Late) => void): () => void;
+};
+
+export type Touched = { readonly answered: "yes" | "no" | "unknown"; readonly evidence: string };
+
+export type Journal = {
+  told(told: Told, now: Now): void;
+  /** Every input in order, so that any decision can be replayed. */
+  input(input: Input, now: Now): void;
+  incident(record: IncidentRecord): void;
+};
+
+export type Alerts = {
+  raise(alarm: Alarm, again: boolean): void;
+  over(alarm: Alarm, because: string): void;
+};
+
+export type Ports = {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly journal: Journal;
+  readonly rounds: Rounds;
+  readonly alerts: Alerts;
+  /** The device of this name as configured now, or undefined when it is not. */
+  power(device: string): PowerDevice | undefined;
+  /** Does anything answer at the host's own address? Must settle within a few seconds. */
+  touch(host: string): Promise<Touched>;
+  /** SIGTERM has been served. */
+  exit(because: string): void;
+};
