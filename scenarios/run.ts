@@ -213,7 +213,7 @@ class Scenario {
 
   #input(input: Input): void {
     if (!this.#alive) return;
-    const now = { bootMs: this.#nowMs + 1_000_000 * 0, wallMs: Date.UTC(2026, 0, 1) + this.#nowMs + this.#wallJumpMs, bootId: `boot-${this.#boot}`, synced: this.#synced };
+    const now = { bootMs: this.#nowMs, wallMs: Date.UTC(2026, 0, 1) + this.#nowMs + this.#wallJumpMs, bootId: `boot-${this.#boot}`, synced: this.#synced };
     const { state, effects } = step(this.#state, input, now, this.#policy());
     this.#state = state;
     for (const effect of effects) this.#carryOut(effect);

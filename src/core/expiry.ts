@@ -3,7 +3,7 @@
 
 import { over, raise } from "./alarms.ts";
 import { EVERYTHING } from "./brake-records.ts";
-import { heldAlarm } from "./fencing.ts";
+import { heldAlarm } from "./ending.ts";
 import type { BrakeRecord, HostRecord, RecordKey } from "./records.ts";
 import type { Turn } from "./state.ts";
 import type { Deadline, Stamp } from "./time.ts";

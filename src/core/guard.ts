@@ -22,7 +22,7 @@ function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): 
     const device = state.devices.get(outlet.device);
     const seen = device?.outlets.get(outlet.outlet);
     if (seen !== undefined && seen.state !== "unknown" && now.bootMs - seen.atMs <= forMs) continue;
-    if (device?.failure != null) return `${outletKey(outlet)} cannot be read: ${device.failure}`;
+    if (device !== undefined && device.failure !== null) return `${outletKey(outlet)} cannot be read: ${device.failure}`;
     return seen === undefined ? `${outletKey(outlet)} has not been read yet` : `${outletKey(outlet)} was last read ${inWords(now.bootMs - seen.atMs)} ago`;
   }
   return null;

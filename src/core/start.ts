@@ -6,7 +6,8 @@
 import { raise } from "./alarms.ts";
 import { brakeKey, EVERYTHING } from "./brake-records.ts";
 import { check, freshDevice } from "./devices.ts";
-import { heldAlarm, resume } from "./fencing.ts";
+import { heldAlarm } from "./ending.ts";
+import { resume } from "./fencing.ts";
 import type { Input } from "./io.ts";
 import type { BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";

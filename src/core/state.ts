@@ -89,7 +89,13 @@ export type Run = {
     | { readonly on: "act"; readonly act: number; readonly outlet: OutletRef; readonly action: "on" | "off"; readonly fired: boolean }
     | { readonly on: "reads"; readonly pending: readonly number[]; readonly beganMs: number };
   /** Answers of the read pass under way, by `device/outlet`. */
+  readonly pass: ReadonlyMap<string, "on" | "off" | "unknown">;
+  /** Answers of the last pass that ended, less what was acted upon since. */
   readonly seen: ReadonlyMap<string, "on" | "off" | "unknown">;
+  /** Outlets at which an act of this phase has ended. */
+  readonly tried: readonly string[];
+  /** Why the act under way was turned back although nobody withdrew it: counts as a failure of the device. */
+  readonly blocked: string | null;
   /** Passes in a row in which all outlets of the level read off; when the last one began. */
   readonly offPasses: number;
   readonly lastPassMs: number | null;
@@ -198,7 +204,10 @@ export function freshRun(now: Now, resumed: boolean): Run {
     freshBad: 0,
     decidedMs: now.bootMs,
     wait: { on: "nothing" },
+    pass: new Map(),
     seen: new Map(),
+    tried: [],
+    blocked: null,
     offPasses: 0,
     lastPassMs: null,
     lastActMs: null,

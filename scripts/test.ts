@@ -1,0 +1,126 @@
+// Runs every test file in a process of its own, two at a time, and counts what node:test does not: a skipped suite, a file
+// without a test, a process that ended half-way. Ends with what was skipped and why, the third-party programs that took
+// part with their versions, and one line with the sums. `bin/node24 scripts/test.ts [part of a path …]` runs some.
+
+import { spawn } from "node:child_process";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+const AT_ONCE = 2;
+const FILE_LIMIT_MS = 300_000;
+/** Long ones first, so that the last to end is a short one. */
+const LONG = ["sim/", "third-party", "end-to-end", "e2e", "lab/"];
+
+type Line = { type: "test:pass" | "test:fail" | "test:summary"; name: string; suite: boolean; skip?: boolean | string; todo?: boolean | string; error?: string };
+type Outcome = { file: string; passed: number; failures: string[]; skips: string[]; ms: number };
+
+const asked = process.argv.slice(2);
+const noSkip = process.env["UPKEEP_NO_SKIP"] === "1";
+const scratch = mkdtempSync(join(tmpdir(), "upkeep-tests-"));
+const thirdPartyFile = join(scratch, "third-party.jsonl");
+
+const files = globSync("{src,sim,scenarios,lab,scripts,bench,e2e}/**/*.test.ts", { cwd: ROOT })
+  .filter((file) => asked.length === 0 || asked.some((part) => file.includes(part)))
+  .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+
+function rank(file: string): number {
+  const at = LONG.findIndex((part) => file.includes(part));
+  return at < 0 ? LONG.length : at;
+}
+
+function runFile(file: string): Promise<Outcome> {
+  const began = performance.now();
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", `--test-reporter=${join(ROOT, "scripts/test-reporter.ts")}`, file], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, UPKEEP_TEST_THIRD_PARTY: thirdPartyFile },
+    });
+    let out = "";
+    let noise = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (out += chunk));
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (noise = (noise + chunk).slice(-8_000)));
+    const limit = setTimeout(() => child.kill("SIGKILL"), FILE_LIMIT_MS);
+    child.on("close", (code, signal) => {
+      clearTimeout(limit);
+      resolve(judge(file, out, noise, code, signal, performance.now() - began));
+    });
+  });
+}
+
+function judge(file: string, out: string, noise: string, code: number | null, signal: string | null, ms: number): Outcome {
+  const outcome: Outcome = { file, passed: 0, failures: [], skips: [], ms };
+  let summed = false;
+  for (const text of out.split("\n")) {
+    if (!text.startsWith('{"type":"test:')) {
+      if (text !== "") noise += `${text}\n`;
+      continue;
+    }
+    const line = JSON.parse(text) as Line;
+    if (line.type === "test:summary") summed = true;
+    else if (line.skip !== undefined && line.skip !== false) outcome.skips.push(`${file}: ${line.name}: ${line.skip === true ? "no reason given" : line.skip}`);
+    else if (line.todo !== undefined && line.todo !== false) outcome.failures.push(`${file}: ${line.name}: marked as to do`);
+    else if (line.type === "test:fail") {
+      if (!line.suite) outcome.failures.push(`${file}: ${line.name}\n${line.error ?? ""}`);
+    } else if (!line.suite) outcome.passed += 1;
+  }
+  if (!summed) outcome.failures.push(`${file}: ended half-way (${signal ?? `exit ${code}`})\n${noise.slice(-3_000)}`);
+  else if (outcome.passed + outcome.failures.length + outcome.skips.length === 0) outcome.failures.push(`${file}: has no test`);
+  else if (code !== 0 && outcome.failures.length === 0) outcome.failures.push(`${file}: exit ${code} although its tests passed\n${noise.slice(-3_000)}`);
+  return outcome;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const outcomes: Outcome[] = [];
+const waiting = [...files];
+async function work(): Promise<void> {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    const outcome = await runFile(file);
+    outcomes.push(outcome);
+    const mark = outcome.failures.length > 0 ? "FAILED" : "ok";
+    print(`${mark.padEnd(6)} ${(outcome.ms / 1_000).toFixed(1).padStart(6)} s  ${relative(ROOT, join(ROOT, file))}  (${outcome.passed} passed${outcome.failures.length > 0 ? `, ${outcome.failures.length} failed` : ""}${outcome.skips.length > 0 ? `, ${outcome.skips.length} skipped` : ""})`);
+  }
+}
+await Promise.all(Array.from({ length: AT_ONCE }, work));
+
+const failures = outcomes.flatMap((outcome) => outcome.failures);
+const skips = outcomes.flatMap((outcome) => outcome.skips);
+const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+
+function thirdParties(): Map<string, string> {
+  const programs = new Map<string, string>();
+  let text = "";
+  try {
+    text = readFileSync(thirdPartyFile, "utf8");
+  } catch {
+    return programs;
+  }
+  for (const line of text.split("\n").filter((each) => each !== "")) {
+    const { name, version } = JSON.parse(line) as { name: string; version: string };
+    programs.set(name, version);
+  }
+  return programs;
+}
+
+const programs = thirdParties();
+if (programs.size > 0) {
+  print("\nThird-party programs that took part:");
+  for (const [name, version] of [...programs].sort()) print(`  ${name}: ${version}`);
+}
+if (asked.length === 0 && (noSkip || skips.length === 0)) {
+  const listed = readFileSync(join(ROOT, "lab/third-party.txt"), "utf8").split("\n").map((line) => line.replace(/#.*/, "").trim()).filter((line) => line !== "");
+  for (const name of listed) if (!programs.has(name)) failures.push(`third-party program ${name} is listed in lab/third-party.txt and took no part`);
+  for (const name of programs.keys()) if (!listed.includes(name)) failures.push(`third-party program ${name} took part and is not listed in lab/third-party.txt`);
+}
+if (noSkip) for (const skip of skips) failures.push(`skipped where nothing may be: ${skip}`);
+if (skips.length > 0) print(`\nSkipped:\n${skips.map((skip) => `  ${skip}`).join("\n")}`);
+if (failures.length > 0) print(`\nFailed:\n${failures.map((failure) => `  ${failure.replaceAll("\n", "\n    ")}`).join("\n")}`);
+rmSync(scratch, { recursive: true, force: true });
+print(`\nupkeep tests: ${passed} passed, ${failures.length} failed, ${skips.length} skipped`);
+print(`tests: ${passed} passed, ${failures.length} failed, ${skips.length} skipped`);
+process.exit(failures.length > 0 ? 1 : 0);

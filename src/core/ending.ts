@@ -1,0 +1,112 @@
+// How an operation is left: to the next level, to on, or to its end, with the alarms that belong to that.
+//
+// Leaving is never allowed to forget: what was cut goes through on-sent first, whatever brakes there are (safety.md §3, 4.6–7).
+
+import { over, raise } from "./alarms.ts";
+import { brakesOn } from "./brakes.ts";
+import { closeIncident } from "./incident.ts";
+import { allOutlets, commit, levelOf, names, operationKey, unlock } from "./operation.ts";
+import { outletKey } from "./policy.ts";
+import type { Hold, HostRecord, IncidentOutcome, Operation, OperationOutcome, OperationOutlet } from "./records.ts";
+import { MAX_STAMPS } from "./records.ts";
+import type { Turn } from "./state.ts";
+import { freshRun } from "./state.ts";
+
+/** To on: always allowed, whatever brakes there are. */
+export function goOn(turn: Turn, operation: Operation): void {
+  if (operation.kind === "off" && operation.contradiction === null) return end(turn, operation, "held", "off could not be confirmed", { kind: "unconfirmed", sticky: false });
+  const cut = operation.kind === "off" ? levelOf(operation).map(outletKey) : operation.cut;
+  commit(turn, { ...operation, phase: "on-sent", cut, phaseSince: turn.stamp }, null, null, []);
+}
+
+/** Leaves an operation before anything was cut at this level. */
+export function leave(turn: Turn, operation: Operation, because: string): void {
+  if (operation.cut.length > 0) return commit(turn, { ...operation, phase: "on-sent", withdrawing: because, phaseSince: turn.stamp }, null, null, []);
+  end(turn, operation, "withdrawn", because, null);
+}
+
+export function unconfirmed(turn: Turn, operation: Operation, because: string): void {
+  const record = turn.record(operation.host);
+  if (record !== undefined) turn.patchRecord(operation.host, { unconfirmed: [...record.unconfirmed, turn.stamp].slice(-MAX_STAMPS) });
+  turn.tell("off-unconfirmed", operation.host, `off is not confirmed: ${because}; power is restored`);
+  goOn(turn, { ...operation, offWasConfirmed: false });
+}
+
+export function mayEscalate(turn: Turn, operation: Operation): boolean {
+  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation) === null;
+}
+
+export function nextLevel(turn: Turn, operation: Operation, because: string): void {
+  const level = operation.level + 1;
+  turn.tell("next-level", operation.host, `level ${operation.level + 1} did not help (${because}); level ${level + 1}: ${names(operation.levels[level] ?? [])}`);
+  turn.patchRun(operation.id, { ...freshRun(turn.now, false) });
+  commit(turn, { ...operation, phase: "intended", level, sent: [], sends: 0, offWasConfirmed: false, phaseSince: turn.stamp }, null, null, []);
+}
+
+/** The first brake in force against an off of this operation, or null. */
+export function whyBraked(turn: Turn, operation: Operation): string | null {
+  const host = turn.host(operation.host);
+  const policy = turn.hostPolicy(operation.host);
+  if (host === undefined || policy === undefined) return "the host is no longer configured";
+  const brakes = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: operation.id, resumed: turn.run(operation.id).resumed });
+  const over: readonly string[] = operation.origin.kind === "manual" ? operation.origin.over : [];
+  // The second feed of one cut is not a second cut.
+  const sameCut = operation.sent.length > 0;
+  const standing = brakes.find((brake) => !over.includes(brake.name) && !(sameCut && (brake.name === "debounce" || brake.name === "boot")));
+  return standing?.because ?? null;
+}
+
+export function end(turn: Turn, operation: Operation, outcome: OperationOutcome, because: string, hold: Pick<Hold, "kind" | "sticky"> | null, endedMs = turn.now.bootMs): void {
+  for (const outlet of allOutlets(operation)) unlock(turn, outlet.device);
+  const operations = new Map(turn.state.operations);
+  operations.delete(operation.id);
+  const runs = new Map(turn.state.runs);
+  runs.delete(operation.id);
+  turn.patch({ operations, runs });
+  turn.save(operationKey(operation.id), null);
+  const revisions = new Map(turn.state.revisions);
+  revisions.delete(operationKey(operation.id));
+  turn.patch({ revisions });
+  const change: Partial<HostRecord> = { lastOperation: { id: operation.id, kind: operation.kind, at: turn.stamp, outcome } };
+  turn.patchRecord(operation.host, hold === null ? change : { ...change, hold: { ...hold, because, since: turn.stamp } });
+  const kind = outcome === "held" ? "held" : outcome === "recovered" ? "recovered" : outcome === "withdrawn" ? "withdrawn" : "done";
+  const cause = turn.tell(kind, operation.host, `operation ${operation.id}: ${because}`);
+  over(turn, `owed-on:${operation.host}`, `operation ${operation.id} has ended`);
+  const host = turn.host(operation.host);
+  if (host !== undefined) {
+    turn.patchHost(operation.host, { operation: null, refusal: null, sinceMs: turn.now.bootMs, ...(operation.offAt === null ? {} : { counter: 0 }) });
+    const incidentOutcome: IncidentOutcome | null = outcome === "recovered" ? "recovered" : outcome === "done" && operation.kind !== "cycle" ? "confirmed off" : null;
+    if (incidentOutcome !== null || (operation.origin.kind === "manual" && outcome !== "held" && host.incident?.downAt === null)) closeIncident(turn, operation.host, incidentOutcome ?? "no longer watched", endedMs);
+  }
+  if (outcome === "held") heldAlarm(turn, operation.host, operation.incident, because);
+  else over(turn, `cut:${operation.host}`, outcome === "recovered" ? `${operation.host} is back in service (${operation.incident})` : `${operation.host}: ${because}`);
+  stopProceeding(turn, operation, outcome, cause);
+}
+
+/** `storm proceed` stops at the first host that does not recover. */
+function stopProceeding(turn: Turn, operation: Operation, outcome: OperationOutcome, cause: number): void {
+  if (outcome !== "held") return;
+  for (const [set, storm] of turn.state.storms) {
+    if (storm.proceedBy === null) continue;
+    const next = { ...storm, proceedBy: null };
+    turn.patch({ storms: new Map(turn.state.storms).set(set, next) });
+    turn.save(`storm/${set}`, { v: 1, set, because: storm.because, since: storm.since, proceedBy: null });
+    turn.tell("storm", null, `${operation.host} did not recover: the storm in ${set} holds again`, cause);
+  }
+}
+
+export function heldAlarm(turn: Turn, host: string, incident: string | null, because: string): void {
+  raise(turn, {
+    alarm: `held:${host}`, kind: "held", severity: "critical", host, incident,
+    happened: `${host} is held: ${because}.`, done: "Upkeep will not cut its power again by itself.",
+    asked: `Look at it, then: upkeep release ${host}`,
+  });
+}
+
+export function owedAlarm(turn: Turn, operation: Operation, owed: readonly OperationOutlet[]): void {
+  raise(turn, {
+    alarm: `owed-on:${operation.host}`, kind: "owed-on", severity: "critical", host: operation.host, incident: operation.incident,
+    happened: `${operation.host} is without power: ${names(owed)} was switched off by us and does not read on again.`,
+    done: "Upkeep goes on trying, at least once a minute.", asked: "Check the power device, or switch the outlet on by hand.",
+  });
+}

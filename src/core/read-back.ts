@@ -1,0 +1,79 @@
+// Reading back: off is what all feeds read in one pass, twice, a second apart (safety.md §4.5); on is what every outlet reads.
+// An acknowledgement is never a proof, and a silence of the device never stands for what an earlier pass saw.
+
+import { raise } from "./alarms.ts";
+import { note } from "./incident.ts";
+import type { ReadResult } from "./io.ts";
+import { allOutlets, commit, levelOf, names, touched } from "./operation.ts";
+import { outletKey } from "./policy.ts";
+import type { Operation, OperationOutlet } from "./records.ts";
+import { MAX_STAMPS } from "./records.ts";
+import type { Turn } from "./state.ts";
+
+export function readPass(turn: Turn, operation: Operation, outlets: readonly OperationOutlet[], because: string): void {
+  const byDevice = new Map<string, string[]>();
+  for (const outlet of [...outlets].sort((a, b) => (a.device < b.device ? -1 : 1))) byDevice.set(outlet.device, [...(byDevice.get(outlet.device) ?? []), outlet.outlet]);
+  const pending: number[] = [];
+  for (const [device, ids] of byDevice) {
+    const read = turn.id();
+    pending.push(read);
+    turn.emit({ kind: "read", read, device, outlets: ids, because: `operation ${operation.id}: ${because}`, cause: turn.causeOf(operation.host) });
+  }
+  turn.patchRun(operation.id, { pass: new Map(), wait: { on: "reads", pending, beganMs: turn.now.bootMs } });
+}
+
+/** A read answer; the operation that waited for it, or null. */
+export function readings(turn: Turn, read: number, device: string, result: ReadResult): number | null {
+  for (const operation of turn.state.operations.values()) {
+    const run = turn.run(operation.id);
+    if (run.wait.on !== "reads" || !run.wait.pending.includes(read)) continue;
+    const pass = new Map(run.pass);
+    if (result.ok) {
+      for (const reading of result.readings) {
+        pass.set(outletKey({ device, outlet: reading.outlet }), reading.state);
+      }
+    }
+    const pending = run.wait.pending.filter((each) => each !== read);
+    const failures = result.ok ? run.failures : run.failures + 1;
+    const { beganMs } = run.wait;
+    turn.patchRun(operation.id, { pass, failures, wait: pending.length > 0 ? { on: "reads", pending, beganMs } : { on: "nothing" } });
+    if (pending.length === 0) passEnded(turn, operation, beganMs);
+    return operation.id;
+  }
+  return null;
+}
+
+function passEnded(turn: Turn, operation: Operation, beganMs: number): void {
+  const run = turn.run(operation.id);
+  turn.patchRun(operation.id, { lastPassMs: beganMs, seen: run.pass });
+  const read = (outlet: OperationOutlet) => run.pass.get(outletKey(outlet)) ?? "unknown";
+  if (operation.phase === "off-sent") {
+    const level = levelOf(operation);
+    const complete = level.every((each) => operation.sent.includes(outletKey(each)));
+    const passes = complete && level.every((each) => read(each) === "off") ? run.offPasses + 1 : 0;
+    turn.patchRun(operation.id, { offPasses: passes });
+    if (passes >= 2) offConfirmed(turn, operation);
+  }
+  if (operation.phase === "booting") {
+    const late = allOutlets(operation).filter((each) => touched(operation, each) && read(each) === "off");
+    if (late.length > 0) {
+      turn.tell("late-off", operation.host, `${names(late)} reads off again after it had been confirmed on: a late off is undone`);
+      commit(turn, { ...operation, phase: "on-sent", cut: late.map(outletKey), phaseSince: turn.stamp }, null, null, []);
+    }
+  }
+}
+
+function offConfirmed(turn: Turn, operation: Operation): void {
+  const record = turn.record(operation.host);
+  if (record !== undefined) turn.patchRecord(operation.host, { cycles: [...record.cycles, turn.stamp].slice(-MAX_STAMPS) });
+  note(turn, operation.host, "offConfirmedAt");
+  turn.tell("off-confirmed", operation.host, `${names(levelOf(operation))} read off twice, a second apart`);
+  if (operation.kind === "cycle") {
+    raise(turn, {
+      alarm: `cut:${operation.host}`, kind: "cut", severity: "warning", host: operation.host, incident: operation.incident,
+      happened: `${operation.host}: power was cut at ${names(levelOf(operation))}, confirmed, because ${operation.because}.`,
+      done: "Power is being restored.", asked: `Nothing, unless it does not come back. See: upkeep why ${operation.incident}`,
+    });
+  }
+  commit(turn, { ...operation, phase: "off-confirmed", offWasConfirmed: true, phaseSince: turn.stamp }, null, null, []);
+}

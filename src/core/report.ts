@@ -1,0 +1,301 @@
+// What people and programs are told of the state: the document behind `upkeep status --json`, the control socket and the
+// page. It decides nothing: guardedness, verdicts and brakes are asked of the modules that decide them, at the moment of
+// the question, so that a status can never say "guarded" from memory while a brake is in force.
+//
+// Times leave as ISO 8601 in UTC, durations as `…Ms`; fields are added, never changed.
+
+import { bootMs, brakesOn } from "./brakes.ts";
+import { whyUnguarded } from "./guard.ts";
+import type { Alarm } from "./io.ts";
+import type { Phases } from "./incident.ts";
+import { phasesOf } from "./incident.ts";
+import type { Verdict } from "./liveness.ts";
+import { verdict } from "./liveness.ts";
+import type { HostPolicy, Policy } from "./policy.ts";
+import { outletKey } from "./policy.ts";
+import type { BrakeKind, Hold, IncidentOutcome, IncidentRecord, Operation, OperationOutcome, OperationPhase } from "./records.ts";
+import type { Outcome } from "./round.ts";
+import type { HostState, State } from "./state.ts";
+import { Turn } from "./state.ts";
+import type { Now, Stamp } from "./time.ts";
+import { ageMs, leftMs } from "./time.ts";
+
+export type OutletReport = {
+  /** `device/outlet`. */
+  readonly outlet: string;
+  readonly state: "on" | "off" | "unknown";
+  /** When it was last read; null: never. */
+  readonly at: string | null;
+  readonly label: string | null;
+  /** From 1; outlets of one level are cut together. */
+  readonly level: number;
+  /** A past good cycle or a drill has shown that this outlet feeds this host. */
+  readonly proved: boolean;
+};
+
+export type ProbeReport = {
+  readonly probe: string;
+  readonly outcome: Outcome | null;
+  readonly evidence: string | null;
+  readonly latencyMs: number | null;
+  /** False: evidence only, like ping beside a service probe. */
+  readonly counts: boolean;
+  /** False: it has never passed here, and does not count until it has. */
+  readonly passed: boolean;
+};
+
+export type OperationReport = {
+  readonly operation: number;
+  readonly kind: Operation["kind"];
+  readonly phase: OperationPhase;
+  readonly phaseSince: string;
+  readonly began: string;
+  /** From 1. */
+  readonly level: number;
+  readonly levels: number;
+  /** `auto`, or who asked. */
+  readonly by: string;
+  readonly because: string;
+  /** What is owed: outlets that were let go off and are not confirmed on since. */
+  readonly cut: readonly string[];
+  readonly offWasConfirmed: boolean;
+  readonly contradiction: string | null;
+  readonly withdrawing: string | null;
+};
+
+export type HostReport = {
+  readonly host: string;
+  readonly verdict: Verdict;
+  readonly counter: number;
+  readonly threshold: number;
+  /** Start of the present verdict. */
+  readonly since: string;
+  readonly guarded: boolean;
+  /** Why it is not guarded; null when it is. */
+  readonly why: string | null;
+  readonly wanted: "on" | "off";
+  /** What would hold an automatic off back right now. */
+  readonly brakes: readonly { readonly brake: string; readonly because: string }[];
+  readonly power: readonly OutletReport[];
+  readonly incident: string | null;
+  readonly address: string;
+  readonly group: string;
+  readonly round: { readonly outcome: Outcome; readonly because: string; readonly at: string } | null;
+  readonly probes: readonly ProbeReport[];
+  readonly wantedOff: { readonly by: string; readonly why: string; readonly at: string } | null;
+  readonly held: { readonly kind: Hold["kind"]; readonly because: string; readonly since: string; readonly sticky: boolean } | null;
+  readonly operation: OperationReport | null;
+  readonly lastOperation: { readonly operation: number; readonly outcome: OperationOutcome; readonly at: string } | null;
+  readonly offByOthers: readonly string[];
+  /** Confirmed power cycles within the budget's window, and the budget. */
+  readonly budget: { readonly cycles: number; readonly of: number; readonly withinMs: number };
+  /** The longest that a boot may take before anything further: `boot`, or twice the longest learned. */
+  readonly bootMs: number;
+};
+
+export type DeviceReport = {
+  readonly device: string;
+  readonly driver: string;
+  readonly address: string;
+  /** Null: it was not asked yet. */
+  readonly readable: boolean | null;
+  /** Why it cannot be read. */
+  readonly why: string | null;
+  readonly at: string | null;
+};
+
+export type BrakeReport = {
+  readonly brake: BrakeKind;
+  /** A host's name, or `*`. */
+  readonly scope: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly since: string;
+  /** Null: until it is ended. */
+  readonly until: string | null;
+  readonly leftMs: number | null;
+};
+
+export type StormReport = { readonly set: string; readonly because: string; readonly since: string; readonly proceedBy: string | null };
+
+export type AlarmReport = Alarm & { readonly at: string; readonly acknowledged: boolean };
+
+export type WatcherReport = { readonly watcher: string; readonly self: boolean; readonly started: string; readonly stopping: boolean };
+
+export type StatusReport = {
+  readonly site: string;
+  readonly at: string;
+  /** `2 of 3`. */
+  readonly guarded: string;
+  readonly hosts: readonly HostReport[];
+  readonly watchers: readonly WatcherReport[];
+  readonly devices: readonly DeviceReport[];
+  readonly brakes: readonly BrakeReport[];
+  readonly storms: readonly StormReport[];
+  /** Calls to a person that are not over, the worst first. */
+  readonly alarms: readonly AlarmReport[];
+  readonly ledger: { readonly ok: boolean; readonly why: string | null };
+  /** Why nothing at all is cut by itself: `armed: false`. */
+  readonly armed: boolean;
+};
+
+export type IncidentReport = {
+  readonly incident: string;
+  readonly host: string;
+  readonly began: string;
+  readonly ended: string | null;
+  /** The outage by phase; null where a phase was not reached. */
+  readonly phases: Phases;
+  readonly outcome: IncidentOutcome;
+  readonly firstSign: string;
+  readonly down: string | null;
+  readonly offSent: string | null;
+  readonly offConfirmed: string | null;
+  readonly onConfirmed: string | null;
+};
+
+/** The whole status; `host` restricts `hosts` to one, and leaves the rest as it is. */
+export function statusReport(state: State, policy: Policy, now: Now, host: string | null = null): StatusReport {
+  const hosts: HostReport[] = [];
+  let guarded = 0;
+  for (const each of policy.hosts.values()) {
+    const known = state.hosts.get(each.name);
+    if (known === undefined) continue;
+    if (whyNotGuarded(known, each, state, policy, now) === null) guarded += 1;
+    if (host === null || host === each.name) hosts.push(hostReport(known, each, state, policy, now));
+  }
+  const severities = ["critical", "warning", "info"];
+  return {
+    site: policy.site,
+    at: iso(now.wallMs),
+    guarded: `${guarded} of ${policy.hosts.size}`,
+    hosts,
+    watchers: [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping }],
+    devices: [...policy.devices.values()].map((device) => {
+      const known = state.devices.get(device.name);
+      const failure = known?.failure ?? null;
+      const readAtMs = known?.readAtMs ?? null;
+      const readable = failure !== null ? false : readAtMs !== null ? true : null;
+      return { device: device.name, driver: device.driver, address: device.address, readable, why: failure, at: readAtMs === null ? null : isoBoot(readAtMs, now) };
+    }),
+    brakes: [...state.brakes.values()].map((brake) => ({
+      brake: brake.kind, scope: brake.scope, by: brake.by, reason: brake.reason, since: isoStamp(brake.since, now),
+      until: brake.until === null ? null : iso(now.wallMs + leftMs(brake.until, now)),
+      leftMs: brake.until === null ? null : leftMs(brake.until, now),
+    })),
+    storms: [...state.storms.values()].map((storm) => ({ set: storm.set, because: storm.because, since: isoStamp(storm.since, now), proceedBy: storm.proceedBy })),
+    alarms: [...state.alarms.values()]
+      .map((known) => ({ ...known.alarm, at: isoBoot(known.lastMs, now), acknowledged: known.acknowledged }))
+      .sort((one, other) => severities.indexOf(one.severity) - severities.indexOf(other.severity)),
+    ledger: { ok: state.storeFailure === null, why: state.storeFailure },
+    armed: policy.armed,
+  };
+}
+
+/** One host as it is now. */
+export function hostReport(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): HostReport {
+  const { record } = host;
+  const { wanted, hold, lastOperation } = record;
+  const why = whyNotGuarded(host, policy, state, fleet, now);
+  const operation = host.operation === null ? undefined : state.operations.get(host.operation);
+  return {
+    host: host.name,
+    verdict: verdict(host, policy),
+    counter: host.counter,
+    threshold: policy.threshold,
+    since: sinceOf(host, policy, now),
+    guarded: why === null,
+    why,
+    wanted: wanted.state,
+    brakes: brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false }).map((brake) => ({ brake: brake.name, because: brake.because })),
+    power: policy.levels.flatMap((feeds, level) =>
+      feeds.map((outlet) => {
+        const seen = state.devices.get(outlet.device)?.outlets.get(outlet.outlet);
+        const key = outletKey(outlet);
+        return { outlet: key, state: seen?.state ?? "unknown", at: seen === undefined ? null : isoBoot(seen.atMs, now), label: seen?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key) };
+      }),
+    ),
+    incident: host.incident?.incident ?? null,
+    address: policy.address,
+    group: policy.group,
+    round: host.last === null ? null : { outcome: host.last.outcome, because: host.last.because, at: isoBoot(host.last.endedAtMs, now) },
+    probes: policy.probes.map((probe) => {
+      const result = host.last?.results.find((each) => each.probe === probe.id);
+      return { probe: probe.id, outcome: result?.outcome ?? null, evidence: result?.evidence ?? null, latencyMs: result?.latencyMs ?? null, counts: probe.counts, passed: record.learned.passed.includes(probe.id) };
+    }),
+    wantedOff: wanted.state === "off" ? { by: wanted.by, why: wanted.why, at: isoStamp(wanted.at, now) } : null,
+    held: hold === null ? null : { kind: hold.kind, because: hold.because, since: isoStamp(hold.since, now), sticky: hold.sticky },
+    operation: operation === undefined ? null : operationReport(operation, now),
+    lastOperation: lastOperation === null ? null : { operation: lastOperation.id, outcome: lastOperation.outcome, at: isoStamp(lastOperation.at, now) },
+    offByOthers: record.offByOthers,
+    budget: { cycles: record.cycles.filter((at) => ageMs(at, now) < policy.budget.withinMs).length, of: policy.budget.cycles, withinMs: policy.budget.withinMs },
+    bootMs: bootMs(policy, host),
+  };
+}
+
+/** One incident, from the ledger or from the history. */
+export function incidentReport(record: IncidentRecord): IncidentReport {
+  const at = (moment: Stamp | null) => (moment === null ? null : iso(moment.wallMs));
+  return {
+    incident: record.incident, host: record.host, began: iso(record.began.wallMs), ended: at(record.endedAt), phases: phasesOf(record), outcome: record.outcome,
+    firstSign: record.firstSign, down: at(record.downAt), offSent: at(record.offSentAt), offConfirmed: at(record.offConfirmedAt), onConfirmed: at(record.onConfirmedAt),
+  };
+}
+
+function operationReport(operation: Operation, now: Now): OperationReport {
+  const { origin } = operation;
+  return {
+    operation: operation.id, kind: operation.kind, phase: operation.phase, phaseSince: isoStamp(operation.phaseSince, now), began: isoStamp(operation.began, now),
+    level: operation.level + 1, levels: operation.levels.length, by: origin.kind === "auto" ? "auto" : origin.by, because: operation.because,
+    cut: operation.cut, offWasConfirmed: operation.offWasConfirmed, contradiction: operation.contradiction, withdrawing: operation.withdrawing,
+  };
+}
+
+function whyNotGuarded(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
+  // A record that survived says "seen healthy"; until this process has looked itself it guards nothing.
+  return host.last === null ? "no round yet" : whyUnguarded(host, policy, new Turn(state, fleet, now));
+}
+
+function sinceOf(host: HostState, policy: HostPolicy, now: Now): string {
+  switch (verdict(host, policy)) {
+    case "down":
+      return host.incident === null ? isoBoot(host.badSinceMs ?? host.sinceMs, now) : isoStamp(host.incident.downAt ?? host.incident.began, now);
+    case "suspect":
+      return isoBoot(host.badSinceMs ?? host.sinceMs, now);
+    case "up":
+      return isoBoot(host.goodSinceMs ?? host.sinceMs, now);
+    case "unknown":
+      return isoBoot(host.sinceMs, now);
+  }
+}
+
+// ---- times ------------------------------------------------------------------------------------------------------------
+
+/** A moment of the boot-time clock, as ISO 8601 by the wall clock of now. */
+function isoBoot(atMs: number, now: Now): string {
+  return iso(now.wallMs - (now.bootMs - atMs));
+}
+
+/** A stamp of this boot by the wall clock of now, which may have been set right since; one of another boot as it was written. */
+function isoStamp(at: Stamp, now: Now): string {
+  return at.bootId === now.bootId ? isoBoot(at.bootMs, now) : iso(at.wallMs);
+}
+
+/** Unix time in milliseconds as ISO 8601 in UTC; the calendar's arithmetic, because the core has no `Date` (days_from_civil, H. Hinnant). */
+export function iso(wallMs: number): string {
+  const ms = Math.floor(wallMs);
+  const days = Math.floor(ms / 86_400_000);
+  const rest = ms - days * 86_400_000;
+  const shifted = days + 719_468;
+  const era = Math.floor(shifted / 146_097);
+  const dayOfEra = shifted - era * 146_097;
+  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365);
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const fromMarch = Math.floor((5 * dayOfYear + 2) / 153);
+  const day = dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1;
+  const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const clock = `${two(Math.floor(rest / 3_600_000))}:${two(Math.floor(rest / 60_000) % 60)}:${two(Math.floor(rest / 1_000) % 60)}`;
+  return `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}T${clock}.${String(rest % 1_000).padStart(3, "0")}Z`;
+}
