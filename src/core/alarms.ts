@@ -7,7 +7,7 @@ import type { Turn } from "./state.ts";
 export function raise(turn: Turn, alarm: Alarm): void {
   const known = turn.state.alarms.get(alarm.alarm);
   if (known !== undefined && known.alarm.happened === alarm.happened) return;
-  const cause = turn.tell("alarm", alarm.host, `${alarm.happened} ${alarm.done} ${alarm.asked}`.trim());
+  const cause = turn.tell("alarm", alarm.host, `${alarm.alarm}: ${alarm.happened}`);
   const acknowledged = known === undefined ? turn.state.acks.has(alarm.alarm) : known.acknowledged;
   turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged }) });
   turn.emit({ kind: "alarm", alarm, again: known !== undefined, because: alarm.happened, cause });

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   LEDGER_CORRUPT: "the ledger cannot be read",
   LEDGER_FULL: "the ledger's disk is full",
   LEDGER_IO: "the ledger cannot be written",
+  HISTORY_IO: "the history cannot be read",
   SOCKET_PATH: "the control socket's path is too long or not usable",
   NOT_RUNNING: "no watcher answers on the control socket",
   NAME_UNKNOWN: "the name does not resolve",

@@ -71,7 +71,7 @@ function offConfirmed(turn: Turn, operation: Operation): void {
   if (operation.kind === "cycle") {
     raise(turn, {
       alarm: `cut:${operation.host}`, kind: "cut", severity: "warning", host: operation.host, incident: operation.incident,
-      happened: `${operation.host}: power was cut at ${names(levelOf(operation))}, confirmed, because ${operation.because}.`,
+      happened: `Power was cut at ${names(levelOf(operation))}, confirmed: ${operation.because}.`,
       done: "Power is being restored.", asked: `Nothing, unless it does not come back. See: upkeep why ${operation.incident}`,
     });
   }

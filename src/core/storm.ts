@@ -16,9 +16,16 @@ const ONSETS = 3;
 
 /** The sets that a host belongs to, the fleet first. */
 export function setsOf(host: HostPolicy): readonly string[] {
-  const devices = [...new Set(host.levels.flat().map((outlet) => `device:${outlet.device}`))];
-  return ["fleet", `group:${host.group}`, ...devices, ...(host.behind === null ? [] : [`behind:${host.behind}`])];
+  let sets = setsByHost.get(host);
+  if (sets === undefined) {
+    const devices = [...new Set(host.levels.flat().map((outlet) => `device:${outlet.device}`))];
+    sets = ["fleet", `group:${host.group}`, ...devices, ...(host.behind === null ? [] : [`behind:${host.behind}`])];
+    setsByHost.set(host, sets);
+  }
+  return sets;
 }
+
+const setsByHost = new WeakMap<HostPolicy, readonly string[]>();
 
 const membersByPolicy = new WeakMap<Policy, ReadonlyMap<string, readonly HostPolicy[]>>();
 

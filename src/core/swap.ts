@@ -120,8 +120,8 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     return;
   }
   const cause = action === "off"
-    ? turn.tell("off-sent", operation.host, `off goes to ${key} under token ${operation.token}: ${operation.because}`)
-    : turn.tell("on-sent", operation.host, `on goes to ${key} under token ${operation.token}: what we cut is restored`);
+    ? turn.tell("off-sent", operation.host, `off goes to ${key} (operation ${operation.id}, token ${operation.token})`)
+    : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): what we cut is restored`);
   if (action === "off") note(turn, operation.host, "offSentAt");
   turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true } });
   turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, because: `operation ${operation.id}, token ${operation.token}`, cause });

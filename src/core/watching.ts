@@ -208,7 +208,7 @@ export function decide(turn: Turn, name: string): void {
   }
   if (host.decideAtMs !== null && nowMs < host.decideAtMs) return;
   const sinceMs = nowMs - (host.badSinceMs ?? nowMs);
-  intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.votes} of ${agreement.of} watchers say down, ${policy.threshold} bad rounds in ${inWords(sinceMs)}: ${host.last?.because ?? ""}`);
+  intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.of > 1 ? `${agreement.votes} of ${agreement.of} watchers say down, ` : ""}${policy.threshold} bad rounds in ${inWords(sinceMs)}: ${host.last?.because ?? ""}`);
 }
 
 function refuse(turn: Turn, name: string, brakes: readonly Brake[]): void {
