@@ -9,7 +9,7 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       const { details } = data;
       const error = details?.error?.cause ?? details?.error;
       yield `${JSON.stringify({ type, name: data.name, suite: details?.type === "suite", nesting: data.nesting, skip: data.skip, todo: data.todo, error: type === "test:fail" ? (error?.stack ?? error?.message ?? String(error)) : undefined })}\n`;
-    } else if (type === "test:summary" && data.file === undefined) {
+    } else if (type === "test:summary") {
       yield `${JSON.stringify({ type })}\n`;
     }
   }

@@ -1,0 +1,100 @@
+// What a configuration is once it has been read: the policy, which the core judges by, and what the shell needs beside it:
+// addresses, probe options, driver options and secrets. Everything is resolved; nothing refers back to a file.
+
+import type { HostPolicy, Policy } from "../core/policy.ts";
+import type { Secret } from "./secret.ts";
+
+export type Config = {
+  readonly policy: Policy;
+  readonly shell: ShellConfig;
+  /** Per host and setting, where its value comes from: `host`, `group NAME`, `defaults`, `retry ladder`, `built in`. */
+  readonly origins: ReadonlyMap<string, ReadonlyMap<string, string>>;
+};
+
+export type ShellConfig = {
+  /** The configuration file, as it was named, and every file that was read for it. */
+  readonly file: string;
+  readonly files: readonly string[];
+  readonly dataDir: string;
+  /** `<dataDir>/upkeep.sock`; short enough for the kernel. */
+  readonly socketPath: string;
+  /** `null`: no TCP. */
+  readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
+  readonly alerts: AlertsConfig;
+  /** What must be reachable for the watcher to trust itself; one that answers is enough. */
+  readonly references: readonly ReferenceSpec[];
+  readonly hosts: ReadonlyMap<string, HostSpec>;
+  readonly devices: ReadonlyMap<string, DeviceSpec>;
+};
+
+export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[] };
+
+/** One probe of one host, all options resolved; `kind` names the probe in src/probes. Secrets are still closed: `openProbe` opens them. */
+export type ProbeSpec = { readonly id: string; readonly timeoutMs: number } & ProbeTask;
+
+export type ProbeTask =
+  | { readonly kind: "ping"; readonly options: { readonly count: number } }
+  | { readonly kind: "tcp"; readonly options: { readonly port: number; readonly send?: string; readonly expect?: string } }
+  | { readonly kind: "ssh"; readonly options: { readonly port: number } }
+  | { readonly kind: "dns"; readonly options: DnsTask }
+  | { readonly kind: "http"; readonly options: HttpTask };
+
+export type DnsTask = {
+  readonly port: number;
+  /** Absent: `. NS` is asked, and any well-formed answer is good. */
+  readonly name?: string;
+  readonly type: string;
+  readonly rcode: string;
+  readonly answer?: string;
+  readonly tcp: boolean;
+};
+
+export type HttpTask = {
+  readonly url: string;
+  readonly status: number;
+  readonly body?: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly expiresMs: number;
+};
+
+export type ReferenceSpec = ProbeSpec & { readonly address: string };
+
+/** Secrets are still closed: `openDevice` opens them. */
+export type DeviceSpec = { readonly name: string; readonly stepMs: number; readonly maxActMs: number } & (
+  | { readonly driver: "apc"; readonly options: ApcSettings }
+  | { readonly driver: "command"; readonly options: CommandSettings });
+
+export type ApcSettings = {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: Secret;
+  readonly dialect: "auto" | "menu2" | "menu3" | "shell";
+};
+
+export type CommandSettings = {
+  readonly on: readonly string[];
+  readonly off: readonly string[];
+  /** Empty: the device cannot be read. */
+  readonly status: readonly string[];
+};
+
+export type AlertsConfig = {
+  readonly mail: MailConfig | null;
+  readonly command: readonly string[] | null;
+  readonly deadman: { readonly url: string; readonly everyMs: number } | null;
+  readonly repeatMs: number;
+};
+
+export type MailConfig = {
+  readonly to: readonly string[];
+  readonly from: string;
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | null;
+  readonly password: Secret | null;
+  /** `offered`: STARTTLS where the server offers it. */
+  readonly tls: "offered" | "starttls" | "tls" | "none";
+};
+
+export type { HostPolicy, Policy };

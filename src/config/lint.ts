@@ -1,0 +1,116 @@
+// Lints: configurations that are valid and that somebody will regret. Each has a stable code and a place; none keeps a
+// watcher from starting. What is outright dangerous is an error elsewhere (resolve.ts, resolve-power.ts).
+
+import { isIP } from "node:net";
+import type { Config, ReferenceSpec } from "./config.ts";
+import { formatDuration } from "./duration.ts";
+import type { At } from "./expect.ts";
+import { isMapping } from "./expect.ts";
+import { isExecutable } from "./files.ts";
+import type { Gathered } from "./gather.ts";
+import type { Place, ProblemList } from "./problems.ts";
+import type { ResolvedFleet, ResolvedHost } from "./resolve.ts";
+
+const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy", 1, "100%"]] as const;
+
+/** Lints of a configuration that has no errors in its hosts. */
+export async function lint(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], self: ReadonlySet<string>, problems: ProblemList): Promise<void> {
+  lintWhole(gathered, fleet, references, problems);
+  for (const host of fleet.hosts) if (host.whole) lintHost(host, self.has(host.policy.name), problems);
+  lintDevices(gathered, fleet, problems);
+  await lintPrograms(gathered, problems);
+}
+
+/** A lint about what was learned, which has no place in a file. */
+export type MeasuredLint = { readonly host: string; readonly code: "BOOT_UNDER_MEASURED"; readonly message: string };
+
+/** Hosts whose `boot` is shorter than what they have needed: `measured` is the learned time in milliseconds by host. */
+export function lintMeasured(config: Config, measured: ReadonlyMap<string, number>): readonly MeasuredLint[] {
+  const short: MeasuredLint[] = [];
+  for (const [name, host] of config.policy.hosts) {
+    const needed = measured.get(name);
+    if (needed === undefined || host.bootMs >= needed) continue;
+    short.push({ host: name, code: "BOOT_UNDER_MEASURED", message: `boot of ${name} is ${formatDuration(host.bootMs)}, and it has needed ${formatDuration(Math.ceil(needed / 1_000) * 1_000)}` });
+  }
+  return short;
+}
+
+function lintWhole(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], problems: ProblemList): void {
+  const { top, at } = gathered;
+  if (gathered.hosts.size === 0) problems.add(at.place(["hosts"], "key"), "NO_HOSTS", "no hosts: there is nothing to watch");
+  if (!at.has(["watcher", "references"]) || gathered.top.watcher?.references.length === 0) {
+    problems.add(at.place(["watcher", "references"], "key"), "NO_REFERENCES", "no references: the watcher cannot tell its own isolation from a dead host", "watcher: { references: [10.0.0.1] }, for instance the router");
+  } else if (references.length > 0) {
+    const watched = new Set(fleet.hosts.map(({ policy }) => policy.address));
+    if (references.every(({ address }) => watched.has(address))) {
+      problems.add(at.place(["watcher", "references"]), "REFERENCES_WATCHED", "every reference is a watched host: when they die, nothing is judged any more", "add one that is not watched, for instance the router");
+    }
+  }
+  if (!at.has(["alerts", "mail"]) && !at.has(["alerts", "command"])) {
+    problems.add(at.place(["alerts"], "key"), "NO_ALERTS", "no mail and no command under alerts: nobody would be called", "alerts: { mail: { to: root@localhost } }");
+  }
+  for (const [key, off, text] of BRAKES_OFF) {
+    if (top.brakes?.[key] === off) problems.add(at.place(["brakes", key]), "BRAKE_OFF", `${key}: ${text} switches this brake off`);
+  }
+}
+
+function lintHost(host: ResolvedHost, self: boolean, problems: ProblemList): void {
+  const { policy, entry } = host;
+  const key = entry.at.place([], "key");
+  if (host.probes.length > 0 && host.probes.every(({ spec }) => spec.kind === "ping")) {
+    problems.add(host.placeOf("probes") ?? key, "PING_ONLY", `${policy.name} is only pinged: a network card may answer for a wedged host`, "add a probe of what it serves, such as ssh");
+  }
+  for (const { spec, place } of host.probes) {
+    if (spec.kind === "http" && !isOwnUrl(spec.options.url, policy.name, policy.address)) {
+      problems.add(place, "HTTP_OTHER_HOST", `${policy.name} would be cut for what ${URL.parse(spec.options.url)?.hostname ?? "another"} serves`, "write the URL with {address} or {host}");
+    }
+  }
+  if (policy.levels.length > 0) {
+    if (self) problems.add(key, "WATCHER_POWERED", `this watcher's own power hangs on ${policy.name}: it never cuts it`, "let another machine watch this host");
+    lintPatience(host, key, problems);
+  }
+}
+
+function lintPatience({ policy, placeOf }: ResolvedHost, key: Place, problems: ProblemList): void {
+  for (const [setting, valueMs] of [["debounce", policy.debounceMs], ["boot", policy.bootMs]] as const) {
+    if (valueMs === 0) problems.add(placeOf(setting) ?? key, "BRAKE_OFF", `${setting}: 0s switches this brake off`);
+  }
+  if (policy.budget.withinMs === 0) problems.add(placeOf("brakes.perHost.within") ?? key, "BRAKE_OFF", "within: 0s switches the budget of power cycles off");
+  if (policy.bootMs > 0 && policy.bootMs < policy.debounceMs) {
+    problems.add(placeOf("boot") ?? placeOf("debounce") ?? key, "BOOT_UNDER_DEBOUNCE", `boot (${formatDuration(policy.bootMs)}) is shorter than debounce (${formatDuration(policy.debounceMs)})`, "boot is how long the host may take to come back");
+  }
+}
+
+function lintDevices(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): void {
+  const needed = new Set(fleet.hosts.flatMap(({ policy }) => policy.levels.flat()).map(({ device }) => device));
+  for (const [name, { spec }] of fleet.devices) {
+    if (!needed.has(name) || spec.driver !== "command" || spec.options.status.length > 0) continue;
+    const entry = gathered.power.get(name) ?? gathered.power.get(name.replace(/@.*$/, ""));
+    if (entry !== undefined) problems.add(entry.at.place([], "key"), "OFF_UNCONFIRMABLE", `${entry.name} has no status: no cut can be confirmed, and its hosts are not guarded`, "status: [program, …] that exits 0 for on and 2 for off");
+  }
+}
+
+async function lintPrograms(gathered: Gathered, problems: ProblemList): Promise<void> {
+  const programs: { program: unknown; place: Place }[] = [];
+  const alertsAt = gathered.at.place(["alerts", "command", 0]);
+  programs.push({ program: gathered.top.alerts?.command?.[0], place: alertsAt });
+  for (const { raw, at } of gathered.power.values()) {
+    for (const key of ["on", "off", "status"]) programs.push(programOf(raw, key, at));
+  }
+  for (const { program, place } of programs) {
+    // A bare name is looked up in the watcher's own PATH, which is not known here.
+    if (typeof program !== "string" || !program.startsWith("/") || program.includes("{")) continue;
+    if (!(await isExecutable(program))) problems.add(place, "COMMAND_MISSING", `${program} is not here, or may not be run by this user`);
+  }
+}
+
+function programOf(raw: unknown, key: string, at: At): { program: unknown; place: Place } {
+  const argv = isMapping(raw) && raw["driver"] === "command" ? raw[key] : undefined;
+  return { program: Array.isArray(argv) ? argv[0] : undefined, place: at.place([key, 0]) };
+}
+
+function isOwnUrl(url: string, name: string, address: string): boolean {
+  const host = URL.parse(url)?.hostname.replace(/^\[|\]$/g, "").toLowerCase() ?? "";
+  const canonical = isIP(address) === 6 ? (URL.parse(`http://[${address.replace(/%.*$/, "")}]/`)?.hostname.replace(/^\[|\]$/g, "") ?? address) : address.toLowerCase();
+  return host === canonical || host === name.toLowerCase() || host.startsWith(`${name.toLowerCase()}.`);
+}

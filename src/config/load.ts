@@ -1,0 +1,129 @@
+// Reads a configuration: files, schemas, resolution, lints; then either the whole configuration with its warnings, or every
+// mistake that was found, and never a part of a configuration.
+
+import { LIMITS } from "../core/policy.ts";
+import type { Policy } from "../core/policy.ts";
+import type { AlertsConfig, Config, MailConfig, ReferenceSpec, ShellConfig } from "./config.ts";
+import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
+import type { ReadFile } from "./files.ts";
+import { gather } from "./gather.ts";
+import type { Gathered } from "./gather.ts";
+import { BUILT_IN_MS } from "./layers.ts";
+import { lint } from "./lint.ts";
+import { ProblemList } from "./problems.ts";
+import type { Problem } from "./problems.ts";
+import { resolveFleet } from "./resolve.ts";
+import type { ResolvedFleet } from "./resolve.ts";
+import { taskFor } from "./resolve-probes.ts";
+import { api as apiSchema, brakes as brakesSchema, ownName } from "./sections/watcher.ts";
+import { SecretReader } from "./secrets.ts";
+import type { Environment } from "./secrets.ts";
+import { hostsOfSelf, thisMachine } from "./self.ts";
+import type { Machine } from "./self.ts";
+import { didYouMean } from "./suggest.ts";
+
+export type LoadOptions = {
+  /** Instead of this process's environment. */
+  readonly env?: Environment;
+  /** Instead of the disk, for the configuration, its includes (those named, not matched) and secret files. */
+  readonly readFile?: ReadFile;
+  /** Instead of this machine's interfaces and name. */
+  readonly machine?: Machine;
+};
+
+export type Loaded = { readonly ok: true; readonly config: Config; readonly problems: readonly Problem[] } | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Loads a configuration file; never rejects for what is in it. */
+export async function loadConfig(path: string, options: LoadOptions = {}): Promise<Loaded> {
+  const problems = new ProblemList();
+  const env = options.env ?? process.env;
+  const machine = options.machine ?? thisMachine();
+  const gathered = await gather(path, problems, options.readFile);
+  if (gathered === null) return { ok: false, problems: problems.sorted() };
+  if (gathered.hosts.size === 0 && !problems.failed && !gathered.declaresHosts) problems.add(gathered.at.place([]), "KEY_MISSING", "hosts is missing: which hosts are to be watched", "hosts: { web1: { address: 10.0.0.11, power: sucker/2 } }");
+  const secrets = new SecretReader(env, problems, options.readFile);
+  const fleet = await resolveFleet(gathered, secrets, problems);
+  const references = await resolveReferences(gathered, secrets, problems);
+  const alerts = await resolveAlerts(gathered, secrets, machine);
+  const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
+  const self = selfOf(gathered, fleet, machine, problems);
+  await lint(gathered, fleet, references, self, problems);
+  if (problems.failed) return { ok: false, problems: problems.sorted() };
+  const { listen, required } = gathered.top.api ?? apiSchema.parse({});
+  const shell: ShellConfig = {
+    ...place,
+    api: { listen: listen === undefined ? { host: "127.0.0.1", port: API_PORT } : listen && { host: listen.host, port: listen.port ?? API_PORT }, required },
+    alerts, references,
+    hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
+    devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
+  };
+  const origins = new Map(fleet.hosts.map((host) => [host.policy.name, host.origins]));
+  return { ok: true, config: { policy: policyOf(gathered, fleet, self, alerts, machine), shell, origins }, problems: problems.sorted() };
+}
+
+const API_PORT = 8_080;
+const SMTP_PORT = 25;
+const SMTPS_PORT = 465;
+
+function policyOf(gathered: Gathered, fleet: ResolvedFleet, self: ReadonlySet<string>, alerts: AlertsConfig, machine: Machine): Policy {
+  const { top } = gathered;
+  const { startup, maxUnhealthy, coolDown, concurrent, perHour } = top.brakes ?? brakesSchema.parse({});
+  return {
+    site: top.site ?? "upkeep",
+    watcher: top.watcher?.name ?? ownName(machine.hostname),
+    armed: top.armed ?? true,
+    hosts: new Map(fleet.hosts.map(({ policy }) => [policy.name, { ...policy, self: self.has(policy.name) }])),
+    devices: new Map([...fleet.devices].map(([name, { policy }]) => [name, policy])),
+    brakes: { startupMs: startup, maxUnhealthy, coolDownMs: coolDown, concurrent, perHour },
+    observers: top.observers ?? 3,
+    lone: top.lone ?? "hold",
+    limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
+  };
+}
+
+async function resolveReferences(gathered: Gathered, secrets: SecretReader, problems: ProblemList): Promise<readonly ReferenceSpec[]> {
+  const references: ReferenceSpec[] = [];
+  const ids = new Set<string>();
+  for (const [index, { address, probe }] of (gathered.top.watcher?.references ?? []).entries()) {
+    const place = gathered.at.place(["watcher", "references", index]);
+    const task = await taskFor(probe, { name: address.host, address, place, directory: gathered.directory }, { secrets, problems });
+    if (task === null) continue;
+    const base = `${task.kind} ${address.host}`;
+    let id = base;
+    for (let count = 2; ids.has(id); count += 1) id = `${base}#${count}`;
+    ids.add(id);
+    references.push({ id, address: address.host, timeoutMs: probe.timeoutMs ?? BUILT_IN_MS.timeout, ...task });
+  }
+  return references;
+}
+
+async function resolveAlerts(gathered: Gathered, secrets: SecretReader, machine: Machine): Promise<AlertsConfig> {
+  const { mail, command, deadman, repeat } = gathered.top.alerts ?? { repeat: LIMITS.alarmEveryMs };
+  let resolved: MailConfig | null = null;
+  if (mail !== undefined) {
+    const password = mail.password === undefined ? null : await secrets.read(mail.password, gathered.at.place(["alerts", "mail", "password"]), gathered.directory);
+    const port = mail.server.port ?? SMTP_PORT;
+    const local = /^(localhost|127\..*|::1)$/.test(mail.server.host);
+    const tls = mail.tls ?? (port === SMTPS_PORT ? "tls" : password !== null && !local ? "starttls" : "offered");
+    resolved = { to: mail.to, from: mail.from ?? `upkeep@${machine.hostname}`, host: mail.server.host, port, username: mail.username ?? null, password, tls };
+  }
+  return { mail: resolved, command: command ?? null, deadman: deadman === undefined ? null : { url: deadman.url, everyMs: deadman.every }, repeatMs: repeat };
+}
+
+function resolvePaths(path: string, gathered: Gathered, env: Environment, problems: ProblemList): { dataDir: string; socketPath: string } {
+  const dataDir = resolveDataDir(path, gathered.top.data, env);
+  const socketPath = socketPathIn(dataDir);
+  const bytes = Buffer.byteLength(socketPath);
+  if (bytes > SOCKET_PATH_BYTES_MAX) {
+    problems.add(gathered.at.place(["data"]), "SOCKET_PATH_LONG", `the control socket ${socketPath} would have a path of ${bytes} bytes`, `the kernel allows ${SOCKET_PATH_BYTES_MAX}: choose a shorter data folder`);
+  }
+  return { dataDir, socketPath };
+}
+
+function selfOf(gathered: Gathered, fleet: ResolvedFleet, machine: Machine, problems: ProblemList): ReadonlySet<string> {
+  const stated = gathered.top.watcher?.host ?? null;
+  if (stated !== null && !gathered.hosts.has(stated)) {
+    problems.add(gathered.at.place(["watcher", "host"]), "HOST_UNKNOWN", `no host is named ${stated}`, didYouMean(stated, gathered.hosts.keys()) ?? "leave it out when this watcher runs on no watched host");
+  }
+  return hostsOfSelf(fleet.hosts.map(({ policy }) => policy), stated, machine);
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import type { ApcOptions } from "../power/apc.ts";
+import type { CommandOptions } from "../power/command.ts";
+import type { DnsOptions } from "../probes/dns.ts";
+import type { HttpOptions } from "../probes/http.ts";
+import type { PingOptions } from "../probes/ping.ts";
+import type { SshOptions } from "../probes/ssh.ts";
+import type { TcpOptions } from "../probes/tcp.ts";
+import { openDevice, openProbe } from "./open.ts";
+import type { OpenProbe } from "./open.ts";
+import { loadGood } from "./testing.ts";
+
+const TEXT = `
+hosts:
+  a: { address: 10.0.0.1, power: [bare, sucker/1], probes: [ping, ssh, { tcp: { port: 1, send: a } }, { dns: { name: x } }, { http: { url: "http://{address}/", headers: { Authorization: { env: TOKEN } }, body: ok } }] }
+power:
+  sucker: { driver: apc, address: 10.0.0.9, password: { env: PW }, deadline: 10s }
+  bare: { driver: command, on: [a], off: [b] }
+  relay: { driver: command, on: [a], off: [b], status: [c], timeout: 2s }
+`;
+const env = { PW: "hunter2", TOKEN: "Bearer hunter3" };
+
+/** Compiles only while the shapes here are those of the probes. */
+function asTheProbesTakeIt(probe: OpenProbe): PingOptions | SshOptions | TcpOptions | DnsOptions | HttpOptions {
+  switch (probe.kind) {
+    case "ping": return probe.options satisfies PingOptions;
+    case "ssh": return probe.options satisfies SshOptions;
+    case "tcp": return probe.options satisfies TcpOptions;
+    case "dns": return probe.options satisfies DnsOptions;
+    case "http": return probe.options satisfies HttpOptions;
+  }
+}
+
+test("a driver gets its options whole, and the secret only here", async () => {
+  const { shell } = await loadGood(TEXT, { env });
+  const device = shell.devices.get("sucker");
+  assert.ok(device !== undefined && !inspect(device, { depth: 9 }).includes("hunter2"));
+  const open = openDevice(device);
+  assert.ok(open.driver === "apc");
+  assert.deepEqual(open.options satisfies ApcOptions, { host: "10.0.0.9", port: 23, username: "apc", password: "hunter2", dialect: "auto", stepMs: 5_000, maxActMs: 10_000 });
+});
+
+test("a command device gets argument lists; without a status every outlet reads unknown", async () => {
+  const { shell } = await loadGood(TEXT, { env });
+  const opened = ["relay", "bare"].map((name) => {
+    const device = shell.devices.get(name);
+    assert.ok(device !== undefined);
+    const open = openDevice(device);
+    assert.ok(open.driver === "command");
+    return open.options satisfies CommandOptions;
+  });
+  assert.deepEqual(opened[0], { on: ["a"], off: ["b"], status: ["c"], stepMs: 2_000, maxActMs: 30_000 });
+  assert.deepEqual(opened[1]?.status, ["false"]);
+});
+
+test("every probe gets the options that it takes", async () => {
+  const { shell } = await loadGood(TEXT, { env });
+  const options = (shell.hosts.get("a")?.probes ?? []).map((probe) => asTheProbesTakeIt(openProbe(probe)));
+  assert.deepEqual(options, [
+    { count: 2 }, { port: 22 }, { port: 1, send: "a" }, { port: 53, type: "A", rcode: "NOERROR", tcp: false, name: "x" },
+    { url: "http://10.0.0.1/", status: 200, headers: { Authorization: "Bearer hunter3" }, expiresMs: 604_800_000, body: "ok" },
+  ]);
+});

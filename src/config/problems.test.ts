@@ -1,0 +1,227 @@
+// Every mistake that a configuration can have, each where it must be told. `§` stands before the place; the problems must be
+// these and no others of their severity.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatProblem, PROBLEM_CODES, ProblemList } from "./problems.ts";
+import type { ProblemCode } from "./problems.ts";
+import { codesOf, loadText, marked } from "./testing.ts";
+
+type Case = readonly [what: string, yaml: string, codes: readonly ProblemCode[], hint?: RegExp];
+
+const ONE = "hosts: { a: { address: 10.0.0.1 } }\n";
+const SUCKER = "power: { sucker: { driver: apc, address: 10.0.0.9, password: { env: PW } } }\n";
+const host = (rest: string): string => `hosts: { a: { address: 10.0.0.1, ${rest} } }\n`;
+
+const ERRORS: readonly Case[] = [
+  ["an empty file", "§", ["KEY_MISSING"]],
+  ["a list instead of a mapping", "§- a\n- b\n", ["VALUE_INVALID"]],
+  ["no hosts", "§site: x\n", ["KEY_MISSING"]],
+  ["an unknown section", `${ONE}§grups: {}\n`, ["KEY_UNKNOWN"], /did you mean "groups"/],
+  ["an unknown setting of a host", host("§treshold: 3"), ["KEY_UNKNOWN"], /did you mean "threshold"/],
+  ["two unknown settings", host("§foo: 1, §probe: [ssh]"), ["KEY_UNKNOWN", "KEY_UNKNOWN"]],
+  ["an unknown option of a probe", host("probes: [{ ssh: { §prt: 22 } }]"), ["KEY_UNKNOWN"], /"port"/],
+  ["an unknown option of a device", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, §colour: red } }\n`, ["KEY_UNKNOWN"]],
+  ["a merge key", "x: 1\nhosts:\n  a:\n    §<<: { every: 5s }\n    address: h\n".replace("x: 1\n", ""), ["KEY_UNKNOWN"], /groups or defaults/],
+  ["a host without an address", "hosts:\n  §a: { every: 5s }\n", ["KEY_MISSING"]],
+  ["a host that is empty", "hosts:\n  §a:\n", ["VALUE_INVALID"]],
+  ["a host that is an address", "hosts: { a: §10.0.0.1 }\n", ["VALUE_INVALID"]],
+  ["hosts as a list", "hosts: §[a, b]\n", ["VALUE_INVALID"]],
+  ["a bad name of a host", "hosts: { §\"a/b\": { address: h } }\n", ["NAME_INVALID"]],
+  ["a bad range of hosts", "hosts: { §\"a[3-1]\": { address: h } }\n", ["NAME_INVALID"]],
+  ["a bad name of a device", `${ONE}power: { §"a b": { driver: apc, address: h, password: { env: PW } } }\n`, ["NAME_INVALID"]],
+  ["a bad name of a group", `${ONE}groups: { §"a b": { hosts: [a] } }\n`, ["NAME_INVALID"]],
+  ["a bad address", "hosts: { a: { address: §10.0.0.256 } }\n", ["ADDRESS_INVALID"], /0 to 255/],
+  ["a number as address", "hosts: { a: { address: §10.5 } }\n", ["ADDRESS_INVALID"]],
+  ["port zero", "hosts: { a: { address: §h:0 } }\n", ["ADDRESS_INVALID"]],
+  ["a bare number as duration", host("every: §5"), ["DURATION_INVALID"], /write 5s/],
+  ["a duration with a space", host("every: §5 s"), ["DURATION_INVALID"], /write 5s/],
+  ["nothing as duration", host("§every:"), ["VALUE_INVALID"]],
+  ["a duration too short", host("every: §100ms"), ["DURATION_INVALID"], /200ms/],
+  ["a duration too long", host("every: §2d"), ["DURATION_INVALID"], /1d/],
+  ["a bad step of the retry ladder", host("retry: [5s, §10]"), ["DURATION_INVALID"]],
+  ["yes for true", host("armed: §yes"), ["VALUE_INVALID"], /write true/],
+  ["a text as threshold", host("threshold: §five"), ["VALUE_INVALID"]],
+  ["a threshold of zero", host("threshold: §0"), ["VALUE_INVALID"]],
+  ["a fraction as threshold", host("threshold: §2.5"), ["VALUE_INVALID"]],
+  ["a share without its sign", `${ONE}brakes: { maxUnhealthy: §0.4 }\n`, ["PERCENT_INVALID"], /40%/],
+  ["a share over all", `${ONE}brakes: { maxUnhealthy: §140% }\n`, ["PERCENT_INVALID"]],
+  ["never cutting at all", `${ONE}brakes: { concurrent: §0 }\n`, ["VALUE_INVALID"]],
+  ["a bad limit an hour", `${ONE}brakes: { perHour: §never }\n`, ["VALUE_INVALID"]],
+  ["an unknown probe", host("probes: [ping, §shs]"), ["VALUE_INVALID"], /"ssh"/],
+  ["a probe that is not in this release", host("probes: [§postgres]"), ["NOT_IN_RELEASE"]],
+  ["a probe that is not in this release, with options", host("probes: [{ §ldap: { port: 389 } }]"), ["NOT_IN_RELEASE"]],
+  ["two probes in one mapping", host("probes: [§{ ssh: {}, ping: {} }]"), ["PROBE_INCOMPLETE"], /one mapping a probe/],
+  ["an empty mapping as probe", host("probes: [§{}]"), ["PROBE_INCOMPLETE"]],
+  ["a probe with nothing after the colon", host("probes: [§{ ssh: }]"), ["VALUE_INVALID"], /write ssh alone/],
+  ["no probes at all", host("probes: §[]"), ["VALUE_INVALID"]],
+  ["tcp without a port", host("probes: [§tcp]"), ["PROBE_INCOMPLETE"]],
+  ["http without a URL", host("probes: [§http]"), ["PROBE_INCOMPLETE"]],
+  ["http with half a URL", host("probes: [{ http: { url: §10.0.0.1/health } }]"), ["VALUE_INVALID"]],
+  ["http with a password in the URL", host("probes: [{ http: { url: §\"http://u:p@10.0.0.1/\" } }]"), ["VALUE_INVALID"], /headers/],
+  ["a bad regular expression", host("probes: [{ tcp: { port: 1, expect: §/(/ } }]"), ["VALUE_INVALID"]],
+  ["an answer without a question", host("probes: [§{ dns: { answer: 10.0.0.1 } }]"), ["PROBE_INCOMPLETE"]],
+  ["an unknown type of record", host("probes: [{ dns: { name: x, type: §AA } }]"), ["VALUE_INVALID"]],
+  ["a time-out longer than the pace", host("every: 2s, timeout: §3s"), ["TIMEOUT_OVER_EVERY"]],
+  ["a pace under the built-in time-out", host("every: §500ms"), ["TIMEOUT_OVER_EVERY"], /never overlap/],
+  ["a probe's time-out longer than the pace", host("probes: [ping, §{ ssh: { timeout: 6s } }]"), ["TIMEOUT_OVER_EVERY"]],
+  ["a round rule for more probes than there are", host("rounds: { good: §2 of 3 }"), ["ROUNDS_MISMATCH"], /ping/],
+  ["a round rule that cannot be met", host("rounds: { good: §2 }"), ["ROUNDS_MISMATCH"]],
+  ["a round rule in words", host("rounds: { good: §two }"), ["VALUE_INVALID"]],
+  ["a threshold under the ladder", host("retry: [5s, 10s], threshold: §2"), ["THRESHOLD_UNDER_RETRY"], /is 3/],
+  ["a group with an unknown host", `${ONE}groups: { g: { hosts: [a, §b1] } }\n`, ["HOST_UNKNOWN"]],
+  ["a range with unknown hosts", "hosts: { web1: { address: h1 }, web2: { address: h2 } }\ngroups: { g: { hosts: [§\"web[1-3]\"] } }\n", ["HOST_UNKNOWN"], /"web1"|"web2"/],
+  ["a group without hosts", `${ONE}groups: { §g: { every: 10s } }\n`, ["KEY_MISSING"]],
+  ["two groups that disagree", `${ONE}groups:\n  g: { hosts: [a], every: 10s }\n  h: { hosts: [a], §every: 20s }\n`, ["GROUP_CONFLICT"], /upkeep.yaml:3/],
+  ["the watcher on an unknown host", `${ONE}watcher: { host: §aa }\n`, ["HOST_UNKNOWN"], /"a"/],
+  ["a reference without an address", `${ONE}watcher: { references: [{ §tcp: { port: 22 } }] }\n`, ["KEY_MISSING"]],
+  ["a reference with a bad address", `${ONE}watcher: { references: [§10.0.0] }\n`, ["ADDRESS_INVALID"]],
+  ["a reference that is no list", `${ONE}watcher: { references: §10.0.0.1 }\n`, ["VALUE_INVALID"], /\[10.0.0.1\]/],
+  ["tcp as reference without a port", `${ONE}watcher: { references: [§{ tcp: { address: h } }] }\n`, ["PROBE_INCOMPLETE"]],
+  ["another store", `${ONE}store: §{ etcd: { endpoints: [h] } }\n`, ["NOT_IN_RELEASE"], /embedded/],
+  ["another store, by name", `${ONE}store: §zookeeper\n`, ["NOT_IN_RELEASE"]],
+  ["no store that anybody knows", `${ONE}store: §paper\n`, ["VALUE_INVALID"]],
+  ["a mail address that is none", `${ONE}alerts: { mail: { to: §"root at localhost" } }\n`, ["VALUE_INVALID"]],
+  ["a user without a password", `${ONE}alerts: { mail: { to: root, §username: u } }\n`.replace("§username: u", "username: §u"), ["VALUE_INVALID"], /both or neither/],
+  ["a command as one text", `${ONE}alerts: { command: §/usr/bin/page-me now }\n`, ["VALUE_INVALID"], /\[\/usr\/bin\/page-me, now\]/],
+  ["a dead-man's URL that is none", `${ONE}alerts: { deadman: §example.org }\n`, ["VALUE_INVALID"]],
+  ["a bad port to listen on", `${ONE}api: { listen: §"127.0.0.1:80800" }\n`, ["ADDRESS_INVALID"]],
+  ["an unknown device", `${host("power: §suckr/1")}${SUCKER}`, ["DEVICE_UNKNOWN"], /"sucker"/],
+  ["an unknown device in a level", `${host("power: [sucker/1, §bmc]")}${SUCKER}`, ["DEVICE_UNKNOWN"]],
+  ["an outlet that is not named", `${host("power: §sucker")}${SUCKER}`, ["OUTLET_INVALID"], /sucker\/N/],
+  ["an outlet that is no outlet", `${host("power: §sucker/1/2")}${SUCKER}`, ["OUTLET_INVALID"]],
+  ["an outlet written two ways", `${host("power: §sucker/07")}${SUCKER}`, ["OUTLET_INVALID"], /sucker\/7/],
+  ["a number as power", `${host("power: §7")}${SUCKER}`, ["VALUE_INVALID"]],
+  ["a list in the list of levels", `${host("power: [§[sucker/1, sucker/2]]")}${SUCKER}`, ["OUTLET_INVALID"], /\+/],
+  ["one outlet as both feeds", `${host("power: §sucker/1 + sucker/1")}${SUCKER}`, ["OUTLET_REPEATED"]],
+  ["one outlet in two levels", `${host("feeds: 1, power: [sucker/1, §sucker/1]")}${SUCKER}`, ["OUTLET_REPEATED"]],
+  ["two outlets as successive levels", `${host("power: [sucker/1, §sucker/2]")}${SUCKER}`, ["LEVELS_ARE_FEEDS"], /sucker\/1 \+ sucker\/2/],
+  ["a level that cuts one of two feeds", `${host("feeds: 2, power: §sucker/1")}${SUCKER}`, ["FEEDS_MISMATCH"]],
+  ["one feed, and two cut", `${host("feeds: 1, power: §sucker/1 + sucker/2")}${SUCKER}`, ["FEEDS_MISMATCH"]],
+  ["an outlet of two hosts", `hosts:\n  a: { address: h1, power: sucker/1 }\n  b: { address: h2, power: §sucker/1 }\n${SUCKER}`, ["OUTLET_SHARED"], /upkeep.yaml:2/],
+  ["one device of two hosts", "hosts:\n  a: { address: h1, power: r }\n  b: { address: h2, power: §r }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n", ["OUTLET_SHARED"]],
+  ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
+  ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],
+  ["no driver", `${ONE}power: { s: { §address: h } }\n`.replace("{ §address", "{ address").replace("{ s:", "{ §s:"), ["KEY_MISSING"]],
+  ["a driver that is not in this release", `${ONE}power: { s: { driver: §ipmi, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
+  ["a device without a password", `${ONE}power: { §s: { driver: apc, address: h } }\n`, ["KEY_MISSING"]],
+  ["a number as password", `${ONE}power: { s: { driver: apc, address: h, password: §1234 } }\n`, ["VALUE_INVALID"]],
+  ["a step longer than the action", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, timeout: §40s } }\n`, ["TIMEOUT_OVER_DEADLINE"]],
+  ["a command as one text", `${ONE}power: { s: { driver: command, on: §relay on, off: [relay] } }\n`, ["VALUE_INVALID"], /\[relay, on\]/],
+  ["a secret's file that is not there", `${ONE}power: { s: { driver: apc, address: h, password: §{ file: nowhere } } }\n`, ["SECRET_MISSING"]],
+  ["a secret's variable that is not there", `${ONE}power: { s: { driver: apc, address: h, password: §{ env: NOWHERE } } }\n`, ["SECRET_MISSING"]],
+  ["an empty secret", `${ONE}power: { s: { driver: apc, address: h, password: §{ env: EMPTY } } }\n`, ["SECRET_INVALID"]],
+  ["a secret of two lines", `${ONE}power: { s: { driver: apc, address: h, password: §{ env: LINES } } }\n`, ["SECRET_INVALID"]],
+  ["a socket path that is too long", `${ONE}data: §/${"x".repeat(100)}\n`, ["SOCKET_PATH_LONG"], /107/],
+  ["a name twice", "hosts:\n  a: { address: h1 }\n  §a: { address: h2 }\n", ["YAML_DUPLICATE"]],
+  ["a name in a range and by itself", "hosts:\n  a1: { address: h1 }\n  §\"a[1-2]\": { address: \"{host}\" }\n", ["NAME_TAKEN"], /./],
+  ["an include of a whole tree", `${ONE}include: [§"/**/*.yaml"]\n`, ["VALUE_INVALID"]],
+  ["an include that is not there", `${ONE}include: §more.yaml\n`, ["FILE_UNREADABLE"]],
+];
+
+const WARNINGS: readonly Case[] = [
+  ["no references", "§hosts: { a: { address: h } }\nalerts: { command: [page-me] }\n", ["NO_REFERENCES"]],
+  ["references that are empty", `${ONE}watcher:\n  §references: []\nalerts: { command: [page-me] }\n`, ["NO_REFERENCES"]],
+  ["only watched hosts as references", `${ONE}watcher: { references: §[10.0.0.1] }\nalerts: { command: [page-me] }\n`, ["REFERENCES_WATCHED"]],
+];
+
+const QUIET = "watcher: { references: [192.0.2.254] }\nalerts: { command: [page-me] }\n";
+
+const QUIET_WARNINGS: readonly Case[] = [
+  ["no hosts in hosts", `§hosts: {}\n`, ["NO_HOSTS"]],
+  ["a secret in the file", `${host("power: s/1")}power: { s: { driver: apc, address: h, password: §hunter2 } }\n`, ["SECRET_LITERAL"]],
+  ["a token in the file", host("probes: [§{ http: { url: \"http://{address}/\", headers: { Authorization: Bearer x } } }]"), ["SECRET_LITERAL"]],
+  ["ping alone", host("probes: §[ping]"), ["PING_ONLY"]],
+  ["ping alone, required", host("probes: §[{ ping: { required: true } }]"), ["PING_ONLY"]],
+  ["ping alone, from the defaults", `${ONE}defaults: { probes: §[ping] }\n`, ["PING_ONLY"]],
+  ["the URL of another host", host("probes: [ssh, §{ http: { url: \"http://10.0.0.2/\" } }]"), ["HTTP_OTHER_HOST"]],
+  ["a threshold beyond the ladder", host("retry: [5s], threshold: §4"), ["THRESHOLD_OVER_RETRY"]],
+  ["no debounce", `${host("debounce: §0s, power: r/1")}power: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["BRAKE_OFF"]],
+  ["no boot", `${host("boot: §0s, power: r/1")}power: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["BRAKE_OFF"]],
+  ["no budget", `${host("brakes: { perHost: { within: §0s } }, power: r/1")}power: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["BRAKE_OFF"]],
+  ["no grace, no storm, no cool-down", `${ONE}brakes: { startup: §0s, maxUnhealthy: §100%, coolDown: §0s }\n`, ["BRAKE_OFF", "BRAKE_OFF", "BRAKE_OFF"]],
+  ["boot shorter than debounce", `${host("boot: §30s, power: r/1")}power: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["BOOT_UNDER_DEBOUNCE"]],
+  ["a cut that can never be confirmed", `${host("power: r/1")}power: { §r: { driver: command, on: [x], off: [x] } }\n`, ["OFF_UNCONFIRMABLE"]],
+  ["a cut that can never be confirmed, one device a host", `${host("power: r")}power: { §r: { driver: command, on: ["x", "{host}"], off: [x] } }\n`, ["OFF_UNCONFIRMABLE"]],
+  ["a device that nobody uses", `${ONE}power: { §r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["DEVICE_UNUSED"]],
+  ["a program that is not there", `${host("power: r/1")}power: { r: { driver: command, on: [§/nowhere/relay, on], off: [§/nowhere/relay], status: [x] } }\n`, ["COMMAND_MISSING", "COMMAND_MISSING"]],
+  ["the watcher's own power", `hosts: { §a: { address: 192.0.2.1, power: r/1 } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["WATCHER_POWERED"]],
+  ["a host of two groups", `${ONE}groups:\n  g: { hosts: [a] }\n  h: { §hosts: [a] }\n`, ["GROUPS_SEVERAL"]],
+];
+
+const env = { PW: "secret", EMPTY: "\n", LINES: "a\nb" };
+
+async function check(yaml: string, codes: readonly ProblemCode[], severity: "error" | "warning", hint: RegExp | undefined): Promise<void> {
+  const { text, places } = marked(yaml);
+  const { ok, problems } = await loadText(text, { env });
+  const expected = codes.map((code, index) => `${places[index] ?? places[0] ?? ""} ${code}`);
+  assert.deepEqual(codesOf(problems, severity), expected, problems.map(formatProblem).join("\n"));
+  assert.equal(ok, severity === "warning", problems.map(formatProblem).join("\n"));
+  if (hint !== undefined) assert.ok(problems.some((problem) => problem.severity === severity && hint.test(`${problem.message} ${problem.hint}`)), `no hint ${hint}: ${problems.map(formatProblem).join("\n")}`);
+}
+
+for (const [what, yaml, codes, hint] of ERRORS) test(`error, at its place: ${what}`, () => check(yaml, codes, "error", hint));
+for (const [what, yaml, codes, hint] of WARNINGS) test(`lint, at its place: ${what}`, () => check(yaml, codes, "warning", hint));
+for (const [what, yaml, codes, hint] of QUIET_WARNINGS) test(`lint, at its place: ${what}`, () => check(yaml + QUIET, codes, "warning", hint));
+
+test("no alerts", async () => {
+  const { problems } = await loadText(`${ONE}watcher: { references: [192.0.2.254] }\n`);
+  assert.deepEqual(codesOf(problems, "warning"), ["1:1 NO_ALERTS"]);
+});
+
+test("a configuration that nobody will regret has no problems", async () => {
+  const { problems } = await loadText(`${host("power: r/1")}power: { r: { driver: command, on: [x], off: [x], status: [x] } }\n${QUIET}`);
+  assert.deepEqual(problems, []);
+});
+
+test("all mistakes of a file are told at once, in the order of lines", async () => {
+  const { text, places } = marked(`site: home
+§foo: 1
+store: §etcd
+defaults:
+  every: §5
+brakes: { maxUnhealthy: §0.4 }
+groups:
+  g: { hosts: [a, §nobody], threshold: §zero }
+hosts:
+  a: { address: §10.0.0.300, probes: [§pong, { ssh: { §prt: 22 } }], power: §suckr/1 }
+  b: { address: 10.0.0.2, power: [sucker/1, §sucker/2], timeout: §1 }
+  §c: { behind: x }
+power:
+  sucker: { driver: apc, address: 10.0.0.9, password: §{ env: NOWHERE } }
+  s2: { driver: §ipmi }
+`);
+  const { problems } = await loadText(text);
+  assert.deepEqual(codesOf(problems, "error").map((line) => line.split(" ")[0]), places);
+});
+
+test("every code is documented, and every error and lint of this page is tried here", () => {
+  const tried = new Set([...ERRORS, ...WARNINGS, ...QUIET_WARNINGS].flatMap(([, , codes]) => codes));
+  // Told by the tests of source.ts, files, secrets, data-dir and lint, which need more than one text.
+  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS"];
+  const all = Object.keys(PROBLEM_CODES) as ProblemCode[];
+  assert.deepEqual(all.filter((code) => !tried.has(code) && !elsewhere.includes(code)), []);
+  for (const [severity, meaning] of Object.values(PROBLEM_CODES)) assert.ok(meaning.length > 10 && ["error", "warning"].includes(severity));
+});
+
+test("a problem is one line that editors can jump to", () => {
+  const problem = { file: "upkeep.yaml", line: 3, column: 7, severity: "error", code: "KEY_UNKNOWN", message: "unknown key \"x\"", hint: "did you mean \"y\"?" } as const;
+  assert.equal(formatProblem(problem), 'upkeep.yaml:3:7: error KEY_UNKNOWN unknown key "x" (did you mean "y"?)');
+  assert.equal(formatProblem({ ...problem, hint: null }), 'upkeep.yaml:3:7: error KEY_UNKNOWN unknown key "x"');
+});
+
+test("what stands in a file cannot drive the terminal that shows the problems", async () => {
+  const { problems } = await loadText('"\\e[2Jx\\ny": 1\nhosts: { a: { address: "h\\u202e\\n" } }\n');
+  assert.ok(problems.length >= 2);
+  for (const problem of problems) assert.doesNotMatch(formatProblem(problem), /[\p{Cc}\p{Cf}]/u);
+});
+
+test("a flood of problems is cut, and an error is never crowded out by warnings", () => {
+  const list = new ProblemList();
+  for (let line = 1; line <= 1_000; line += 1) list.add({ file: "f", line, column: 1 }, "BRAKE_OFF", "off");
+  list.add({ file: "f", line: 5_000, column: 1 }, "KEY_UNKNOWN", "unknown");
+  assert.ok(list.failed);
+  const sorted = list.sorted();
+  assert.ok(sorted.length <= 202 && sorted.some(({ severity }) => severity === "error"));
+  assert.match(sorted.at(-1)?.message ?? "", /800 more problems/);
+});

@@ -1,0 +1,166 @@
+// Devices and levels of one host. A device with `{host}` in its address is one device a host, `bmc@db1`; all others are
+// shared. An outlet may feed one host only, and stand once in its power: otherwise a cut for one would cut another, or a
+// second level would repeat the first.
+
+import { formatAddress } from "./address.ts";
+import type { DevicePolicy, OutletRef } from "../core/policy.ts";
+import { outletKey } from "../core/policy.ts";
+import type { DeviceSpec } from "./config.ts";
+import { parseSection } from "./expect.ts";
+import type { Entry } from "./gather.ts";
+import { told } from "./gather.ts";
+import { formatLevel } from "./outlets.ts";
+import type { Place, ProblemList } from "./problems.ts";
+import { levelFor } from "./sections/hosts.ts";
+import { device as deviceSchema } from "./sections/power.ts";
+import type { DeviceInput } from "./sections/power.ts";
+import type { Secret } from "./secret.ts";
+import type { SecretReader } from "./secrets.ts";
+import { didYouMean } from "./suggest.ts";
+
+const TELNET_PORT = 23;
+
+/** What a driver is by nature; the drivers themselves stand in src/power. */
+const NATURE = {
+  apc: { exclusiveSession: true, outputs: "many" },
+  command: { exclusiveSession: false, outputs: "any" },
+} as const;
+
+/** A device as it was declared; `input` is null when its settings are wrong, which has been told. */
+export type Declared = { readonly name: string; readonly entry: Entry; readonly input: DeviceInput | null; readonly password: Secret | null; readonly template: boolean };
+
+export type PowerOfHost = { readonly levels: readonly (readonly OutletRef[])[]; readonly places: readonly Place[] };
+
+export type DeviceInstance = { readonly policy: DevicePolicy; readonly spec: DeviceSpec };
+
+/** All devices under `power:`. */
+export async function declareDevices(entries: ReadonlyMap<string, Entry>, secrets: SecretReader, problems: ProblemList): Promise<ReadonlyMap<string, Declared>> {
+  const declared = new Map<string, Declared>();
+  for (const [name, entry] of entries) {
+    const input = parseSection(deviceSchema, entry.raw, entry.at, problems);
+    if (input !== null && input.timeout > input.deadline) problems.add(entry.at.place(["timeout"]), "TIMEOUT_OVER_DEADLINE", "timeout is longer than deadline", "timeout is one step of the dialogue, deadline the whole action");
+    const password = input?.driver === "apc" ? await secrets.read(input.password, entry.at.place(["password"]), entry.directory) : null;
+    declared.set(name, { name, entry, input, password, template: JSON.stringify(entry.raw)?.includes("{host}") === true });
+  }
+  return declared;
+}
+
+/** Resolves the levels of every host, and makes the instances of the devices that they name. */
+export class PowerResolver {
+  readonly #declared: ReadonlyMap<string, Declared>;
+  readonly #problems: ProblemList;
+  readonly #instances = new Map<string, DeviceInstance>();
+  /** Which host an outlet feeds, and where that is said. */
+  readonly #feeding = new Map<string, { readonly host: string; readonly place: Place }>();
+  /** Which device of the network is at an address. */
+  readonly #addresses = new Map<string, string>();
+  readonly #used = new Set<string>();
+  /** False when the power of some host could not be read: then nobody knows which devices are used. */
+  #certain = true;
+
+  constructor(declared: ReadonlyMap<string, Declared>, problems: ProblemList) {
+    this.#declared = declared;
+    this.#problems = problems;
+  }
+
+  /** `texts` is the host's `power:`, null where it is wrong; `feeds` what it says of its power supplies. */
+  levels(host: Entry, texts: readonly string[] | null, feeds: number | undefined): PowerOfHost {
+    if (texts === null) {
+      this.#certain = false;
+      return { levels: [], places: [] };
+    }
+    const isList = Array.isArray((host.raw as { power?: unknown }).power);
+    const placeOf = (index: number): Place => host.at.place(isList ? ["power", index] : ["power"]);
+    const levels: OutletRef[][] = [];
+    const own = new Set<string>();
+    const outletLevels: number[] = [];
+    for (const [index, text] of texts.entries()) {
+      const written = levelFor(text, host.name);
+      const place = placeOf(index);
+      const level: OutletRef[] = [];
+      for (const feed of written) {
+        const ref = this.#outlet(feed, host, place);
+        if (ref === null) continue;
+        const key = outletKey(ref);
+        if (own.has(key)) this.#problems.add(place, "OUTLET_REPEATED", `${key} stands twice in the power of ${host.name}`, "a level that repeats another cuts nothing new");
+        else this.#claim(key, host.name, place);
+        own.add(key);
+        level.push(ref);
+      }
+      if (written.some(({ outlet }) => outlet !== null)) outletLevels.push(index);
+      if (feeds !== undefined && written.every(({ outlet }) => outlet !== null) && written.length !== feeds) {
+        this.#problems.add(place, "FEEDS_MISMATCH", `${host.name} has ${feeds === 1 ? "one feed" : `${feeds} feeds`}, and this level cuts ${written.length}: ${formatLevel(written)}`, "feeds that are cut together are joined by +");
+      }
+      levels.push(level);
+    }
+    const [, second] = outletLevels;
+    if (second !== undefined && feeds !== 1 && !this.#singleFeed(texts, host.name)) {
+      this.#problems.add(placeOf(second), "LEVELS_ARE_FEEDS", `two outlets as successive levels: if ${host.name} has two power supplies, neither level cuts its power`,
+        `join feeds that are cut together: ${outletLevels.map((level) => texts[level]).join(" + ")}; or say feeds: 1`);
+    }
+    return { levels, places: levels.map((_, index) => placeOf(index)) };
+  }
+
+  /** Every device that a host needs, and every shared one. */
+  instances(): ReadonlyMap<string, DeviceInstance> {
+    for (const device of this.#declared.values()) {
+      if (device.input !== null && !device.template) this.#instantiate(device, device.name, "");
+      if (this.#certain && !this.#used.has(device.name)) this.#problems.add(device.entry.at.place([], "key"), "DEVICE_UNUSED", `no host is powered by ${device.name}`);
+    }
+    return this.#instances;
+  }
+
+  #outlet(feed: { readonly device: string; readonly outlet: string | null }, host: Entry, place: Place): OutletRef | null {
+    const device = this.#declared.get(feed.device);
+    if (device === undefined) {
+      this.#problems.add(place, "DEVICE_UNKNOWN", `no power device is named ${feed.device}`, didYouMean(feed.device, this.#declared.keys()) ?? "devices stand under power:");
+      return null;
+    }
+    this.#used.add(device.name);
+    if (feed.outlet === null && device.input !== null && NATURE[device.input.driver].outputs === "many") {
+      this.#problems.add(place, "OUTLET_INVALID", `${feed.device} has several outlets: which one feeds ${host.name}?`, `write ${feed.device}/N`);
+      return null;
+    }
+    const name = device.template ? `${device.name}@${host.name}` : device.name;
+    if (device.template) this.#instantiate(device, name, host.name);
+    return { device: name, outlet: feed.outlet ?? "1" };
+  }
+
+  #claim(key: string, host: string, place: Place): void {
+    const before = this.#feeding.get(key);
+    if (before === undefined) this.#feeding.set(key, { host, place });
+    else this.#problems.add(place, "OUTLET_SHARED", `${key} feeds ${before.host} already`, `said in ${told(before.place)}; a cut for one would cut the other`);
+  }
+
+  #singleFeed(texts: readonly string[], host: string): boolean {
+    const devices = texts.flatMap((text) => levelFor(text, host)).filter(({ outlet }) => outlet !== null);
+    return devices.every(({ device }) => this.#declared.get(device)?.input?.feeds === 1);
+  }
+
+  #refuseSecondName(device: Declared, name: string, address: string): void {
+    const other = this.#addresses.get(address);
+    this.#addresses.set(address, other ?? name);
+    if (other === undefined) return;
+    this.#problems.add(device.entry.at.place(["address"]), "DEVICE_REPEATED", `${name} and ${other} are one device at ${address}`, "one name a device: its sessions are queued by name, and its outlets told apart by it");
+  }
+
+  #instantiate(device: Declared, name: string, host: string): void {
+    const { input } = device;
+    if (input === null || this.#instances.has(name)) return;
+    const shared = { name, stepMs: input.timeout, maxActMs: input.deadline };
+    const policy = { name, driver: input.driver, maxActMs: input.deadline, checkEveryMs: input.check, exclusiveSession: NATURE[input.driver].exclusiveSession };
+    if (input.driver === "command") {
+      const address = input.address?.replaceAll("{host}", host);
+      const fill = (argv: readonly string[]): readonly string[] => argv.map((word) => word.replaceAll("{host}", host).replaceAll("{address}", address ?? ""));
+      const options = { on: fill(input.on), off: fill(input.off), status: fill(input.status ?? []) };
+      // What identifies a device that is a program: where it points, else what it runs.
+      this.#instances.set(name, { policy: { ...policy, address: address ?? options.off.join(" ") }, spec: { ...shared, driver: "command", options } });
+    } else {
+      if (device.password === null) return;
+      const address = { host: input.address.host.replaceAll("{host}", host), port: input.address.port ?? TELNET_PORT };
+      const options = { ...address, username: input.username, password: device.password, dialect: input.dialect };
+      this.#refuseSecondName(device, name, formatAddress(address.host, address.port));
+      this.#instances.set(name, { policy: { ...policy, address: formatAddress(address.host, address.port) }, spec: { ...shared, driver: "apc", options } });
+    }
+  }
+}
