@@ -6,7 +6,7 @@
 
 import { UpkeepError } from "../core/errors.ts";
 import type { ActOutcome, ReadResult } from "../core/io.ts";
-import type { Fire, PowerDevice, PowerSession, SetOutcome } from "../power/power.ts";
+import type { Fire, PowerDevice, PowerSession, Reading, SetOutcome } from "../power/power.ts";
 import type { Clock } from "./ports.ts";
 
 const KEEP_MS = 2_500;
@@ -65,7 +65,16 @@ export class DeviceQueue {
     void this.#serve().finally(() => {
       this.#busy = false;
       if (this.#waiting.length > 0) return this.#next();
-      if (this.#session !== null) this.#stopKeeping = this.#clock.at(this.#clock.now().bootMs + KEEP_MS, () => void this.#drop());
+      if (this.#session !== null) this.#stopKeeping = this.#clock.at(this.#clock.now().bootMs + KEEP_MS, () => this.#logOut());
+    });
+  }
+
+  /** Nobody needs the session any more; whoever comes meanwhile waits until the device has let go of it. */
+  #logOut(): void {
+    this.#busy = true;
+    void this.#drop().finally(() => {
+      this.#busy = false;
+      this.#next();
     });
   }
 
@@ -80,8 +89,7 @@ export class DeviceQueue {
     const outlets = [...new Set(together.flatMap((each) => each.outlets))];
     const startedAtMs = this.#clock.now().bootMs;
     const result = await this.#bounded(request.boundMs, null, async (signal): Promise<ReadResult> => {
-      const readings = await this.#withSession(signal, (session) => session.read(outlets, signal));
-      return { ok: true, readings };
+      return { ok: true, readings: await this.#withSession(signal, (session) => readAll(session, outlets, signal)) };
     }).catch((error: unknown): ReadResult => ({ ok: false, ...described(error) }));
     if (!result.ok) await this.#drop();
     for (const each of together) {
@@ -103,6 +111,8 @@ export class DeviceQueue {
     };
     const outcome = await this.#bounded(request.boundMs, request, async (signal): Promise<ActOutcome> => {
       const set: SetOutcome = await this.#withSession(signal, (session) => session.set(request.outlet, request.action, fire, signal), () => !asked);
+      // Aborted at the gate: the driver cannot tell, we can.
+      if (set.kind === "unknown" && !wrote) throw new UpkeepError("POWER_TIMEOUT", `nothing was sent: ${set.evidence}`);
       return set;
     }).catch((error: unknown): ActOutcome => {
       const { code, evidence } = described(error);
@@ -127,7 +137,7 @@ export class DeviceQueue {
     if (device === undefined) throw new UpkeepError("POWER_UNREACHABLE", "the power device is not configured any more");
     const session = await device.open(signal);
     if (signal.aborted) {
-      void session.close();
+      await session.close();
       throw new UpkeepError("POWER_TIMEOUT", "no session in time");
     }
     this.#session = session;
@@ -153,6 +163,29 @@ export class DeviceQueue {
     this.#session = null;
     await session?.close();
   }
+}
+
+/** All outlets in one listing; one by one where the device does not know one of them, so that a mistake in the configuration of one host does not blind the others. */
+async function readAll(session: PowerSession, outlets: readonly string[], signal: AbortSignal): Promise<readonly Reading[]> {
+  try {
+    return await session.read(outlets, signal);
+  } catch (error) {
+    if (!unknownOutlet(error) || outlets.length < 2) throw error;
+  }
+  const readings: Reading[] = [];
+  for (const outlet of outlets) {
+    try {
+      readings.push(...(await session.read([outlet], signal)));
+    } catch (error) {
+      if (!unknownOutlet(error)) throw error;
+      readings.push({ outlet, state: "unknown", label: null });
+    }
+  }
+  return readings;
+}
+
+function unknownOutlet(error: unknown): boolean {
+  return error instanceof UpkeepError && error.code === "POWER_OUTLET";
 }
 
 function described(error: unknown): { code: string; evidence: string } {
