@@ -1,0 +1,96 @@
+// What a configuration is made into: devices with their drivers, hosts with their probes, the references. Made anew at a
+// reload; the sockets and the name cache behind it stay. Secrets are revealed here, into the driver that needs them.
+
+import type { Config, DeviceSpec, ProbeSpec } from "../config/config.ts";
+import { openDevice, openProbe } from "../config/open.ts";
+import { powerDriver } from "../power/index.ts";
+import type { PowerDevice } from "../power/power.ts";
+import { probeNamed } from "../probes/index.ts";
+import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
+import { assert } from "../core/errors.ts";
+import type { Stalls } from "./boot-clock.ts";
+import { bootClock } from "./boot-clock.ts";
+import type { Names } from "./names.ts";
+import type { Rounds, Touched } from "./ports.ts";
+import type { ReferenceCheck } from "./references.ts";
+import { createReferences } from "./references.ts";
+import type { RoundHost } from "./rounds.ts";
+import { startRound } from "./rounds.ts";
+import { touch } from "./touch.ts";
+
+export type Site = {
+  readonly rounds: Rounds;
+  power(device: string): PowerDevice | undefined;
+  touch(host: string): Promise<Touched>;
+  close(): void;
+};
+
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
+
+type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
+
+export function makeSite(config: Config, tools: SiteTools): Site {
+  const { policy, shell } = config;
+  const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
+  const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec)]));
+  const references: ReferenceCheck = createReferences(
+    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference) })),
+    { clock: bootClock, names: tools.names, tools: probeTools },
+  );
+  const hosts = new Map<string, Watched>();
+  for (const [name, spec] of shell.hosts) {
+    const host = policy.hosts.get(name);
+    assert(host !== undefined, `host ${name} has no policy`);
+    hosts.set(name, {
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe) })) },
+      ports: [...new Set(spec.probes.flatMap(portOf))],
+    });
+  }
+  const deps = { clock: bootClock, names: tools.names, tools: probeTools, references, stalls: tools.stalls };
+  return {
+    rounds: {
+      start(name, limitMs, onRound, onLate) {
+        const watched = hosts.get(name);
+        if (watched === undefined) return () => {};
+        return startRound({ ...watched.round, limitMs }, deps, onRound, onLate).cancel;
+      },
+    },
+    power: (device) => devices.get(device),
+    async touch(name) {
+      const watched = hosts.get(name);
+      if (watched === undefined) return { answered: "unknown", evidence: "the host is not configured" };
+      const located = tools.names.address(watched.round.address);
+      if ("error" in located) return { answered: "unknown", evidence: located.error };
+      return touch({ target: { host: name, ...located }, ports: watched.ports }, tools.icmp);
+    },
+    close: () => references.close(),
+  };
+}
+
+function probeOf(spec: ProbeSpec): { probe: Probe<unknown>; options: unknown } {
+  const { kind, options } = openProbe(spec);
+  const probe = probeNamed(kind);
+  assert(probe !== undefined, `no probe ${kind}`);
+  return { probe, options };
+}
+
+/** The TCP port that a probe uses; where the host may be asked for a sign of life. */
+function portOf(spec: ProbeSpec): readonly number[] {
+  switch (spec.kind) {
+    case "tcp":
+    case "ssh":
+    case "dns":
+      return [spec.options.port];
+    case "http": {
+      const url = new URL(spec.options.url);
+      return [url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)];
+    }
+    case "ping":
+      return [];
+  }
+}
+
+function makeDevice(spec: DeviceSpec): PowerDevice {
+  const device = openDevice(spec);
+  return device.driver === "apc" ? powerDriver("apc").create(device.options) : powerDriver("command").create(device.options);
+}
