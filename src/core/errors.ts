@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   LEDGER_IO: "the ledger cannot be written",
   HISTORY_IO: "the history cannot be read",
   SOCKET_PATH: "the control socket's path is too long or not usable",
+  PORT_TAKEN: "the TCP interface cannot be opened, and the configuration requires it",
   NOT_RUNNING: "no watcher answers on the control socket",
   NAME_UNKNOWN: "the name does not resolve",
   ALERT_FAILED: "an alert could not be delivered",

@@ -18,7 +18,7 @@ import type { Outcome } from "./round.ts";
 import type { HostState, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import type { Now, Stamp } from "./time.ts";
-import { ageMs, leftMs } from "./time.ts";
+import { countsWithin, leftMs } from "./time.ts";
 
 export type OutletReport = {
   /** `device/outlet`. */
@@ -85,7 +85,7 @@ export type HostReport = {
   readonly wantedOff: { readonly by: string; readonly why: string; readonly at: string } | null;
   readonly held: { readonly kind: Hold["kind"]; readonly because: string; readonly since: string; readonly sticky: boolean } | null;
   readonly operation: OperationReport | null;
-  readonly lastOperation: { readonly operation: number; readonly outcome: OperationOutcome; readonly at: string } | null;
+  readonly lastOperation: { readonly operation: number; readonly kind: Operation["kind"]; readonly outcome: OperationOutcome; readonly at: string } | null;
   readonly offByOthers: readonly string[];
   /** Confirmed power cycles within the budget's window, and the budget. */
   readonly budget: { readonly cycles: number; readonly of: number; readonly withinMs: number };
@@ -226,9 +226,9 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
     wantedOff: wanted.state === "off" ? { by: wanted.by, why: wanted.why, at: isoStamp(wanted.at, now) } : null,
     held: hold === null ? null : { kind: hold.kind, because: hold.because, since: isoStamp(hold.since, now), sticky: hold.sticky },
     operation: operation === undefined ? null : operationReport(operation, now),
-    lastOperation: lastOperation === null ? null : { operation: lastOperation.id, outcome: lastOperation.outcome, at: isoStamp(lastOperation.at, now) },
+    lastOperation: lastOperation === null ? null : { operation: lastOperation.id, kind: lastOperation.kind, outcome: lastOperation.outcome, at: isoStamp(lastOperation.at, now) },
     offByOthers: record.offByOthers,
-    budget: { cycles: record.cycles.filter((at) => ageMs(at, now) < policy.budget.withinMs).length, of: policy.budget.cycles, withinMs: policy.budget.withinMs },
+    budget: { cycles: record.cycles.filter((at) => countsWithin(at, policy.budget.withinMs, now)).length, of: policy.budget.cycles, withinMs: policy.budget.withinMs },
     bootMs: bootMs(policy, host),
   };
 }

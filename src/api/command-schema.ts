@@ -1,0 +1,41 @@
+// What may be asked over the control socket, strictly: unknown kinds and unknown fields are refused, every text is bounded,
+// and what people wrote cannot move a terminal's cursor when it is shown to the next one.
+
+import { z } from "zod";
+import type { Command } from "../core/io.ts";
+import { BY_MAX, FOR_MAX_MS, REASON_MAX } from "./contract.ts";
+
+/** Control and format characters (C0, C1, bidirectional overrides, line separators). */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+
+const text = (max: number) => z.string().max(max).transform((value) => value.replace(UNPRINTABLE, "?").trim());
+const name = z.string().min(1).max(253);
+const reason = text(REASON_MAX);
+const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
+const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();
+
+const command = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("fence"), host: name, reason, again: z.boolean(), confirm: name.nullable() }),
+  z.strictObject({ kind: z.literal("power"), host: name, action: z.enum(["on", "off", "cycle"]), reason, again: z.boolean(), confirm: name.nullable() }),
+  z.strictObject({ kind: z.literal("confirm-off"), host: name, confirm: z.string().max(253), reason }),
+  z.strictObject({ kind: z.literal("brake"), brake, scope: name, forMs, reason }),
+  z.strictObject({ kind: z.literal("unbrake"), brake, scope: name }),
+  z.strictObject({ kind: z.literal("release"), host: name }),
+  z.strictObject({ kind: z.literal("storm-proceed") }),
+  z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
+]) satisfies z.ZodType<Command>;
+
+const request = z.strictObject({ by: text(BY_MAX), command });
+
+export type ParsedCommand = { readonly ok: true; readonly by: string; readonly command: Command } | { readonly ok: false; readonly error: string };
+
+/** The body of POST /v1/commands. */
+export function parseCommand(body: unknown): ParsedCommand {
+  const parsed = request.safeParse(body);
+  if (!parsed.success) {
+    const said = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".") || "the request"}: ${issue.message}`);
+    return { ok: false, error: `not a command: ${said.join("; ")}` };
+  }
+  const { by, command: asked } = parsed.data;
+  return { ok: true, by: by === "" ? "somebody" : by, command: asked };
+}

@@ -1,0 +1,93 @@
+// What the watcher says over its control socket and over TCP, shared by the server, the command line and later the page.
+// Types, constants and two small pure modules of the core: a client that imports this loads next to nothing.
+//
+// HTTP/1.1 with JSON. TCP is read-only until there are users; the control socket takes commands, and the permission of its
+// file (0660) is who may. Errors are `{ error: "a sentence" }` with a status of 400 or above.
+
+import type { Command } from "../core/io.ts";
+import type { Why } from "../core/explain.ts";
+import type { IncidentReport } from "../core/report.ts";
+
+export { UpkeepError } from "../core/errors.ts";
+export { inWords } from "../core/words.ts";
+export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, StatusReport, StormReport, WatcherReport } from "../core/report.ts";
+export type { Command, Why };
+
+export const PATHS = {
+  /** `?host=NAME` restricts `hosts`. → StatusReport */
+  status: "/v1/status",
+  /** `/v1/hosts/NAME` → HostReport */
+  hosts: "/v1/hosts",
+  /** `/v1/why/HOST` or `/v1/why/INCIDENT` → WhyReport */
+  why: "/v1/why",
+  /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
+  events: "/v1/events",
+  /** `?limit=N` → IncidentReport[], the newest last; `/v1/incidents/NAME` → IncidentReport */
+  incidents: "/v1/incidents",
+  /** → Health; 503 when it is not well. */
+  health: "/v1/health",
+  /** POST CommandRequest → Answer. On the control socket only. */
+  commands: "/v1/commands",
+  /** POST {} → ReloadAnswer. On the control socket only. */
+  reload: "/v1/reload",
+} as const;
+
+/** The largest body that is read. */
+export const BODY_BYTES_MAX = 16_384;
+/** Lines of `events` in one answer, at most and when none are asked for. */
+export const EVENTS_MAX = 10_000;
+export const EVENTS_DEFAULT = 1_000;
+export const INCIDENTS_MAX = 1_000;
+/** How many may follow the events at once. */
+export const FOLLOWERS_MAX = 32;
+/** Characters of a reason, and of who asks. */
+export const REASON_MAX = 500;
+export const BY_MAX = 100;
+/** Ten years: the longest that a brake may be asked for. */
+export const FOR_MAX_MS = 3_650 * 86_400_000;
+
+/** A line of the journal. */
+export type EventLine = {
+  readonly seq: number;
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly kind: string;
+  readonly host: string | null;
+  readonly because: string;
+  readonly incident: string | null;
+  /** Sequence number of the line that led to this one. */
+  readonly cause: number | null;
+};
+
+export type CommandRequest = { readonly by: string; readonly command: Command };
+
+export type Answer = {
+  /** 0 done · 1 there was nothing to do · 2 no such host · 4 refused by a brake · 5 outcome unknown. */
+  readonly exit: 0 | 1 | 2 | 4 | 5;
+  readonly text: string;
+  readonly incident: string | null;
+  readonly operation: number | null;
+  /** The name that must be typed before this is done. */
+  readonly confirm: string | null;
+};
+
+/** `problems`: of the configuration, `FILE:LINE:COLUMN: …`, errors and warnings. Not accepted: the old one goes on. */
+export type ReloadAnswer = { readonly accepted: boolean; readonly problems: readonly string[] };
+
+/** `missing`: why older lines could not be read, if so. */
+export type WhyReport =
+  | (Why & { readonly kind: "host"; readonly at: string; readonly open: IncidentReport | null; readonly events: readonly EventLine[]; readonly missing: string | null })
+  | { readonly kind: "incident"; readonly at: string; readonly incident: IncidentReport; readonly events: readonly EventLine[]; readonly missing: string | null };
+
+export type Health = {
+  readonly ok: boolean;
+  readonly site: string;
+  readonly watcher: string;
+  readonly version: string;
+  readonly at: string;
+  /** Why it is not well. */
+  readonly why: string | null;
+};
+
+export type Failure = { readonly error: string };
+

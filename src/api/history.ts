@@ -1,0 +1,37 @@
+// What the API reads of the past, as a port: the journal implements it. Answers may be late, because the history is written
+// in batches; the feed (feed.ts) adds what was told since.
+
+import type { IncidentRecord } from "../core/records.ts";
+
+/** A line of the journal as the history keeps it. */
+export type HistoryEvent = {
+  readonly seq: number;
+  /** Wall clock, Unix milliseconds. */
+  readonly atMs: number;
+  readonly kind: string;
+  readonly host: string | null;
+  readonly because: string;
+  readonly incident: string | null;
+  readonly cause: number | null;
+};
+
+export type EventQuery = {
+  /** Not before this wall time, Unix milliseconds. */
+  readonly sinceMs?: number;
+  /** Only lines with a greater sequence number. */
+  readonly afterSeq?: number;
+  readonly host?: string;
+  readonly limit: number;
+};
+
+type Soon<Value> = Value | Promise<Value>;
+
+export type History = {
+  /** The newest `limit` lines that match, in the order in which they were told. */
+  events(query: EventQuery): Soon<readonly HistoryEvent[]>;
+  /** The newest incidents, the newest last. */
+  incidents(limit: number): Soon<readonly IncidentRecord[]>;
+  incident(name: string): Soon<IncidentRecord | undefined>;
+  /** The lines of one incident, in the order in which they were told, at most EVENTS_MAX. */
+  eventsOf(incident: string): Soon<readonly HistoryEvent[]>;
+};

@@ -1,0 +1,207 @@
+// For tests: a real Watcher and the real core on a small world in memory (hosts that serve or not, one power device whose
+// outlets feed them, a store and a history that forget with the process), with every interval shortened. It imports nothing
+// that a real watcher does not, and is imported by tests only.
+
+import type { Told } from "../core/io.ts";
+import type { HostPolicy, Policy } from "../core/policy.ts";
+import { LIMITS } from "../core/policy.ts";
+import type { AnyRecord, IncidentRecord, RecordKey } from "../core/records.ts";
+import type { Now } from "../core/time.ts";
+import type { CommitResult, Store } from "../stores/store.ts";
+import type { Ports } from "../watcher/ports.ts";
+import { Watcher } from "../watcher/watcher.ts";
+import type { ApiSources } from "./server.ts";
+import type { History, HistoryEvent } from "./history.ts";
+
+export type World = {
+  readonly watcher: Watcher;
+  readonly sources: ApiSources;
+  /** Hosts that do not serve although they have power. */
+  readonly wedged: Set<string>;
+  /** Outlets of the device `sucker`, and what they are. */
+  readonly outlets: Map<string, "on" | "off">;
+  /** Commands at the device: `off 2`. */
+  readonly commands: string[];
+  /** Outlets that do not obey `off`. */
+  readonly stuck: Set<string>;
+  /** What the next reload answers. */
+  reloads: { accepted: boolean; problems: readonly string[] };
+  /** The store fails while this is not null. */
+  storeFailure: string | null;
+  /** The device cannot be opened or read while this is not null. */
+  deviceFailure: string | null;
+  close(): Promise<void>;
+};
+
+export type WorldOptions = {
+  readonly hosts?: readonly string[];
+  readonly change?: (host: HostPolicy) => HostPolicy;
+  /** The history lags behind by this many lines, as one that writes in batches does. */
+  readonly historyLag?: number;
+  readonly armed?: boolean;
+};
+
+const EVERY_MS = 40;
+const FIRST_OUTLET = 2;
+
+export function openWorld(options: WorldOptions = {}): World {
+  const names = options.hosts ?? ["logos", "ethos", "pathos"];
+  const outletOf = (host: string) => String(names.indexOf(host) + FIRST_OUTLET);
+  const outlets = new Map<string, "on" | "off">(names.map((name) => [outletOf(name), "on"]));
+  const wedged = new Set<string>();
+  const stuck = new Set<string>();
+  const commands: string[] = [];
+  const startedMs = performance.now();
+  const startedWallMs = Date.now();
+  const now = (): Now => {
+    const sinceMs = Math.floor(performance.now() - startedMs);
+    return { bootMs: 1_000_000 + sinceMs, wallMs: startedWallMs + sinceMs, bootId: "this-boot", synced: true };
+  };
+  const timers = new Set<NodeJS.Timeout>();
+  const at = (bootMs: number, then: () => void) => {
+    let timer: NodeJS.Timeout;
+    const arm = () => {
+      timer = setTimeout(() => {
+        timers.delete(timer);
+        // Never early: Node's timers round.
+        if (now().bootMs < bootMs) arm();
+        else then();
+      }, Math.max(0, bootMs - now().bootMs));
+      timers.add(timer);
+    };
+    arm();
+    return () => clearTimeout(timer);
+  };
+  const serves = (host: string) => outlets.get(outletOf(host)) === "on" && !wedged.has(host);
+  const policy = policyOf(names, outletOf, options);
+  const past = historyOf(options.historyLag ?? 0);
+  const ports: Ports = {
+    clock: { now, at },
+    store: storeOf(() => world.storeFailure),
+    journal: past.journal,
+    alerts: { raise: () => {}, over: () => {} },
+    rounds: {
+      start: (host, _limitMs, onRound) => {
+        const began = now().bootMs;
+        return at(began + 1, () => {
+          const good = serves(host);
+          const up = outlets.get(outletOf(host)) === "on";
+          onRound({
+            host, hash: `hash-${host}`, startedAtMs: began, endedAtMs: now().bootMs, references: "none",
+            results: [
+              { probe: "ping", outcome: up ? "good" : "bad", sign: up ? "answer" : "silent", evidence: up ? "echo reply" : "no echo reply", latencyMs: 1 },
+              { probe: "ssh", outcome: good ? "good" : "bad", sign: good ? "answer" : "silent", evidence: good ? "SSH-2.0-Virtual" : "accepted, no banner within 20 ms", latencyMs: 2 },
+            ],
+          });
+        });
+      },
+    },
+    power: () => ({
+      capabilities: { exclusiveSession: true },
+      open: async () => {
+        const reach = () => {
+          if (world.deviceFailure !== null) throw new Error(world.deviceFailure);
+        };
+        reach();
+        const read = (outlet: string) => ({ outlet, state: outlets.get(outlet) ?? ("unknown" as const), label: null });
+        return {
+          read: async (asked) => {
+            reach();
+            return asked.map(read);
+          },
+          set: async (outlet, action, fire) => {
+            const went = await fire(read(outlet), () => {
+              commands.push(`${action} ${outlet}`);
+              if (action === "on" || !stuck.has(outlet)) outlets.set(outlet, action);
+            });
+            return went ? { kind: "accepted" as const, evidence: "Success" } : { kind: "refused" as const, by: "gate" as const, evidence: "not let go" };
+          },
+          close: async () => {},
+        };
+      },
+    }),
+    touch: async (host) => ({ answered: outlets.get(outletOf(host)) === "on" ? "yes" as const : "no" as const, evidence: "a probe of the virtual host" }),
+    exit: () => {},
+  };
+  const watcher = new Watcher(ports, policy);
+  const world: World = {
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
+    reloads: { accepted: true, problems: [] },
+    sources: { watcher, history: past.history, now, reload: async () => world.reloads, version: "0.0.0-test" },
+    close: async () => {
+      await watcher.kill();
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
+  watcher.start({ kind: "start", records: [], uptimeMs: 10_000_000, wentBack: null, seq: 0, ledger: "virtual" });
+  return world;
+}
+
+function policyOf(names: readonly string[], outletOf: (host: string) => string, options: WorldOptions): Policy {
+  const host = (name: string): HostPolicy => ({
+    name, hash: `hash-${name}`, address: "192.0.2.1", group: "default", behind: null, armed: true,
+    everyMs: EVERY_MS, timeoutMs: 20, threshold: 3, retryMs: [], debounceMs: 0, bootMs: 2_000, offForMs: 60, healthyForMs: 80, offConfirmMs: 500, onConfirmMs: 500, settleMs: 50,
+    probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null,
+    levels: [[{ device: "sucker", outlet: outletOf(name) }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false,
+  });
+  const change = options.change ?? ((each: HostPolicy) => each);
+  return {
+    site: "homelab", watcher: "rikis-hopuuj", armed: options.armed ?? true,
+    hosts: new Map(names.map((name) => [name, change(host(name))])),
+    devices: new Map([["sucker", { name: "sucker", driver: "virtual", address: "192.0.2.9", maxActMs: 500, checkEveryMs: 200, exclusiveSession: true }]]),
+    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 100, concurrent: 1, perHour: 100 }, observers: 3, lone: "hold",
+    limits: { ...LIMITS, checkWindowMs: 2_000, readBackEveryMs: 30 },
+  };
+}
+
+function storeOf(failure: () => string | null): Store {
+  const records = new Map<RecordKey, { value: AnyRecord; revision: number }>();
+  let revision = 0;
+  return {
+    capabilities: { shared: false },
+    identity: "virtual",
+    load: async () => [...records].map(([key, record]) => ({ key, ...record })),
+    commit: async (guards, writes): Promise<CommitResult> => {
+      const evidence = failure();
+      if (evidence !== null) return { kind: "failed", evidence };
+      for (const guard of guards) if ((records.get(guard.key)?.revision ?? null) !== guard.revision) return { kind: "conflict", evidence: `${guard.key} is another` };
+      revision += 1;
+      for (const write of writes) {
+        if (write.value === null) records.delete(write.key);
+        else records.set(write.key, { value: write.value, revision });
+      }
+      return { kind: "committed", revision };
+    },
+    close: async () => {},
+  };
+}
+
+function historyOf(lag: number): { journal: Ports["journal"]; history: History } {
+  const lines: HistoryEvent[] = [];
+  const incidents = new Map<string, IncidentRecord>();
+  const written = () => (lag === 0 ? lines : lines.slice(0, -lag));
+  return {
+    journal: {
+      told: (told: Told, now: Now) => void lines.push({ ...told, atMs: now.wallMs }),
+      input: () => {},
+      incident: (record) => void incidents.set(record.incident, record),
+    },
+    history: {
+      events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),
+      incidents: async (limit) => [...incidents.values()].slice(-limit),
+      incident: async (name) => incidents.get(name),
+      eventsOf: async (name) => written().filter((line) => line.incident === name),
+    },
+  };
+}
+
+/** Waits until `holds` gives something other than false, null or undefined; fails with `what` after `limitMs`. */
+export async function until<Value>(what: string, holds: () => Value | Promise<Value>, limitMs = 20_000): Promise<NonNullable<Value>> {
+  const deadlineMs = performance.now() + limitMs;
+  for (;;) {
+    const value = await holds();
+    if (value !== false && value !== null && value !== undefined) return value;
+    if (performance.now() > deadlineMs) throw new Error(`not within ${limitMs / 1_000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

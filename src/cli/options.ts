@@ -1,0 +1,33 @@
+// What the command line hands to a command: options as commander parsed them, absent where they were not given.
+
+export type Options = {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly reason?: string;
+  readonly again?: boolean;
+  /** The host's name, typed. */
+  readonly confirm?: string;
+  /** False with `--no-wait`. */
+  readonly wait?: boolean;
+  readonly all?: boolean;
+  /** Milliseconds. */
+  readonly for?: number;
+  readonly since?: number;
+  readonly limit?: number;
+  readonly host?: string;
+  readonly follow?: boolean;
+  readonly kdump?: boolean;
+  // check
+  readonly effective?: string;
+  readonly strict?: boolean;
+  readonly schema?: boolean;
+  // watch
+  readonly log?: "text" | "json";
+  // lab
+  readonly processes?: boolean;
+  readonly once?: boolean;
+  readonly dialect?: "menu2" | "menu3" | "shell";
+  // sim
+  readonly seed?: number;
+  readonly seeds?: number;
+};

@@ -1,0 +1,193 @@
+// The command line as data: every command, its arguments and options, its help with examples. Nothing is carried out in
+// here; each command's module is imported when it is asked for, so that `upkeep status` loads neither the schema nor the
+// watcher. The reference page and the shell completions are made from these definitions.
+
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../config/duration.ts";
+import { CliError, EXIT, exitOf } from "./exit.ts";
+import type { Options } from "./options.ts";
+import { complain, print } from "./terminal.ts";
+
+const examples = new WeakMap<Command, readonly string[]>();
+
+/** The examples under a command's help. */
+export function examplesOf(command: Command): readonly string[] {
+  return examples.get(command) ?? [];
+}
+
+/** Carries out a command line (without the program's name) and gives the exit code; never rejects. */
+export async function run(argv: readonly string[], version: string): Promise<number> {
+  const outcome = { exit: EXIT.yes as number };
+  try {
+    await makeProgram(version, outcome).parseAsync(argv, { from: "user" });
+    return outcome.exit;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage;
+    const { exit, message } = exitOf(error);
+    complain(message);
+    return exit;
+  }
+}
+
+/** The definitions; what a command answers goes into `outcome`. */
+export function makeProgram(version: string, outcome: { exit: number } = { exit: 0 }): Command {
+  type Go = (options: Options, ...args: (string | undefined)[]) => Promise<number>;
+  const program = new Command("upkeep")
+    .description("Watches hosts by what they serve, decides with evidence that one is wedged, and cuts and restores its power exactly once.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show a command's help")
+    .enablePositionalOptions()
+    .showHelpAfterError("(upkeep --help lists the commands, upkeep COMMAND --help its options)")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`upkeep: ${text.replace(/^error: /, "")}`) });
+  common(program);
+
+  const make = (parent: Command, usage: string, summary: string, more: string, shown: readonly string[], go: Go): Command => {
+    const command = parent.command(usage).summary(summary).description(more === "" ? `${summary}.` : `${summary}. ${more}`);
+    common(command);
+    examples.set(command, shown);
+    command.addHelpText("after", `\nExamples:\n${shown.map((each) => `  ${each}`).join("\n")}`);
+    return command.action(async (...given: unknown[]) => {
+      // Commander calls with the arguments, then the options, then the command.
+      const args = given.slice(0, -2) as (string | undefined)[];
+      outcome.exit = await go(command.optsWithGlobals<Options>(), ...args);
+    });
+  };
+  const group = (name: string, summary: string, more: string): Command => {
+    const command = program.command(name).summary(summary).description(`${summary}. ${more}`).helpCommand(false).enablePositionalOptions();
+    common(command);
+    return command;
+  };
+
+  // ---- looking
+  make(program, "status [host]", "How it stands", "Whether the fleet is guarded; verdicts, counters, power, brakes, and what is asked of you. Exit 1 when a host is down or not guarded.", ["upkeep status", "upkeep status logos", "upkeep status --json | jq '.hosts[] | select(.guarded | not)'"],
+    async (options, host) => (await import("./commands/status.ts")).runStatus(host, options));
+  make(program, "why <host|incident>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, or how an incident went and how long each phase took.", ["upkeep why logos", "upkeep why lusab-babad"],
+    async (options, name) => (await import("./commands/why.ts")).runWhy(needed(name), options));
+  make(program, "events", "What was seen, decided, refused and done", "The journal, line by line; with --json one object a line.", ["upkeep events --since 1h", "upkeep events --follow --host logos", "upkeep events --since 1d --json"],
+    async (options) => (await import("./commands/events.ts")).runEvents(options))
+    .option("-f, --follow", "go on with what comes")
+    .addOption(duration("--since <duration>", "only what happened in the last …"))
+    .option("--host <host>", "only this host's lines")
+    .addOption(count("--limit <lines>", "the newest so many lines (100; 10 before --follow; 10000 with --since or --json)", 10_000));
+  make(program, "incidents", "The outages that were", "How long each took, by phase, and how it ended; the newest last.", ["upkeep incidents", "upkeep incidents --json | jq '.[-1].phases'"],
+    async (options) => (await import("./commands/incidents.ts")).runIncidents(options))
+    .addOption(count("--limit <incidents>", "the newest so many", 1_000));
+
+  // ---- power
+  const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
+  make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
+    async (options, host, what) => (await import("./commands/power.ts")).runPower(needed(host), needed(what), options))
+    .addArgument(action)
+    .option("--reason <text>", "why, for the journal", "by hand")
+    .option("--again", "cycle although an operation on this host ended less than 3 min ago")
+    .option("--confirm <name>", "the host's name, instead of typing it")
+    .option("--no-wait", "do not wait for the outcome");
+  make(program, "fence <host>", "Cut and restore power now", "Overrides start-up grace, never seen healthy, debounce, boot, storm, budget, held and disarmed; each that stands is named. Of a serving host the name must be typed.", ["upkeep fence logos --reason \"wedged, verified on the console\"", "upkeep fence logos --reason \"did not come back\" --again --confirm logos"],
+    async (options, host) => (await import("./commands/power.ts")).runFence(needed(host), options))
+    .requiredOption("--reason <text>", "why, for the journal")
+    .option("--again", "although an operation on this host ended less than 3 min ago")
+    .option("--confirm <name>", "the host's name, instead of typing it")
+    .option("--no-wait", "do not wait for the outcome");
+  make(program, "confirm-off <host>", "Say that a host has no power, after having looked", "Its name must be typed; it is wanted off from then on, and whatever is open about it ends.", ["upkeep confirm-off logos --reason \"unplugged\""],
+    async (options, host) => (await import("./commands/power.ts")).runConfirmOff(needed(host), options))
+    .option("--reason <text>", "why, for the journal")
+    .option("--confirm <name>", "the host's name, instead of typing it");
+
+  // ---- brakes
+  const maintenance = group("maintenance", "Hold automatic cuts back while somebody works", "It ends by itself; power that is owed is restored all the same.");
+  make(maintenance, "start [host]", "Begin maintenance of a host, or of the whole fleet", "", ["upkeep maintenance start logos --for 2h --reason \"kernel\"", "upkeep maintenance start --all --for 30m --reason \"switch\""],
+    async (options, host) => (await import("./commands/brakes.ts")).runMaintenanceStart(host, options))
+    .option("--all", "the whole fleet")
+    .addOption(duration("--for <duration>", "how long (1h)"))
+    .option("--reason <text>", "why, for the journal");
+  make(maintenance, "end [host]", "End maintenance", "The host is counted from zero.", ["upkeep maintenance end logos", "upkeep maintenance end --all"],
+    async (options, host) => (await import("./commands/brakes.ts")).runMaintenanceEnd(host, options))
+    .option("--all", "the whole fleet");
+  make(maintenance, "list", "What is in maintenance, and for how long", "", ["upkeep maintenance list"],
+    async (options) => (await import("./commands/brakes.ts")).runMaintenanceList(options));
+  make(program, "disarm [host]", "Decide and tell, and cut nothing", "The whole fleet, or one host. It ends by itself, and reminds you of it until then.", ["upkeep disarm --for 8h --reason \"first look\"", "upkeep disarm logos"],
+    async (options, host) => (await import("./commands/brakes.ts")).runDisarm(host, options))
+    .option("--all", "the whole fleet, as without a host")
+    .addOption(duration("--for <duration>", "how long (24h)"))
+    .option("--reason <text>", "why, for the journal");
+  make(program, "arm [host]", "End a disarm", "Of the whole fleet, or of one host; both are counted from zero.", ["upkeep arm", "upkeep arm logos"],
+    async (options, host) => (await import("./commands/brakes.ts")).runArm(host, options))
+    .option("--all", "the whole fleet, as without a host");
+  make(program, "release <host>", "Let a held host go", "Its budget is whole again, and it is counted from zero.", ["upkeep release logos"],
+    async (options, host) => (await import("./commands/brakes.ts")).runRelease(needed(host), options));
+  const storm = group("storm", "Many hosts ill at once", "Nothing new is cut until it is over, or until somebody lets it through.");
+  make(storm, "proceed", "Let the hosts of a storm through, one at a time", "It stops at the first that does not recover.", ["upkeep storm proceed"],
+    async (options) => (await import("./commands/brakes.ts")).runStormProceed(options));
+  make(program, "going-down [host]", "Announce a reboot", "The silence of this host is no reason to cut it, for a while. Without a name: the host that this is typed on.", ["upkeep going-down --for 10m", "upkeep going-down logos --reason \"firmware\"", "upkeep going-down logos --kdump"],
+    async (options, host) => (await import("./commands/brakes.ts")).runGoingDown(host, options))
+    .addOption(duration("--for <duration>", "how long (10m)"))
+    .option("--kdump", "it writes a crash dump; once an incident, at most 10 min")
+    .option("--reason <text>", "why, for the journal");
+  make(program, "ack <alarm>", "Acknowledge an alarm", "No more reminders of it. `upkeep status` shows the names of alarms.", ["upkeep ack held:logos"],
+    async (options, alarm) => (await import("./commands/brakes.ts")).runAck(needed(alarm), options));
+
+  // ---- the watcher
+  make(program, "check [file]", "Validate and lint a configuration", "Every problem as FILE:LINE:COLUMN. Exit 3 with errors, 0 with warnings only.", ["upkeep check", "upkeep check -c /etc/upkeep/upkeep.yaml --strict", "upkeep check --effective logos"],
+    async (options, file) => {
+      if (file !== undefined && options.config !== undefined && file !== options.config) throw new CliError(EXIT.usage, "the file is named twice");
+      return (await import("./commands/check.ts")).runCheck(file === undefined ? options : { ...options, config: file }, { print });
+    })
+    .option("--effective <host>", "show what holds for this host after groups and defaults")
+    .option("--strict", "exit 1 with warnings")
+    .option("--schema", "print the JSON Schema for editors");
+  make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
+    async (options) => (await import("./commands/watch.ts")).runWatch(options))
+    .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  make(program, "reload", "Read the configuration again", "A wrong one is refused and the old one goes on; exit 3 then.", ["upkeep reload"],
+    async (options) => (await import("./commands/reload.ts")).runReload(options));
+  make(program, "lab [order...]", "The demonstration", "Virtual hosts, a virtual PDU, a real watcher. From another terminal: wedge or heal one of its hosts.", ["upkeep lab", "upkeep lab wedge logos", "upkeep lab heal logos", "upkeep lab --once"],
+    async (options, order) => {
+      const { runLab, runLabOrder } = await import("./commands/lab.ts");
+      // The one argument that takes several words.
+      const words = order as unknown as readonly string[];
+      return words.length > 0 ? runLabOrder(words) : runLab(options);
+    })
+    .option("--processes", "hosts are processes on loopback, even where namespaces would work")
+    .option("--once", "wedge a host, wait until it is back, say why, and end")
+    .addOption(new Option("--dialect <dialect>", "how the PDU speaks").choices(["menu2", "menu3", "shell"]));
+  make(program, "sim", "The simulator", "The same core and executor against a virtual world, judged by the invariants. A failing seed prints its transcript.", ["upkeep sim --seeds 1000", "upkeep sim --seed 42"],
+    async (options) => (await import("./commands/sim.ts")).runSim(options))
+    .addOption(count("--seed <n>", "one seed, with its transcript", 2 ** 32 - 1, 0))
+    .addOption(count("--seeds <n>", "so many seeds", 10_000_000));
+  make(program, "completion <shell>", "Print a completion script for bash, zsh or fish", "", ["upkeep completion bash > /etc/bash_completion.d/upkeep", "upkeep completion fish > ~/.config/fish/completions/upkeep.fish"],
+    async (_options, shell) => (await import("./commands/completion.ts")).runCompletion(needed(shell)));
+  program.command("__complete", { hidden: true }).argument("[words...]").allowUnknownOption().helpOption(false)
+    .action(async (words: readonly string[]) => {
+      outcome.exit = await (await import("./commands/completion.ts")).runComplete(program, words);
+    });
+  return program;
+}
+
+function common(command: Command): void {
+  command.option("-c, --config <file>", "the configuration (else $UPKEEP_CONFIG, ./upkeep.yaml, /etc/upkeep/upkeep.yaml)");
+  command.option("--json", "for programs");
+}
+
+function duration(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const parsed = parseDuration(text);
+    if (!parsed.ok) throw new InvalidArgumentError(`${parsed.message}: ${parsed.hint}.`);
+    if (parsed.value === 0) throw new InvalidArgumentError("Nothing lasts no time at all.");
+    return parsed.value;
+  });
+}
+
+function count(flags: string, description: string, max: number, min = 1): Option {
+  return new Option(flags, description).argParser((text) => {
+    const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`A whole number from ${min} to ${max}.`);
+    return value;
+  });
+}
+
+function needed(value: string | undefined): string {
+  if (value === undefined) throw new CliError(EXIT.usage, "an argument is missing");
+  return value;
+}
