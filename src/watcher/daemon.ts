@@ -64,8 +64,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   sayWhatCannotRun(config, tools.icmp, log);
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const warn = (text: string) => log.say("warning", text);
-  const makeAlerts = () => createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
-  let alerts = makeAlerts();
+  const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
@@ -84,7 +83,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
           },
           incident: (record) => history.incident(record),
         },
-        alerts: { raise: (alarm, again) => alerts.raise(alarm, again), over: (alarm, because) => alerts.over(alarm, because) },
+        alerts,
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
@@ -103,15 +102,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const fixed = fixedParts(config, next.config);
       const open = reloadProblems(watcher.state, config.policy, next.config.policy);
       if (fixed.length + open.length > 0) return refused([...problems, ...fixed, ...open]);
-      const [old, oldAlerts] = [site, alerts];
+      const old = site;
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
       site = makeSite(config, tools);
       old.close();
       if (callsOthers) {
+        alerts.reload(alertChannels(config));
         deadman?.close();
-        await oldAlerts.close();
-        alerts = makeAlerts();
         deadman = makeDeadman();
       }
       history.policy(config.policy);
