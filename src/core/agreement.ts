@@ -6,8 +6,8 @@ export type Vote = { readonly watcher: string; readonly says: "up" | "down" | "a
 
 export type Agreement =
   | { readonly kind: "down"; readonly votes: number; readonly of: number }
-  | { readonly kind: "disagreement"; readonly because: string }
-  | { readonly kind: "short"; readonly because: string };
+  | { readonly kind: "disagreement"; readonly of: number; readonly because: string }
+  | { readonly kind: "short"; readonly of: number; readonly because: string };
 
 export type Electorate = {
   readonly assigned: readonly string[];
@@ -19,13 +19,16 @@ export type Electorate = {
 
 export function agree(electorate: Electorate, votes: readonly Vote[]): Agreement {
   const { assigned, hash, freshForMs } = electorate;
-  const eligible = assigned.map((watcher) => votes.find((vote) => vote.watcher === watcher && vote.hash === hash && vote.ageMs <= freshForMs)).filter((vote) => vote !== undefined);
-  const down = eligible.filter((vote) => vote.says === "down");
-  const up = eligible.filter((vote) => vote.says === "up");
-  const need = Math.floor(assigned.length / 2) + 1;
-  if (down.length > 0 && up.length > 0) return { kind: "disagreement", because: `${down.length} of ${assigned.length} say down; ${up.map((vote) => vote.watcher).join(", ")} sees it up` };
-  if (down.length >= need) return { kind: "down", votes: down.length, of: assigned.length };
-  const lone = electorate.lone === "act" && eligible.length === 1 && down.length === 1;
-  if (lone) return { kind: "down", votes: 1, of: assigned.length };
-  return { kind: "short", because: `${down.length} of ${assigned.length} say down, ${need} are needed` };
+  const of = assigned.length;
+  const fresh = votes.filter((vote) => assigned.includes(vote.watcher) && vote.ageMs <= freshForMs);
+  // Who speaks of another host hash speaks of another host: alive, and abstaining. Of two words of one watcher the kinder counts.
+  const says = (watcher: string, word: Vote["says"]) => fresh.some((vote) => vote.watcher === watcher && vote.hash === hash && vote.says === word);
+  const up = assigned.filter((watcher) => says(watcher, "up"));
+  const down = assigned.filter((watcher) => says(watcher, "down") && !says(watcher, "abstain") && !up.includes(watcher));
+  const need = Math.floor(of / 2) + 1;
+  if (down.length > 0 && up.length > 0) return { kind: "disagreement", of, because: `${down.length} of ${of} say down, and ${up.join(" and ")} see${up.length === 1 ? "s" : ""} it up` };
+  if (down.length >= need) return { kind: "down", votes: down.length, of };
+  const alive = new Set(fresh.map((vote) => vote.watcher)).size;
+  if (electorate.lone === "act" && alive === 1 && down.length === 1) return { kind: "down", votes: 1, of };
+  return { kind: "short", of, because: `${down.length} of ${of} say down, ${need} are needed` };
 }

@@ -1,17 +1,48 @@
 // Calling a person is a safety action (safety.md §4.10): an alarm is raised once, repeated until it is acknowledged or over,
-// and always followed by word that it is over. What carries it (mail, a command) is the shell's affair.
+// and always followed by word that it is over. It is a record: a restart repeats what nobody has acknowledged (whoever
+// carried it may have died with it), is quiet about the rest, and forgets no end. Mail or a command is the shell's affair.
 
 import type { Alarm } from "./io.ts";
-import type { Turn } from "./state.ts";
+import type { AlarmRecord } from "./records.ts";
+import type { AlarmState, Turn } from "./state.ts";
 
 export function raise(turn: Turn, alarm: Alarm): void {
   const known = turn.state.alarms.get(alarm.alarm);
   if (known !== undefined && known.alarm.happened === alarm.happened) return;
   const cause = turn.tell("alarm", alarm.host, `${alarm.alarm}: ${alarm.happened}`);
-  const acknowledged = known === undefined ? turn.state.acks.has(alarm.alarm) : known.acknowledged;
-  turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged }) });
+  // Other news under the same name has not been acknowledged by anybody.
+  forget(turn, alarm.alarm);
+  turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged: false }) });
+  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp });
   turn.emit({ kind: "alarm", alarm, again: known !== undefined, because: alarm.happened, cause });
   turn.wake("alarms", turn.now.bootMs + turn.policy.limits.alarmEveryMs);
+}
+
+/** Raises an alarm whose reason changes by the minute: once it is out, only the next reminder says it in the new words. */
+export function raiseQuietly(turn: Turn, alarm: Alarm): void {
+  const known = turn.state.alarms.get(alarm.alarm);
+  if (known === undefined) return raise(turn, alarm);
+  if (known.alarm.happened === alarm.happened) return;
+  turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { ...known, alarm }) });
+  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp });
+}
+
+/** Takes the alarms up that were open when the process before this one ended. */
+export function takeUp(turn: Turn, records: readonly AlarmRecord[]): void {
+  const known = new Map<string, AlarmState>();
+  for (const { alarm } of records) known.set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged: turn.state.acks.has(alarm.alarm) });
+  turn.patch({ alarms: known });
+}
+
+/** Says those again that nobody has acknowledged; the last thing that a start does. */
+export function repeat(turn: Turn, records: readonly AlarmRecord[]): void {
+  for (const { alarm } of records) {
+    const known = turn.state.alarms.get(alarm.alarm);
+    // A cut asks nothing of anybody; its end is told.
+    if (known === undefined || known.acknowledged || alarm.kind === "cut" || known.alarm.happened !== alarm.happened) continue;
+    turn.emit({ kind: "alarm", alarm: known.alarm, again: true, because: known.alarm.happened, cause: turn.causeOf(known.alarm.host) });
+    turn.wake("alarms", turn.now.bootMs + turn.policy.limits.alarmEveryMs);
+  }
 }
 
 export function over(turn: Turn, key: string, because: string): void {
@@ -20,6 +51,7 @@ export function over(turn: Turn, key: string, because: string): void {
   const alarms = new Map(turn.state.alarms);
   alarms.delete(key);
   turn.patch({ alarms });
+  turn.save(`alarm/${key}`, null);
   const host = known.alarm.host !== null && turn.host(known.alarm.host) !== undefined ? known.alarm.host : null;
   const cause = turn.tell("alarm-over", host, because);
   turn.emit({ kind: "alarm-over", alarm: known.alarm, because, cause });

@@ -6,22 +6,22 @@
 
 import { brakeOn } from "./brake-records.ts";
 import { SLOT_PHASES } from "./phases.ts";
-import type { HostPolicy, Policy } from "./policy.ts";
+import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import { setsOf } from "./storm.ts";
 import type { HostState, State } from "./state.ts";
 import type { Now } from "./time.ts";
-import { ageMs, leftMs } from "./time.ts";
+import { ageMs, countsWithin, leftMs } from "./time.ts";
 import { inWords } from "./words.ts";
 
 export type BrakeName =
   | "no-power" | "self" | "stopping" | "disarmed" | "maintenance" | "inhibit" | "wanted-off" | "off-by-others" | "startup" | "never-healthy"
-  | "debounce" | "boot" | "held" | "distrusted" | "storm" | "slot" | "rebooting" | "kdump" | "behind" | "budget" | "unconfirmed" | "label" | "ledger" | "unreachable";
+  | "debounce" | "boot" | "held" | "agreement" | "distrusted" | "storm" | "slot" | "rebooting" | "kdump" | "behind" | "budget" | "unconfirmed" | "once" | "label" | "ledger" | "unreachable";
 
 export type Brake = { readonly name: BrakeName; readonly because: string };
 
 /** What a person overrides with `fence`, each named in the answer (safety.md §3.10). */
-export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "held", "disarmed", "rebooting", "behind", "unreachable"];
+export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "once", "held", "disarmed", "rebooting", "behind", "unreachable"];
 
 /** A person who switches a host by hand is not stopped by the maintenance that it is for, nor by an outlet that is off already. */
 export const POWER_OVERRIDES: readonly BrakeName[] = [...FENCE_OVERRIDES, "maintenance", "inhibit", "wanted-off", "off-by-others", "kdump"];
@@ -48,24 +48,27 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   add("inhibit", recordBrake(state, host.name, "inhibit", now));
   add("wanted-off", record.wanted.state === "off" ? `wanted off by ${record.wanted.by}: ${record.wanted.why}` : null);
   add("off-by-others", record.offByOthers.length > 0 ? `${record.offByOthers.join(" and ")} was switched off by others` : null);
+  if (record.hold !== null) add(record.hold.kind === "contradicted" ? "distrusted" : record.hold.kind === "budget" || record.hold.kind === "unconfirmed" ? record.hold.kind : "held", `held: ${record.hold.because}`);
   add("never-healthy", record.learned.seenHealthyAt === null ? "never seen healthy under this configuration" : null);
-  if (!asking.resumed) add("startup", startup(policy, state, fleet, now));
+  if (!asking.resumed) add("startup", startup(host, policy, state, fleet, now));
   add("debounce", sinceEdge(host, policy.debounceMs, now, "debounce"));
   add("boot", sinceEdge(host, bootMs(policy, host), now, "boot"));
-  if (record.hold !== null) add(record.hold.kind === "contradicted" ? "distrusted" : record.hold.kind === "budget" || record.hold.kind === "unconfirmed" ? record.hold.kind : "held", `held: ${record.hold.because}`);
   add("rebooting", announced(host, policy, state, now) ?? orderlySilence(host, policy, now));
   add("kdump", recordBrake(state, host.name, "kdump", now));
   add("behind", behind(policy, state, fleet));
   add("label", foreignLabel(policy, state, fleet));
-  add("unreachable", now.bootMs < host.retryAtMs ? `its power could not be reached; next try in ${inWords(host.retryAtMs - now.bootMs)}` : null);
+  add("unreachable", unreachable(host, policy, state, now));
   for (const set of setsOf(policy)) {
     const storm = state.storms.get(set);
     if (storm !== undefined && storm.proceedBy === null) add("storm", `storm: ${storm.because}`);
   }
   if (record.hold === null) {
-    const spent = record.cycles.filter((at) => ageMs(at, now) < policy.budget.withinMs).length;
+    // Only at the decision: within an operation the next level and a lost off have rules of their own (safety.md §4.4).
+    const again = asking.operation === null && record.cutIn !== null && record.cutIn === host.incident?.incident;
+    add("once", again ? `its power was cut once in this incident (${record.cutIn}), and it is not healthy again` : null);
+    const spent = record.cycles.filter((at) => countsWithin(at, policy.budget.withinMs, now)).length;
     add("budget", spent >= policy.budget.cycles ? `${spent} power cycles within ${inWords(policy.budget.withinMs)} did not cure it` : null);
-    const doubtful = record.unconfirmed.filter((at) => ageMs(at, now) < policy.budget.withinMs).length;
+    const doubtful = record.unconfirmed.filter((at) => countsWithin(at, policy.budget.withinMs, now)).length;
     add("unconfirmed", doubtful >= policy.budget.cycles ? `${doubtful} offs within ${inWords(policy.budget.withinMs)} were never confirmed` : null);
   }
   add("slot", slot(policy, state, fleet, asking.operation));
@@ -86,11 +89,12 @@ function recordBrake(state: State, host: string, kind: Parameters<typeof brakeOn
   return `${name} by ${brake.by} ${until}${brake.reason === "" ? "" : `: ${brake.reason}`}`;
 }
 
-function startup(policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
+function startup(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
   const { startupMs } = fleet.brakes;
   if (startupMs === 0) return null;
   // After a power cut watcher and hosts boot together: hosts are given the time that a boot takes.
-  const graceMs = state.uptimeAtStartMs < policy.bootMs ? Math.max(startupMs, policy.bootMs) : startupMs;
+  const boot = bootMs(policy, host);
+  const graceMs = state.uptimeAtStartMs < boot ? Math.max(startupMs, boot) : startupMs;
   const left = state.startedAtMs + graceMs - now.bootMs;
   return left > 0 ? `start-up grace of this watcher for another ${inWords(left)}` : null;
 }
@@ -98,7 +102,7 @@ function startup(policy: HostPolicy, state: State, fleet: Policy, now: Now): str
 function sinceEdge(host: HostState, lengthMs: number, now: Now, name: string): string | null {
   if (host.record.lastEdge === null) return null;
   const left = lengthMs - ageMs(host.record.lastEdge, now);
-  return left > 0 ? `${name}: its power changed ${inWords(lengthMs - left)} ago, ${inWords(left)} to go` : null;
+  return left > 0 ? `its power changed ${inWords(lengthMs - left)} ago, ${name} lasts another ${inWords(left)}` : null;
 }
 
 /** `boot`, or twice the longest of the last boots if that is larger; 0 switches the brake off. */
@@ -109,7 +113,9 @@ export function bootMs(policy: HostPolicy, host: HostState): number {
 
 /** An announced reboot holds until its time is over, and no longer than a boot takes once the host is gone. */
 function announced(host: HostState, policy: HostPolicy, state: State, now: Now): string | null {
-  if (host.badSinceMs !== null && now.bootMs - host.badSinceMs > bootMs(policy, host)) return null;
+  // Gone since it was last seen to serve; one that flaps while it goes down has not gone yet.
+  const goneMs = host.badSinceMs === null ? null : Math.max(host.badSinceMs, host.lastGoodAtMs ?? 0);
+  if (goneMs !== null && now.bootMs - goneMs > bootMs(policy, host)) return null;
   return recordBrake(state, host.name, "going-down", now);
 }
 
@@ -135,12 +141,27 @@ function foreignLabel(policy: HostPolicy, state: State, fleet: Policy): string |
   return null;
 }
 
+/** Once an operation has come to nothing for it, the next waits until a level can be read again. */
+function unreachable(host: HostState, policy: HostPolicy, state: State, now: Now): string | null {
+  if (now.bootMs < host.retryAtMs) return `its power could not be reached; next try in ${inWords(host.retryAtMs - now.bootMs)}`;
+  if (host.retryAtMs === 0) return null;
+  const failures = policy.levels.map((feeds) => feeds.map((outlet) => unread(outlet, state)).find((failure) => failure !== null) ?? null);
+  return failures.length > 0 && failures.every((failure) => failure !== null) ? (failures[0] ?? null) : null;
+}
+
+function unread(outlet: OutletRef, state: State): string | null {
+  const device = state.devices.get(outlet.device);
+  if (device?.failure !== null && device?.failure !== undefined) return `${outletKey(outlet)} cannot be reached: ${device.failure}`;
+  return device?.outlets.get(outlet.outlet)?.state === "unknown" ? `${outletKey(outlet)} cannot be read` : null;
+}
+
 function slot(policy: HostPolicy, state: State, fleet: Policy, operation: number | null): string | null {
   const sets = new Set(setsOf(policy).filter((set) => typeof state.storms.get(set)?.proceedBy === "string"));
   let used = 0;
   for (const other of state.operations.values()) {
     if (other.id === operation || other.kind === "on") continue;
-    if (SLOT_PHASES.has(other.phase)) used += 1;
+    // One whose record lags behind (a full disk) counts until the record says that it is over, too.
+    if (SLOT_PHASES.has(other.phase) || state.runs.get(other.id)?.unrecorded === true) used += 1;
     // After `storm proceed` the next host waits until the one before is back in service.
     const otherPolicy = fleet.hosts.get(other.host);
     if (sets.size > 0 && otherPolicy !== undefined && setsOf(otherPolicy).some((set) => sets.has(set))) return `after the storm one at a time: ${other.host} is not back yet`;

@@ -10,8 +10,11 @@ import { closeIncident } from "./incident.ts";
 import type { Command } from "./io.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { BrakeKind, Operation } from "./records.ts";
+import { MAX_STAMPS } from "./records.ts";
+import { inSet } from "./storm.ts";
 import { proceed } from "./storm-records.ts";
 import type { HostState, Reply, Turn } from "./state.ts";
+import { FROM_ZERO } from "./state.ts";
 import { ageMs, deadlineIn } from "./time.ts";
 import { inWords } from "./words.ts";
 
@@ -23,11 +26,13 @@ const GOING_DOWN_MAX_MS = 3_600_000;
 type Answer = Omit<Reply, "id">;
 
 export function command(turn: Turn, id: number, by: string, asked: Command): void {
+  const pending = turn.state.pending.size;
   const answer = obey(turn, by, asked);
   if (answer.exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${answer.text}`);
   const reply: Reply = { id, ...answer };
   // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
-  if (turn.state.outbox.size > 0) turn.patch({ outboxReplies: [...turn.state.outboxReplies, reply] });
+  const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
+  if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, reply] });
   else turn.emit({ kind: "reply", ...reply });
 }
 
@@ -50,7 +55,7 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       return onHost(turn, asked.host, (host) => release(turn, host, by));
     case "storm-proceed": {
       const sets = proceed(turn, by);
-      return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm in ${sets.join(", ")} is let through, one host at a time`);
+      return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm ${sets.map(inSet).join(", ")} is let through, one host at a time`);
     }
     case "ack":
       return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
@@ -62,7 +67,7 @@ type Cut = { readonly kind: "cycle" | "off"; readonly by: string; readonly reaso
 function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answer {
   const open = host.operation === null ? undefined : turn.state.operations.get(host.operation);
   if (open !== undefined) {
-    if (asked.kind === "off") return answer(4, `operation ${open.id} (${open.kind}, ${open.phase}) is under way: wait for its end, or confirm-off after looking`);
+    if (asked.kind !== open.kind) return answer(4, `operation ${open.id} (${open.kind}, ${open.phase}) is under way: wait for its end, or confirm-off after looking`);
     return { ...answer(0, `merged with operation ${open.id}, which is under way (${open.phase})`), operation: open.id, incident: open.incident };
   }
   const last = host.record.lastOperation;
@@ -78,6 +83,11 @@ function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answe
   if (asked.kind === "off") {
     turn.patchRecord(host.name, { wanted: { state: "off", by: asked.by, why: asked.reason, at: turn.stamp } });
     turn.tell("wanted", host.name, `wanted off by ${asked.by}: ${asked.reason}`);
+  } else if (host.record.wanted.state === "off") {
+    // A cycle ends with power on, and who asks for one wants that; what is dark already is only switched on.
+    if ((policy.levels[0] ?? []).every((outlet) => turn.state.devices.get(outlet.device)?.outlets.get(outlet.outlet)?.state === "off")) return switchOn(turn, host, policy, asked.by, asked.reason);
+    turn.patchRecord(host.name, { wanted: { state: "on" } });
+    turn.tell("wanted", host.name, `wanted on by ${asked.by}: ${asked.reason}`);
   }
   turn.tell("command", host.name, `${asked.by} asked for ${asked.kind === "off" ? "power off" : "a power cycle"}: ${asked.reason}${overrides}`);
   const id = intend(turn, policy, asked.kind, { kind: "manual", by: asked.by, reason: asked.reason, over: asked.over }, `${asked.by}: ${asked.reason}`);
@@ -102,17 +112,19 @@ function confirmOff(turn: Turn, host: HostState, by: string, confirm: string, re
   if (host.operation !== null) confirmedOff(turn, host.operation, by);
   closeIncident(turn, host.name, "confirmed off");
   over(turn, `held:${host.name}`, `${host.name} was confirmed off by ${by}`);
-  return answer(0, `${host.name} counts as off; to have it back: upkeep power ${host.name} on`);
+  const doubt = host.lastGoodAtMs !== null && host.last?.outcome === "good" ? `, although it answered ${inWords(turn.now.bootMs - host.lastGoodAtMs)} ago` : "";
+  return answer(0, `${host.name} counts as off${doubt}; to have it back: upkeep power ${host.name} on`);
 }
 
 function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }>): Answer {
   const kind = asked.brake;
   if (asked.scope !== EVERYTHING && turn.host(asked.scope) === undefined) return noSuchHost(turn, asked.scope);
   const host = turn.host(asked.scope);
+  if (kind === "kdump" && host === undefined) return answer(2, "a crash dump is that of one host: name it");
   let forMs = asked.forMs ?? DEFAULT_MS[kind];
   if (kind === "kdump" && host !== undefined) {
     const used = host.record.lastKdump;
-    if (used !== null && (host.lastGoodAtMs === null || ageMs(used, turn.now) <= turn.now.bootMs - host.lastGoodAtMs)) return answer(4, "a crash dump holds fencing once an incident");
+    if (used !== null && (turn.state.brakes.has(brakeKey(kind, host.name)) || ageMs(used, turn.now) <= illForMs(turn, host))) return answer(4, "a crash dump holds fencing once an incident");
     turn.patchRecord(host.name, { lastKdump: turn.stamp });
     forMs = Math.min(forMs ?? KDUMP_MAX_MS, KDUMP_MAX_MS);
   }
@@ -125,6 +137,12 @@ function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }
   turn.tell("brake", host?.name ?? null, `${what} by ${by}${asked.reason === "" ? "" : `: ${asked.reason}`}`);
   const patience = kind === "going-down" && host !== undefined ? turn.hostPolicy(host.name) : undefined;
   return answer(0, patience === undefined || host === undefined ? what : `${what}, and no longer than ${inWords(bootMs(patience, host))} once it is gone`);
+}
+
+/** How long the host has been in its present trouble; minus one when it is in none. */
+function illForMs(turn: Turn, host: HostState): number {
+  const { incident, badSinceMs } = host;
+  return Math.max(incident === null ? -1 : ageMs(incident.began, turn.now), badSinceMs === null ? -1 : turn.now.bootMs - badSinceMs);
 }
 
 /** An explicit end frees the off, counting from zero; time alone does not (expiry.ts). */
@@ -140,7 +158,7 @@ function takeOff(turn: Turn, by: string, kind: BrakeKind, scope: string): Answer
   turn.save(key, null);
   for (const name of turn.state.hosts.keys()) {
     if (scope !== EVERYTHING && name !== scope) continue;
-    if (turn.host(name)?.operation === null) turn.patchHost(name, { counter: 0, badSinceMs: null, refusal: null, refusedAtMs: null });
+    if (turn.host(name)?.operation === null) turn.patchHost(name, FROM_ZERO);
   }
   turn.tell("brake-ended", turn.host(scope)?.name ?? null, `${kind} ended by ${by}`);
   if (kind === "disarmed") {
@@ -153,8 +171,8 @@ function takeOff(turn: Turn, by: string, kind: BrakeKind, scope: string): Answer
 function release(turn: Turn, host: HostState, by: string): Answer {
   if (host.record.hold === null) return answer(1, `${host.name} is not held`);
   const { because } = host.record.hold;
-  turn.patchRecord(host.name, { hold: null, cycles: [], unconfirmed: [] });
-  turn.patchHost(host.name, { counter: 0, badSinceMs: null, refusal: null, refusedAtMs: null });
+  turn.patchRecord(host.name, { hold: null, cycles: [], unconfirmed: [], cutIn: null, forgiven: [...host.record.forgiven, ...host.record.cycles].slice(-MAX_STAMPS) });
+  turn.patchHost(host.name, FROM_ZERO);
   turn.tell("released", host.name, `released by ${by}: it was held because ${because}`);
   over(turn, `held:${host.name}`, `${host.name} was released by ${by}`);
   return answer(0, `${host.name} is released, its budget is whole again`);

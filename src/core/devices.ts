@@ -10,6 +10,9 @@ import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { DeviceState, OutletState, Turn } from "./state.ts";
 
+/** How soon a check that could not be made is tried again. */
+const RECHECK_MS = 1_000;
+
 /** Reads a device if nothing is being read there; asked by the clock and by suspicion. */
 export function check(turn: Turn, name: string): void {
   const policy = turn.policy.devices.get(name);
@@ -25,7 +28,10 @@ export function check(turn: Turn, name: string): void {
 
 export function checkWhenDue(turn: Turn, name: string): void {
   const device = turn.state.devices.get(name);
-  if (device !== undefined && turn.now.bootMs >= device.nextCheckMs) check(turn, name);
+  if (device === undefined) return;
+  if (turn.now.bootMs >= device.nextCheckMs && device.reading === null) return check(turn, name);
+  // Not yet, or a reading is under way: a tick that comes to nothing must not be the last one.
+  turn.wake(`check/${name}`, Math.max(device.nextCheckMs, turn.now.bootMs + RECHECK_MS));
 }
 
 function outletsOf(turn: Turn, device: string): readonly string[] {

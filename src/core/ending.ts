@@ -9,12 +9,14 @@ import { allOutlets, commit, levelOf, names, operationKey, unlock } from "./oper
 import { outletKey } from "./policy.ts";
 import type { Hold, HostRecord, IncidentOutcome, Operation, OperationOutcome, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { inSet, setsOf } from "./storm.ts";
 import type { Turn } from "./state.ts";
-import { freshRun } from "./state.ts";
+import { FROM_ZERO, freshRun } from "./state.ts";
+import type { Stamp } from "./time.ts";
 
 /** To on: always allowed, whatever brakes there are. */
 export function goOn(turn: Turn, operation: Operation): void {
-  if (operation.kind === "off" && operation.contradiction === null) return end(turn, operation, "held", "off could not be confirmed", { kind: "unconfirmed", sticky: false });
+  if (operation.kind === "off" && operation.contradiction === null) return end(turn, operation, "held", operation.withdrawing ?? "off could not be confirmed", { kind: "unconfirmed", sticky: false });
   const cut = operation.kind === "off" ? levelOf(operation).map(outletKey) : operation.cut;
   commit(turn, { ...operation, phase: "on-sent", cut, phaseSince: turn.stamp }, null, null, []);
 }
@@ -28,12 +30,12 @@ export function leave(turn: Turn, operation: Operation, because: string): void {
 export function unconfirmed(turn: Turn, operation: Operation, because: string): void {
   const record = turn.record(operation.host);
   if (record !== undefined) turn.patchRecord(operation.host, { unconfirmed: [...record.unconfirmed, turn.stamp].slice(-MAX_STAMPS) });
-  turn.tell("off-unconfirmed", operation.host, `off is not confirmed: ${because}; power is restored`);
+  turn.tell("off-unconfirmed", operation.host, `off is not confirmed: ${because}; power is being restored`);
   goOn(turn, { ...operation, offWasConfirmed: false });
 }
 
 export function mayEscalate(turn: Turn, operation: Operation): boolean {
-  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation) === null;
+  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation, false) === null;
 }
 
 export function nextLevel(turn: Turn, operation: Operation, because: string): void {
@@ -43,15 +45,21 @@ export function nextLevel(turn: Turn, operation: Operation, because: string): vo
   commit(turn, { ...operation, phase: "intended", level, sent: [], sends: 0, offWasConfirmed: false, phaseSince: turn.stamp }, null, null, []);
 }
 
-/** The first brake in force against an off of this operation, or null. */
-export function whyBraked(turn: Turn, operation: Operation): string | null {
+/** The first brake in force against an off of this operation, or null. The second feed of one cut is not a second cut. */
+export function whyBraked(turn: Turn, operation: Operation, sameCut = operation.sent.length > 0): string | null {
   const host = turn.host(operation.host);
   const policy = turn.hostPolicy(operation.host);
   if (host === undefined || policy === undefined) return "the host is no longer configured";
-  const brakes = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: operation.id, resumed: turn.run(operation.id).resumed });
+  // The name may mean another device since the file was edited; an off goes to the one that was recorded, or not at all.
+  const other = levelOf(operation).find((each) => {
+    const device = turn.policy.devices.get(each.device);
+    return device === undefined || device.driver !== each.driver || device.address !== each.address;
+  });
+  if (other !== undefined) return `${other.device} is not the device any more that this operation recorded (${other.driver} at ${other.address})`;
+  // Begun by a process before this one, at whatever level: start-up grace does not delay it.
+  const resumed = operation.began.bootId !== turn.now.bootId || operation.began.bootMs < turn.state.startedAtMs;
+  const brakes = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: operation.id, resumed });
   const over: readonly string[] = operation.origin.kind === "manual" ? operation.origin.over : [];
-  // The second feed of one cut is not a second cut.
-  const sameCut = operation.sent.length > 0;
   const standing = brakes.find((brake) => !over.includes(brake.name) && !(sameCut && (brake.name === "debounce" || brake.name === "boot")));
   return standing?.because ?? null;
 }
@@ -75,23 +83,38 @@ export function end(turn: Turn, operation: Operation, outcome: OperationOutcome,
   const host = turn.host(operation.host);
   if (host !== undefined) {
     turn.patchHost(operation.host, { operation: null, refusal: null, sinceMs: turn.now.bootMs, ...(operation.offAt === null ? {} : { counter: 0 }) });
-    const incidentOutcome: IncidentOutcome | null = outcome === "recovered" ? "recovered" : outcome === "done" && operation.kind !== "cycle" ? "confirmed off" : null;
-    if (incidentOutcome !== null || (operation.origin.kind === "manual" && outcome !== "held" && host.incident?.downAt === null)) closeIncident(turn, operation.host, incidentOutcome ?? "no longer watched", endedMs);
+    const closed = incidentOutcome(operation, outcome, host.incident?.downAt ?? null);
+    if (closed !== null) closeIncident(turn, operation.host, closed, endedMs);
+    // Back in service: whatever comes now is another suspicion.
+    if (outcome === "recovered") turn.patchHost(operation.host, FROM_ZERO);
   }
+  over(turn, `cut:${operation.host}`, outcome === "recovered" ? `${operation.host} is back in service (${operation.incident})` : `${operation.host}: ${because}`);
   if (outcome === "held") heldAlarm(turn, operation.host, operation.incident, because);
-  else over(turn, `cut:${operation.host}`, outcome === "recovered" ? `${operation.host} is back in service (${operation.incident})` : `${operation.host}: ${because}`);
   stopProceeding(turn, operation, outcome, cause);
 }
 
-/** `storm proceed` stops at the first host that does not recover. */
+/** What the end of an operation says of the incident; null: it goes on, or somebody else ends it. */
+function incidentOutcome(operation: Operation, outcome: OperationOutcome, downAt: Stamp | null): IncidentOutcome | null {
+  if (operation.kind === "on" || outcome === "held") return null;
+  if (outcome === "recovered") return "recovered";
+  if (outcome === "done") return "confirmed off";
+  // A request that came to nothing was the whole incident, unless the host is down.
+  return operation.origin.kind === "manual" && downAt === null ? "withdrawn" : null;
+}
+
+/** `storm proceed` stops at the first host that does not recover: held, or out of reach and still not healthy. */
 function stopProceeding(turn: Turn, operation: Operation, outcome: OperationOutcome, cause: number): void {
-  if (outcome !== "held") return;
+  const last = turn.host(operation.host)?.last?.outcome;
+  const failed = outcome === "held" || (outcome === "withdrawn" && !turn.state.stopping && (last === "bad" || last === "unknown"));
+  if (!failed) return;
+  const policy = turn.hostPolicy(operation.host);
+  const sets = policy === undefined ? null : setsOf(policy);
   for (const [set, storm] of turn.state.storms) {
-    if (storm.proceedBy === null) continue;
+    if (storm.proceedBy === null || (sets !== null && !sets.includes(set))) continue;
     const next = { ...storm, proceedBy: null };
     turn.patch({ storms: new Map(turn.state.storms).set(set, next) });
     turn.save(`storm/${set}`, { v: 1, set, because: storm.because, since: storm.since, proceedBy: null });
-    turn.tell("storm", null, `${operation.host} did not recover: the storm in ${set} holds again`, cause);
+    turn.tell("storm", null, `${operation.host} did not recover: the storm ${inSet(set)} holds again`, cause);
   }
 }
 
@@ -106,7 +129,7 @@ export function heldAlarm(turn: Turn, host: string, incident: string | null, bec
 export function owedAlarm(turn: Turn, operation: Operation, owed: readonly OperationOutlet[]): void {
   raise(turn, {
     alarm: `owed-on:${operation.host}`, kind: "owed-on", severity: "critical", host: operation.host, incident: operation.incident,
-    happened: `${operation.host} is without power: ${names(owed)} was switched off by us and does not read on again.`,
+    happened: `${names(owed)} of ${operation.host} ${operation.kind === "on" ? "was to be switched on" : "was switched off by us"} and does not read on.`,
     done: "Upkeep goes on trying, at least once a minute.", asked: "Check the power device, or switch the outlet on by hand.",
   });
 }

@@ -5,9 +5,9 @@ import { over, raise } from "./alarms.ts";
 import { EVERYTHING } from "./brake-records.ts";
 import { heldAlarm } from "./ending.ts";
 import type { BrakeRecord, HostRecord, RecordKey } from "./records.ts";
-import type { Turn } from "./state.ts";
+import type { HostState, Turn } from "./state.ts";
 import type { Deadline, Stamp } from "./time.ts";
-import { ageMs, leftMs, shifted } from "./time.ts";
+import { ageMs, corrected, leftMs } from "./time.ts";
 import { inWords } from "./words.ts";
 
 const JUMP_MS = 60_000;
@@ -17,31 +17,40 @@ export function expire(turn: Turn): void {
   for (const [key, brake] of turn.state.brakes) {
     if (brake.kind === "disarmed") nag(turn, brake);
     if (brake.until === null || leftMs(brake.until, turn.now) > 0) continue;
+    const holds = brake.kind !== "going-down" && brake.kind !== "kdump";
+    // Right after a start nobody can say yet who is healthy: it holds until each has been looked at once.
+    if (holds && covered(turn, brake).some((host) => host.last === null)) continue;
     const brakes = new Map(turn.state.brakes);
     brakes.delete(key);
     turn.patch({ brakes });
     turn.save(key, null);
     turn.tell("brake-ended", turn.host(brake.scope)?.name ?? null, `${brake.kind} by ${brake.by} has run out`);
     if (brake.kind === "disarmed") over(turn, `disarmed:${brake.scope}`, "armed again: its time has run out");
-    if (brake.kind !== "going-down" && brake.kind !== "kdump") holdTheSick(turn, brake);
+    if (holds) holdTheSick(turn, brake);
   }
 }
 
+function covered(turn: Turn, brake: BrakeRecord): readonly HostState[] {
+  return [...turn.state.hosts.values()].filter((host) => brake.scope === EVERYTHING || brake.scope === host.name);
+}
+
+/** Also while an operation runs: what it would cut next is not freed either. */
 function holdTheSick(turn: Turn, brake: BrakeRecord): void {
-  for (const name of turn.state.hosts.keys()) {
-    const host = turn.host(name);
-    if (host === undefined || (brake.scope !== EVERYTHING && brake.scope !== name)) continue;
+  for (const host of covered(turn, brake)) {
+    const { name } = host;
     const healthy = host.last !== null && (host.last.outcome === "good" || host.last.outcome === "slow") && host.counter === 0;
-    if (healthy || host.operation !== null || host.record.hold !== null) continue;
+    // One that was never seen healthy is not cut anyway, and needs nobody at night.
+    if (healthy || host.record.hold !== null || host.record.learned.seenHealthyAt === null) continue;
     const because = `${brake.kind} ran out while it was not healthy`;
     turn.patchRecord(name, { hold: { kind: "expired", because, since: turn.stamp, sticky: false } });
     turn.tell("held", name, because);
-    if (host.record.learned.seenHealthyAt !== null) heldAlarm(turn, name, host.incident?.incident ?? null, because);
+    heldAlarm(turn, name, host.incident?.incident ?? null, because);
   }
 }
 
 function nag(turn: Turn, brake: BrakeRecord): void {
-  if (ageMs(brake.since, turn.now) < NAG_AFTER_MS) return;
+  // After time went back another alarm says so, and asks for more.
+  if (ageMs(brake.since, turn.now) < NAG_AFTER_MS || turn.state.alarms.has("time-went-back")) return;
   const what = brake.scope === EVERYTHING ? "The whole fleet" : brake.scope;
   raise(turn, {
     alarm: `disarmed:${brake.scope}`, kind: "disarmed", severity: "info", host: turn.host(brake.scope)?.name ?? null, incident: null,
@@ -50,31 +59,51 @@ function nag(turn: Turn, brake: BrakeRecord): void {
   });
 }
 
-/** A jump of the wall clock against the boot-time clock moves what was stamped in this boot along with it. */
+/**
+ * A jump of the wall clock against the boot-time clock, or the moment in which it becomes synchronised: what was stamped in
+ * this boot is corrected, so that after a reboot its age is right. While the clock is not synchronised nothing is touched:
+ * what was stamped before may have been right, and what is stamped now says that it may be wrong.
+ */
 export function followWallClock(turn: Turn): void {
-  const offsetMs = turn.now.wallMs - turn.now.bootMs;
+  const { now } = turn;
+  const offsetMs = now.wallMs - now.bootMs;
   const jumpMs = offsetMs - turn.state.offsetMs;
-  if (Math.abs(jumpMs) <= JUMP_MS) {
-    // Slewing is followed silently, so that many small corrections never add up to a jump.
-    if (jumpMs !== 0) turn.patch({ offsetMs });
-    return;
-  }
-  turn.patch({ offsetMs });
-  turn.tell("clock", null, `the wall clock jumped by ${jumpMs < 0 ? "minus " : ""}${inWords(Math.abs(jumpMs))}; deadlines follow the boot-time clock`);
-  const move = (at: Stamp): Stamp => shifted(at, jumpMs, turn.now);
-  const moveDeadline = (until: Deadline | null): Deadline | null => (until === null ? null : { ...until, at: move(until.at) });
+  const gained = now.synced && !turn.state.synced;
+  if (jumpMs !== 0 || now.synced !== turn.state.synced) turn.patch({ offsetMs, synced: now.synced });
+  if (Math.abs(jumpMs) > JUMP_MS) {
+    turn.tell("clock", null, `the wall clock jumped by ${jumpMs < 0 ? "minus " : ""}${inWords(Math.abs(jumpMs))}; deadlines follow the boot-time clock`);
+  } else if (!gained) return;
+  if (now.synced) correctStamps(turn);
+}
+
+function correctStamps(turn: Turn): void {
+  const right = (at: Stamp): Stamp => corrected(at, turn.now);
+  const rightDeadline = (until: Deadline | null): Deadline | null => (until === null ? null : { ...until, at: right(until.at) });
   for (const [key, brake] of turn.state.brakes) {
-    const next: BrakeRecord = { ...brake, since: move(brake.since), until: moveDeadline(brake.until) };
+    const next: BrakeRecord = { ...brake, since: right(brake.since), until: rightDeadline(brake.until) };
+    if (next.since === brake.since && next.until?.at === brake.until?.at) continue;
     turn.patch({ brakes: new Map(turn.state.brakes).set(key, next) });
     turn.save(key as RecordKey, next);
   }
-  const record = (host: HostRecord): Partial<HostRecord> => ({
-    cycles: host.cycles.map(move),
-    unconfirmed: host.unconfirmed.map(move),
-    lastEdge: host.lastEdge === null ? null : move(host.lastEdge),
-    hold: host.hold === null ? null : { ...host.hold, since: move(host.hold.since) },
-    lastOperation: host.lastOperation === null ? null : { ...host.lastOperation, at: move(host.lastOperation.at) },
-  });
-  for (const host of turn.state.hosts.values()) turn.patchRecord(host.name, record(host.record));
-  for (const [name, stranger] of turn.state.strangers) turn.patchRecord(name, record(stranger));
+  for (const host of turn.state.hosts.values()) correctRecord(turn, host.name, host.record, right);
+  for (const [name, stranger] of turn.state.strangers) correctRecord(turn, name, stranger, right);
+}
+
+function correctRecord(turn: Turn, name: string, host: HostRecord, right: (at: Stamp) => Stamp): void {
+  let changed = false;
+  const each = <At extends Stamp | null>(at: At): At | Stamp => {
+    const next = at === null ? at : right(at);
+    changed ||= next !== at;
+    return next;
+  };
+  const change: Partial<HostRecord> = {
+    cycles: host.cycles.map(each),
+    unconfirmed: host.unconfirmed.map(each),
+    forgiven: host.forgiven.map(each),
+    lastEdge: each(host.lastEdge),
+    lastKdump: each(host.lastKdump),
+    hold: host.hold === null ? null : { ...host.hold, since: each(host.hold.since) },
+    lastOperation: host.lastOperation === null ? null : { ...host.lastOperation, at: each(host.lastOperation.at) },
+  };
+  if (changed) turn.patchRecord(name, change);
 }

@@ -15,7 +15,8 @@ import { bootMs } from "./brakes.ts";
 import { end, goOn, leave, mayEscalate, nextLevel, owedAlarm, unconfirmed } from "./ending.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
-import { allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, recorded, restoreOutbox, retryIn, timing, touched, wakeAt } from "./operation.ts";
+import { count } from "./liveness.ts";
+import { allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
@@ -33,21 +34,24 @@ const REEARN_ROUNDS = 2;
 const SENDS_MAX = 3;
 /** While the ledger cannot be written, how often the record of an owed on is tried again. */
 const RECORD_AGAIN_MS = 5_000;
+/** An on that has not arrived is sent again after this, and then after longer and longer. */
+const ON_AGAIN_MS = 5_000;
 const SETTLE_READ_EVERY_MS = 5_000;
-/** How long the search for a sign of life may outlast `offFor`. */
+/** How long the answer to one search for a sign of life is waited for. */
 const TOUCH_GRACE_MS = 3_000;
 
 /** Intends an operation: the record is committed before anything is done. Returns its id. */
 export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], origin: Origin, because: string): number {
   const host = turn.host(policy.name);
-  const incident = openIncident(turn, policy.name, host?.firstSign || because, host?.badSinceMs ?? null);
+  // Switching on by hand is no incident; whatever is open belongs to it.
+  const incident = kind === "on" ? (host?.incident ?? null) : openIncident(turn, policy.name, host?.firstSign || because, host?.badSinceMs ?? null);
   const id = nextToken(turn);
   const levels = policy.levels.map((feeds) => feeds.map((outlet) => recorded(turn, outlet)));
   const operation: Operation = {
     v: 1, id, host: policy.name, incident: incident?.incident ?? "", kind, origin, because,
     phase: kind === "on" ? "on-sent" : "intended",
     levels, level: 0, token: id, sends: 0, cut: kind === "on" ? levels.flat().map(outletKey) : [], sent: [],
-    offWasConfirmed: false, contradiction: null, withdrawing: null,
+    offWasConfirmed: false, contradiction: null, withdrawing: null, touched: [],
     began: turn.stamp, phaseSince: turn.stamp, offAt: null, onConfirmedAt: null, watcher: turn.policy.watcher,
   };
   turn.patchHost(policy.name, { operation: id, refusal: null, decideAtMs: null });
@@ -81,7 +85,7 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
     turn.patchRun(id, { wait: { on: "nothing" }, unrecorded: run.wait.amended });
     if (act !== null && outlet !== null) return swapped(turn, next, act, outlet, input.sentMs);
     if (outlet !== null) {
-      notWritten(turn, next, outletKey(outlet), next.phase === "on-sent" ? "on" : "off", "the session ended while the swap was recorded");
+      notWritten(turn, next, outletKey(outlet), next.phase === "on-sent" ? "on" : "off", { because: "the session ended while the swap was recorded" });
       return drive(turn, id);
     }
     entered(turn, before, next);
@@ -103,11 +107,13 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
     turn.patchRun(id, { wait: { on: "act", act, outlet: outlet as OutletRef, action: "off", fired: false } });
     return;
   }
-  if (before.phase === "intended" && next.phase === "intended" && before.level === next.level && !turn.state.revisions.has(operationKey(id))) {
+  if (!turn.state.revisions.has(operationKey(id))) {
+    // An on that a person asked for goes on asking: nothing is lost by it, and they want it.
+    if (before.kind === "on") return retryIn(turn, id, RECORD_AGAIN_MS);
     // Never recorded, so nothing was intended.
     return end(turn, before, "withdrawn", `the intent could not be recorded: ${evidence}`, null);
   }
-  if (OWING_PHASES.has(before.phase) && next.phase !== "off-sent") {
+  if (next.phase === "on-sent" || (OWING_PHASES.has(before.phase) && next.phase !== "off-sent")) {
     // Past off the world goes on without the store; the record follows when it can be written.
     turn.patch({ operations: new Map(turn.state.operations).set(id, next) });
     turn.patchRun(id, { unrecorded: true, recordAtMs: turn.now.bootMs + RECORD_AGAIN_MS });
@@ -128,7 +134,7 @@ function entered(turn: Turn, before: Operation, next: Operation): void {
     case "off-sent":
       break;
     case "off-confirmed":
-      turn.patchRun(next.id, { ...run, touch: null, silence: "not asked", touchedMs: null });
+      turn.patchRun(next.id, { ...run, touch: null, silence: "not asked", touchedMs: null, heard: false });
       break;
     case "on-sent":
     case "booting":
@@ -144,7 +150,8 @@ export function drive(turn: Turn, id: number): void {
   const run = turn.run(id);
   if (run.wait.on !== "nothing") return;
   if (turn.now.bootMs < run.retryAtMs) return turn.wake(`op/${id}`, run.retryAtMs);
-  if (run.unrecorded && turn.now.bootMs >= run.recordAtMs) return commit(turn, operation, null, null, []);
+  const recorded = turn.state.revisions.has(operationKey(id));
+  if (!recorded || (run.unrecorded && turn.now.bootMs >= run.recordAtMs)) return commit(turn, operation, null, null, []);
   switch (operation.phase) {
     case "intended":
       return driveIntended(turn, operation, run);
@@ -160,13 +167,15 @@ export function drive(turn: Turn, id: number): void {
 }
 
 function driveIntended(turn: Turn, operation: Operation, run: Run): void {
-  const automatic = operation.origin.kind === "auto";
   if (operation.withdrawing !== null) return leave(turn, operation, operation.withdrawing);
-  if (turn.state.stopping) return leave(turn, operation, "this watcher is stopping");
+  if (turn.state.stopping) return leave(turn, operation, "this watcher was stopped");
   const agedMs = ageMs(operation.phaseSince, turn.now);
   if (agedMs > turn.policy.limits.opExpiryMs) return leave(turn, operation, `not carried out within ${inWords(turn.policy.limits.opExpiryMs)}`);
-  if (run.resumed && automatic && run.freshBad < REEARN_ROUNDS) return retryIn(turn, operation.id, 1_000);
-  if (run.resumed && automatic && run.takenUpMs === run.decidedMs) turn.patchRun(operation.id, { decidedMs: turn.now.bootMs });
+  // An act of the process before this one is bounded by what its record says, whatever the record knows of it.
+  const boundMs = Math.max(...levelOf(operation).map((each) => each.maxActMs));
+  if (run.resumed && turn.now.bootMs - run.takenUpMs < boundMs) return retryIn(turn, operation.id, run.takenUpMs + boundMs - turn.now.bootMs);
+  if (run.resumed && run.freshBad < REEARN_ROUNDS) return retryIn(turn, operation.id, 1_000);
+  if (run.resumed && run.takenUpMs === run.decidedMs) turn.patchRun(operation.id, { decidedMs: turn.now.bootMs });
   const outlet = levelOf(operation).find((each) => !operation.sent.includes(outletKey(each)));
   if (outlet === undefined) return leave(turn, operation, "nothing is left to cut");
   act(turn, operation, outlet, "off");
@@ -189,19 +198,33 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
   const waitedMs = afterRestart ? nowMs - run.takenUpMs : sinceOffMs;
   const boundPassed = waitedMs > (afterRestart ? boundMs : patienceMs);
   const stillOn = level.filter((each) => run.seen.get(outletKey(each)) === "on");
+  const others = rest.filter((each) => run.seen.get(outletKey(each)) === "off");
+  if (boundPassed && rest.length > 0 && others.length === rest.length) {
+    // A person who asked for the cycle takes an outlet that is off already for cut, and gets it back.
+    if (operation.origin.kind === "manual") return act(turn, operation, rest[0] as OperationOutlet, "off");
+    return unconfirmed(turn, operation, `${names(others)} is off, and not by us`);
+  }
   if (boundPassed && run.seen.size > 0 && stillOn.length > 0) return resend(turn, operation, run, stillOn);
   if (!afterRestart && boundPassed) return unconfirmed(turn, operation, `${names(level)} did not read off within ${inWords(patienceMs)}`);
-  if (ageMs(operation.began, turn.now) > turn.policy.limits.opExpiryMs) return unconfirmed(turn, operation, "the operation has expired");
+  if (expired(turn, operation, run)) return unconfirmed(turn, operation, "the operation has expired");
   if (nowMs < nextPassMs) return wakeAt(turn, operation.id, nextPassMs);
   readPass(turn, operation, level, "is it off?");
 }
 
+/** After a restart the whole operation must be young; without one each level has its own time, because `boot` lies between them. */
+function expired(turn: Turn, operation: Operation, run: Run): boolean {
+  return ageMs(run.resumed ? operation.began : operation.phaseSince, turn.now) > turn.policy.limits.opExpiryMs;
+}
+
 /** An off that did not arrive within its bound: earned again by fresh bad rounds, or given up. */
 function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly OperationOutlet[]): void {
-  const expired = ageMs(operation.began, turn.now) > turn.policy.limits.opExpiryMs;
   const { sends } = operation;
-  if (expired || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
-  if (operation.origin.kind === "auto" && run.freshBad < REEARN_ROUNDS) {
+  const goodMs = turn.host(operation.host)?.lastGoodAtMs ?? null;
+  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? run.takenUpMs)) {
+    return goOn(turn, amend(turn, operation, { withdrawing: "a good round came before the cut" }));
+  }
+  if (expired(turn, operation, run) || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
+  if ((operation.origin.kind === "auto" || run.resumed) && run.freshBad < REEARN_ROUNDS) {
     return readLater(turn, operation, run, levelOf(operation));
   }
   turn.patchRun(operation.id, { decidedMs: turn.now.bootMs, freshBad: 0 });
@@ -220,16 +243,17 @@ function driveOffConfirmed(turn: Turn, operation: Operation, run: Run): void {
   const nowMs = turn.now.bootMs;
   if (operation.contradiction !== null || operation.withdrawing !== null) return goOn(turn, operation);
   // Wrong outlet? A host that is truly off answers nothing (safety.md §4.5). Asked until it is silent or offFor is over.
-  const askable = turn.hostPolicy(operation.host) !== undefined && !run.resumed;
+  const askable = turn.hostPolicy(operation.host) !== undefined;
   if (askable && run.silence !== "silent" && run.silence !== "asked" && (run.silence === "not asked" || sinceMs < offForMs)) {
     if (run.touchedMs !== null && nowMs < run.touchedMs + 1_000) return wakeAt(turn, operation.id, run.touchedMs + 1_000);
     const touch = turn.id();
     turn.patchRun(operation.id, { touch, silence: "asked", touchedMs: nowMs });
     turn.emit({ kind: "touch", touch, host: operation.host, because: `${names(levelOf(operation))} reads off: does ${operation.host} still answer?`, cause: turn.causeOf(operation.host) });
-    return turn.wake(`op/${operation.id}`, nowMs + offForMs + TOUCH_GRACE_MS);
+    return turn.wake(`op/${operation.id}`, nowMs + TOUCH_GRACE_MS);
   }
-  if (run.silence === "asked" && sinceMs < offForMs + TOUCH_GRACE_MS) return turn.wake(`op/${operation.id}`, nowMs + offForMs + TOUCH_GRACE_MS - sinceMs);
-  if (run.silence === "answers") return contradict(turn, operation, `${operation.host} still answers although ${names(levelOf(operation))} reads off`);
+  const graceEndsMs = (run.touchedMs ?? -Infinity) + TOUCH_GRACE_MS;
+  if (run.silence === "asked" && nowMs < graceEndsMs) return turn.wake(`op/${operation.id}`, graceEndsMs);
+  if (run.heard) return contradict(turn, operation, `${operation.host} still answers although ${names(levelOf(operation))} reads off`);
   if (operation.kind === "off") return end(turn, operation, "done", `${names(levelOf(operation))} is off, twice read, and ${operation.host} is ${run.silence === "silent" ? "silent" : "not known to answer"}`, null);
   if (sinceMs < offForMs) return wakeAt(turn, operation.id, nowMs + offForMs - sinceMs);
   goOn(turn, operation);
@@ -252,16 +276,20 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
   if (owed.length === 0) return onConfirmed(turn, operation);
   const sinceMs = ageMs(operation.phaseSince, turn.now);
   const { onConfirmMs } = timing(turn, operation);
-  if (sinceMs > onConfirmMs + 2 * Math.max(...owed.map((each) => each.maxActMs))) owedAlarm(turn, operation, owed);
+  const dark = owed.filter((each) => run.seen.get(outletKey(each)) !== "on");
+  if (dark.length > 0 && sinceMs > onConfirmMs + 2 * Math.max(...dark.map((each) => each.maxActMs))) owedAlarm(turn, operation, dark);
   if (sinceMs > onConfirmMs && !operation.offWasConfirmed && mayEscalate(turn, operation)) return nextLevel(turn, operation, `${names(owed)} does not answer`);
   const unsent = owed.find((each) => !run.tried.includes(outletKey(each)));
   if (unsent !== undefined) return act(turn, operation, unsent, "on");
   if (owed.every((each) => run.seen.get(outletKey(each)) === "on")) return onConfirmed(turn, operation);
-  const off = owed.find((each) => run.seen.get(outletKey(each)) === "off");
-  const lateMs = run.lastActMs === null ? Infinity : nowMs - run.lastActMs;
-  if (off !== undefined && lateMs > Math.min(onConfirmMs, 5_000 * (run.failures + 1))) {
-    turn.patchRun(operation.id, { failures: run.failures + 1 });
-    return act(turn, operation, off, "on");
+  // What was read since and does not read on is switched on again, also where the device does not say: one that is deaf
+  // or gone must not keep the others dark, so each is tried before any is tried twice.
+  const triedMs = run.lastActMs ?? -Infinity;
+  const readSince = run.lastPassMs !== null && run.lastPassMs >= triedMs;
+  if (readSince && nowMs - triedMs > Math.min(onConfirmMs, ON_AGAIN_MS * (run.failures + 1))) {
+    const again = dark.map(outletKey);
+    turn.patchRun(operation.id, { failures: run.failures + 1, tried: run.tried.filter((key) => !again.includes(key)) });
+    return drive(turn, operation.id);
   }
   const nextPassMs = run.lastPassMs === null ? nowMs : run.lastPassMs + backOffMs(turn, run.failures);
   if (nowMs < nextPassMs) return wakeAt(turn, operation.id, nextPassMs);
@@ -270,10 +298,12 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
 
 function onConfirmed(turn: Turn, operation: Operation): void {
   const host = turn.record(operation.host);
-  if (host !== undefined) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
-  note(turn, operation.host, "onConfirmedAt");
+  // An outlet that read on all the time has had no edge.
+  const switched = operation.kind !== "on" || turn.run(operation.id).resumed || turn.run(operation.id).switched;
+  if (host !== undefined && switched) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
+  if (operation.kind !== "on") note(turn, operation.host, "onConfirmedAt");
   over(turn, `owed-on:${operation.host}`, `${operation.host} has its power back`);
-  turn.tell("on-confirmed", operation.host, `${names(allOutlets(operation).filter((each) => operation.cut.includes(outletKey(each))))} reads on; ${operation.host} boots`);
+  turn.tell("on-confirmed", operation.host, `${names(allOutlets(operation).filter((each) => operation.cut.includes(outletKey(each))))} read${operation.cut.length === 1 ? "s" : ""} on; ${operation.host} boots`);
   if (operation.kind === "on") return end(turn, operation, "done", "power is on", null);
   commit(turn, { ...operation, phase: "booting", cut: [], phaseSince: turn.stamp, onConfirmedAt: turn.stamp }, null, null, []);
 }
@@ -284,10 +314,14 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   const sinceOnMs = operation.onConfirmedAt === null ? 0 : ageMs(operation.onConfirmedAt, turn.now);
   // A late off may still be under way for the bound of the act that carried it.
   const boundMs = run.resumed ? nowMs - run.takenUpMs > Math.max(...allOutlets(operation).map((each) => each.maxActMs)) ? 0 : Infinity : 0;
-  const settled = sinceOnMs >= Math.max(settleMs, boundMs);
+  const overMs = Math.max(settleMs, boundMs);
   const nextReadMs = (run.lastPassMs ?? -Infinity) + SETTLE_READ_EVERY_MS;
-  if (!settled && nowMs >= nextReadMs) return readPass(turn, operation, allOutlets(operation).filter((each) => touched(operation, each)), "does it stay on?");
-  turn.wake(`op/${operation.id}`, settled ? nowMs + 1_000 : Math.min(nextReadMs, nowMs + 1_000));
+  const reachable = allOutlets(operation).filter((each) => operation.touched.includes(outletKey(each)));
+  // Settled is what was read on when the time was over; a device that nobody could read then has settled nothing.
+  const readOn = run.lastPassMs !== null && run.lastPassMs >= nowMs - sinceOnMs + overMs && reachable.every((each) => run.seen.get(outletKey(each)) === "on");
+  const settled = sinceOnMs >= overMs && (reachable.length === 0 || readOn);
+  if (!settled && nowMs >= nextReadMs && reachable.length > 0) return readPass(turn, operation, reachable, "does it stay on?");
+  turn.wake(`op/${operation.id}`, settled || reachable.length === 0 ? nowMs + 1_000 : Math.min(nextReadMs, nowMs + 1_000));
   if (!settled) return;
   if (operation.contradiction !== null) return end(turn, operation, "held", operation.contradiction, { kind: "contradicted", sticky: true });
   if (operation.withdrawing !== null) return end(turn, operation, "withdrawn", operation.withdrawing, null);
@@ -295,29 +329,36 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   const policy = turn.hostPolicy(operation.host);
   if (host === undefined || policy === undefined) return end(turn, operation, "done", "power is back; the host is no longer configured", null);
   const onAtMs = nowMs - sinceOnMs;
-  const goodSince = host.goodSinceMs !== null && host.goodSinceMs >= onAtMs ? host.goodSinceMs : null;
+  // It may have served before its on was read back: another watcher's on, or a device that was silent for a while.
+  const goodSince = host.goodSinceMs !== null && host.lastGoodAtMs !== null && host.lastGoodAtMs >= onAtMs ? Math.max(host.goodSinceMs, onAtMs) : null;
   if (goodSince !== null && nowMs - goodSince >= healthyForMs) return recovered(turn, operation, goodSince - onAtMs, goodSince);
   const graceMs = policy.bootMs === 0 ? 5 * policy.everyMs + policy.timeoutMs : bootMs(policy, host);
   const lastGood = host.lastGoodAtMs !== null && host.lastGoodAtMs > onAtMs ? host.lastGoodAtMs : onAtMs;
-  if (nowMs - lastGood <= graceMs && sinceOnMs <= 3 * graceMs) return;
-  if (mayEscalate(turn, operation)) return nextLevel(turn, operation, `no good round within ${inWords(graceMs)} of power`);
+  const quiet = nowMs - lastGood > graceMs;
+  // Nobody looked while no watcher ran, and an unknown round is no look: what is held against it was seen by this process.
+  const shown = run.freshBad >= REEARN_ROUNDS && host.last?.outcome === "bad";
+  const lookedMs = run.resumed ? Math.min(sinceOnMs, nowMs - run.takenUpMs) : sinceOnMs;
+  if (!(quiet && shown) && lookedMs <= 3 * graceMs) return;
+  if (quiet && shown && mayEscalate(turn, operation)) return nextLevel(turn, operation, `no good round within ${inWords(graceMs)} of power`);
   const kind = operation.offWasConfirmed ? "failed" : "unconfirmed";
-  end(turn, operation, "held", operation.offWasConfirmed ? `its power was cycled and it did not come back within ${inWords(graceMs)}` : "no off could be confirmed and it did not come back", { kind, sticky: kind === "unconfirmed" });
+  const fate = quiet ? `did not come back within ${inWords(graceMs)}` : "does not stay in service";
+  end(turn, operation, "held", operation.offWasConfirmed ? `its power was cycled and it ${fate}` : `no off could be confirmed and it ${fate}`, { kind, sticky: kind === "unconfirmed" });
 }
 
 function recovered(turn: Turn, operation: Operation, bootTookMs: number, goodSinceMs: number): void {
   const record = turn.record(operation.host);
   if (record !== undefined && operation.offWasConfirmed) {
     const proved = [...new Set([...record.learned.proved, ...levelOf(operation).map(outletKey)])];
-    turn.patchRecord(operation.host, { learned: { ...record.learned, proved }, bootsMs: [...record.bootsMs, Math.round(bootTookMs)].slice(-20) });
+    turn.patchRecord(operation.host, { learned: { ...record.learned, proved }, ...(bootTookMs > 0 ? { bootsMs: [...record.bootsMs, Math.round(bootTookMs)].slice(-20) } : {}) });
   }
-  end(turn, operation, "recovered", `back in service ${inWords(bootTookMs)} after power came back`, null, goodSinceMs);
+  end(turn, operation, "recovered", bootTookMs > 0 ? `back in service ${inWords(bootTookMs)} after power came back` : "back in service before its power read on again", null, goodSinceMs);
 }
 
 export function silenceAnswered(turn: Turn, touch: number, answered: "yes" | "no" | "unknown", evidence: string): void {
   for (const operation of turn.state.operations.values()) {
     if (turn.run(operation.id).touch !== touch) continue;
-    turn.patchRun(operation.id, { silence: answered === "yes" ? "answers" : answered === "no" ? "silent" : "unknown" });
+    const { heard } = turn.run(operation.id);
+    turn.patchRun(operation.id, { silence: answered === "yes" ? "answers" : answered === "no" ? "silent" : "unknown", heard: answered === "yes" || (heard && answered === "unknown") });
     if (answered === "yes") turn.tell("device-answer", operation.host, `${operation.host} answers at its own address: ${evidence}`);
     return drive(turn, operation.id);
   }
@@ -326,21 +367,45 @@ export function silenceAnswered(turn: Turn, touch: number, answered: "yes" | "no
 /** A good round: before the byte it withdraws, and after it nothing changes until power is back. */
 export function goodRound(turn: Turn, id: number): void {
   const operation = turn.state.operations.get(id);
-  if (operation === undefined || operation.origin.kind === "manual") return;
+  if (operation === undefined) return;
   const run = turn.run(id);
-  const because = "a good round came before the cut";
-  const allOn = run.seen.size > 0 && levelOf(operation).every((each) => run.seen.get(outletKey(each)) === "on");
+  // What a person asked for needs no bad round, unless this watcher died in between: then it is earned like any other.
+  if (operation.origin.kind === "manual" && !run.resumed) return;
+  const because = operation.origin.kind === "auto" ? "a good round came before the cut" : "this watcher was started again and the host is serving: if it is still wanted, ask again";
+  const someOn = levelOf(operation).some((each) => run.seen.get(outletKey(each)) === "on");
   // In off-sent a good round proves that the off has not arrived; after a restart that is reason enough to give it up.
-  const revocable = operation.phase === "intended" || (operation.phase === "off-sent" && (allOn || (run.resumed && run.lastActMs === null && run.offPasses === 0)));
+  const revocable = operation.phase === "intended" || (operation.phase === "off-sent" && (someOn || (run.resumed && run.lastActMs === null && run.offPasses === 0)));
   if (!revocable || operation.withdrawing !== null) return;
   const host = turn.host(operation.host);
-  if (host !== undefined) turn.patchHost(host.name, { counter: Math.max(0, host.counter - 1) });
-  amend(turn, operation, { withdrawing: because });
-  if (run.wait.on === "act" && !run.wait.fired) turn.emit({ kind: "cancel", act: run.wait.act, because, cause: turn.causeOf(operation.host) });
-  if (run.wait.on === "nothing") {
-    turn.patchRun(id, { retryAtMs: turn.now.bootMs });
-    drive(turn, id);
+  const policy = turn.hostPolicy(operation.host);
+  if (host !== undefined && policy !== undefined) turn.patchHost(host.name, { counter: count(host.counter, "good", policy, false).counter });
+  turnBack(turn, operation, because);
+}
+
+/** SIGTERM: what has not let an off go yet is turned back at once; the rest is driven on. */
+export function stopBeginning(turn: Turn): void {
+  for (const operation of turn.state.operations.values()) {
+    const { wait } = turn.run(operation.id);
+    if (operation.phase === "intended" || (wait.on === "act" && !wait.fired && wait.action === "off")) turnBack(turn, operation, "this watcher was stopped");
+    else drive(turn, operation.id);
   }
+}
+
+/** After a gap in which this watcher did not run: what has not been cut yet has to be decided again. */
+export function decideAgain(turn: Turn, because: string): void {
+  for (const operation of turn.state.operations.values()) {
+    if (operation.origin.kind === "auto" && operation.phase === "intended") turnBack(turn, operation, because);
+    else turn.patchRun(operation.id, { freshBad: 0 });
+  }
+}
+
+function turnBack(turn: Turn, operation: Operation, because: string): void {
+  const run = turn.run(operation.id);
+  if (operation.withdrawing === null) amend(turn, operation, { withdrawing: because });
+  if (run.wait.on === "act" && !run.wait.fired) turn.emit({ kind: "cancel", act: run.wait.act, because, cause: turn.causeOf(operation.host) });
+  if (run.wait.on !== "nothing") return;
+  turn.patchRun(operation.id, { retryAtMs: turn.now.bootMs });
+  drive(turn, operation.id);
 }
 
 export function badRound(turn: Turn, id: number): void {

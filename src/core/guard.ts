@@ -1,7 +1,7 @@
 // Guarded, or not guarded and why (safety.md §1): armed, seen healthy under this host hash, its power readable in the last
 // 15 minutes, budget left, no brake. `status` opens with the sum of this; an unguarded host that nobody asked for calls a person.
 
-import { over, raise } from "./alarms.ts";
+import { over, raiseQuietly } from "./alarms.ts";
 import { brakesOn } from "./brakes.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
@@ -14,7 +14,14 @@ export function whyUnguarded(host: HostState, policy: HostPolicy, turn: Turn): s
   if (operation !== undefined) return `an operation is under way: ${operation.phase}`;
   const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find((each) => each.name !== "slot");
   if (brake !== undefined) return brake.because;
-  return unreadable(policy, turn.state, turn.policy.limits.readableForMs, turn.now);
+  return unreadable(policy, turn.state, turn.policy.limits.readableForMs, turn.now) ?? cannotJudge(host, policy, turn.now);
+}
+
+/** Who cannot judge a host is no observer of it (safety.md §2.3). */
+function cannotJudge(host: HostState, policy: HostPolicy, now: Now): string | null {
+  const staleMs = 2 * Math.max(policy.everyMs, ...policy.retryMs) + policy.timeoutMs;
+  if (host.last === null || (host.judgedAtMs !== null && now.bootMs - host.judgedAtMs <= staleMs)) return null;
+  return host.last.outcome === "unknown" ? `this watcher cannot judge it: ${host.last.because}` : `the last round was ${inWords(now.bootMs - host.last.endedAtMs)} ago`;
 }
 
 function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): string | null {
@@ -46,14 +53,16 @@ export function reviewGuard(turn: Turn, name: string): void {
     turn.patchHost(name, { unguarded: why });
   }
   if (why === null) return over(turn, `unguarded:${name}`, `${name} is guarded again`);
+  // While an operation runs the alarm stays as it is: one that comes to nothing must not end it and raise it anew.
+  if (host.operation !== null) return;
   const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find((each) => each.name !== "slot");
-  const expected = host.operation !== null || (brake !== undefined && EXPECTED.has(brake.name));
+  const expected = brake !== undefined && EXPECTED.has(brake.name);
   const since = turn.host(name)?.unguardedSinceMs ?? nowMs;
   // Held and storm have alarms of their own; a second one about the same thing would only be noise.
   const saidElsewhere = host.record.hold !== null || brake?.name === "storm" || turn.state.alarms.has(`foreign:${name}`);
   if (expected || saidElsewhere) return over(turn, `unguarded:${name}`, `${name}: ${why}`);
   if (nowMs - since < turn.policy.limits.unguardedAfterMs) return;
-  raise(turn, {
+  raiseQuietly(turn, {
     alarm: `unguarded:${name}`, kind: "unguarded", severity: "warning", host: name, incident: host.incident?.incident ?? null,
     happened: `${name} has not been guarded for ${inWords(turn.policy.limits.unguardedAfterMs)} or longer: ${why.replace(/\d[\d.]* (ms|s|min|h|d)\b( \d+ (s|min))?/g, "some time")}.`,
     done: "It is watched, and would not be power-cycled if it wedged.",

@@ -49,6 +49,12 @@ export function closeIncident(turn: Turn, name: string, outcome: IncidentOutcome
   turn.emit({ kind: "incident", record: { ...record, endedAt: { ...turn.stamp, bootMs: endedMs, wallMs: turn.stamp.wallMs - (turn.stamp.bootMs - endedMs) }, outcome } });
 }
 
+/** Closes the incident of a host that is not configured any more. */
+export function abandon(turn: Turn, record: IncidentRecord): void {
+  turn.save(`incident/${record.incident}`, null);
+  turn.emit({ kind: "incident", record: { ...record, endedAt: turn.stamp, outcome: "no longer watched" } });
+}
+
 export type Phases = { readonly detectMs: number | null; readonly decideMs: number | null; readonly cutMs: number | null; readonly offMs: number | null; readonly bootMs: number | null; readonly totalMs: number | null };
 
 /** The outage by phase, milliseconds of wall time; null where a phase was not reached. */

@@ -5,7 +5,7 @@ import type { Write } from "./io.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet, RecordKey } from "./records.ts";
-import type { Turn } from "./state.ts";
+import type { Turn, Undo } from "./state.ts";
 
 export function operationKey(id: number): RecordKey {
   return `op/${id}`;
@@ -28,13 +28,18 @@ export function commit(turn: Turn, next: Operation, act: number | null, outlet: 
     writes.push({ key: each, value });
     turn.take(each);
   }
+  // An operation that has ended must not come back from a crash beside the one that follows it.
+  for (const [each, value] of turn.state.outbox) {
+    if (value !== null || !each.startsWith("op/") || each === key) continue;
+    writes.push({ key: each, value });
+  }
   const revision = turn.state.revisions.get(key) ?? null;
-  turn.pend(txn, { kind: "operation", operation: next.id });
+  turn.pend(txn, { kind: "operation", operation: next.id, host: next.host, incident: next.incident, replies: [] });
   turn.patchRun(next.id, { wait: { on: "stored", txn, next, act, outlet, amended: false } });
   turn.emit({ kind: "store", txn, guards: [{ key, revision }], writes, because: `operation ${next.id} goes to ${next.phase}`, cause: turn.causeOf(next.host) });
 }
 
-export function restoreOutbox(turn: Turn, operation: Operation): void {
+export function restoreOutbox(turn: Turn, operation: Pick<Operation, "host" | "incident">): void {
   const host = turn.record(operation.host);
   if (host !== undefined) turn.save(`host/${operation.host}`, host);
   const incident = turn.host(operation.host)?.incident ?? null;
@@ -43,7 +48,7 @@ export function restoreOutbox(turn: Turn, operation: Operation): void {
 }
 
 /** Changes what an open operation remembers; recorded with its next transaction, or by one of its own as soon as it can be. */
-export function amend(turn: Turn, operation: Operation, change: Pick<Partial<Operation>, "contradiction" | "withdrawing" | "sent" | "cut" | "phase">): Operation {
+export function amend(turn: Turn, operation: Operation, change: Pick<Partial<Operation>, "contradiction" | "withdrawing" | keyof Undo["operation"]>): Operation {
   const next = { ...operation, ...change };
   const { wait } = turn.run(operation.id);
   turn.patch({ operations: new Map(turn.state.operations).set(operation.id, next) });
@@ -63,6 +68,8 @@ export function nextToken(turn: Turn): number {
 export function lock(turn: Turn, operation: Operation, outlet: OutletRef, token: number): Write {
   const value = { v: 1 as const, device: outlet.device, operation: operation.id, token, watcher: turn.policy.watcher };
   turn.patch({ locks: new Map(turn.state.locks).set(outlet.device, value) });
+  // The act before this one may have left word to free the device, which has not been written yet.
+  turn.take(`lock/${outlet.device}`);
   return { key: `lock/${outlet.device}`, value };
 }
 
@@ -80,10 +87,6 @@ export function levelOf(operation: Operation): readonly OperationOutlet[] {
 
 export function allOutlets(operation: Operation): readonly OperationOutlet[] {
   return operation.levels.slice(0, operation.kind === "on" ? undefined : operation.level + 1).flat();
-}
-
-export function touched(operation: Operation, outlet: OperationOutlet): boolean {
-  return operation.offAt !== null && operation.levels.slice(0, operation.level + 1).some((level) => level.includes(outlet));
 }
 
 export function names(outlets: readonly OutletRef[]): string {

@@ -4,7 +4,7 @@
 import { raise } from "./alarms.ts";
 import { note } from "./incident.ts";
 import type { ReadResult } from "./io.ts";
-import { allOutlets, commit, levelOf, names, touched } from "./operation.ts";
+import { allOutlets, commit, levelOf, names } from "./operation.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
@@ -19,7 +19,7 @@ export function readPass(turn: Turn, operation: Operation, outlets: readonly Ope
     pending.push(read);
     turn.emit({ kind: "read", read, device, outlets: ids, because: `operation ${operation.id}: ${because}`, cause: turn.causeOf(operation.host) });
   }
-  turn.patchRun(operation.id, { pass: new Map(), wait: { on: "reads", pending, beganMs: turn.now.bootMs } });
+  turn.patchRun(operation.id, { pass: new Map(), wait: { on: "reads", pending } });
 }
 
 /** A read answer; the operation that waited for it, or null. */
@@ -35,17 +35,17 @@ export function readings(turn: Turn, read: number, device: string, result: ReadR
     }
     const pending = run.wait.pending.filter((each) => each !== read);
     const failures = result.ok ? run.failures : run.failures + 1;
-    const { beganMs } = run.wait;
-    turn.patchRun(operation.id, { pass, failures, wait: pending.length > 0 ? { on: "reads", pending, beganMs } : { on: "nothing" } });
-    if (pending.length === 0) passEnded(turn, operation, beganMs);
+    turn.patchRun(operation.id, { pass, failures, wait: pending.length > 0 ? { on: "reads", pending } : { on: "nothing" } });
+    if (pending.length === 0) passEnded(turn, operation);
     return operation.id;
   }
   return null;
 }
 
-function passEnded(turn: Turn, operation: Operation, beganMs: number): void {
+function passEnded(turn: Turn, operation: Operation): void {
   const run = turn.run(operation.id);
-  turn.patchRun(operation.id, { lastPassMs: beganMs, seen: run.pass });
+  // From its end: a pass that waited for its log-in must not bring the next reading closer than a second.
+  turn.patchRun(operation.id, { lastPassMs: turn.now.bootMs, seen: run.pass });
   const read = (outlet: OperationOutlet) => run.pass.get(outletKey(outlet)) ?? "unknown";
   if (operation.phase === "off-sent") {
     const level = levelOf(operation);
@@ -55,7 +55,7 @@ function passEnded(turn: Turn, operation: Operation, beganMs: number): void {
     if (passes >= 2) offConfirmed(turn, operation);
   }
   if (operation.phase === "booting") {
-    const late = allOutlets(operation).filter((each) => touched(operation, each) && read(each) === "off");
+    const late = allOutlets(operation).filter((each) => operation.touched.includes(outletKey(each)) && read(each) === "off");
     if (late.length > 0) {
       turn.tell("late-off", operation.host, `${names(late)} reads off again after it had been confirmed on: a late off is undone`);
       commit(turn, { ...operation, phase: "on-sent", cut: late.map(outletKey), phaseSince: turn.stamp }, null, null, []);
@@ -65,7 +65,8 @@ function passEnded(turn: Turn, operation: Operation, beganMs: number): void {
 
 function offConfirmed(turn: Turn, operation: Operation): void {
   const record = turn.record(operation.host);
-  if (record !== undefined) turn.patchRecord(operation.host, { cycles: [...record.cycles, turn.stamp].slice(-MAX_STAMPS) });
+  // An off that a person wants to last is no cycle that did not cure anything.
+  if (record !== undefined && operation.kind === "cycle") turn.patchRecord(operation.host, { cycles: [...record.cycles, turn.stamp].slice(-MAX_STAMPS) });
   note(turn, operation.host, "offConfirmedAt");
   turn.tell("off-confirmed", operation.host, `${names(levelOf(operation))} read off twice, a second apart`);
   if (operation.kind === "cycle") {

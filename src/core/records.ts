@@ -2,6 +2,7 @@
 // incidents). Each is a plain JSON value under one key, with the version of its shape. Everything else in the core's
 // state is made again from fresh rounds after a restart, because an old observation must never cut power.
 
+import type { Alarm } from "./io.ts";
 import type { OutletRef } from "./policy.ts";
 import type { Deadline, Stamp } from "./time.ts";
 
@@ -31,6 +32,10 @@ export type HostRecord = {
   /** Confirmed power cycles and unconfirmed offs, for the budgets. Since the last release, at most 64 of each. */
   readonly cycles: readonly Stamp[];
   readonly unconfirmed: readonly Stamp[];
+  /** Confirmed cycles that a release took out of the budget: in the hour of the whole fleet they still count. */
+  readonly forgiven: readonly Stamp[];
+  /** The incident in which we let an off go by ourselves: there is no second one in it unless the host is released. */
+  readonly cutIn: string | null;
   /** The last edge at one of its outlets that we know of, ours or somebody else's. */
   readonly lastEdge: Stamp | null;
   /** The last operation that ended, for merging requests that come right after it. */
@@ -106,6 +111,8 @@ export type Operation = {
   readonly cut: readonly string[];
   /** Outlets for which an off was let go at the present level; emptied when a level is entered. */
   readonly sent: readonly string[];
+  /** Outlets for which an off was let go at any level: the ones that a late off may still reach. */
+  readonly touched: readonly string[];
   readonly offWasConfirmed: boolean;
   /** Why this operation must end as held once power is back, or null. */
   readonly contradiction: string | null;
@@ -138,10 +145,14 @@ export type IncidentRecord = {
   readonly outcome: IncidentOutcome;
 };
 
-export type IncidentOutcome = "open" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "no longer watched";
+/** withdrawn: somebody asked for a cut, and it came to nothing. */
+export type IncidentOutcome = "open" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
 
 /** The ledger's own facts. `watermark` grows with every commit, so that an older copy can be recognised. */
 export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number };
+
+/** A call to a person that is not over: it outlives a restart, so that its end is told as well. */
+export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp };
 
 export type RecordOf = {
   host: HostRecord;
@@ -152,6 +163,7 @@ export type RecordOf = {
   incident: IncidentRecord;
   meta: MetaRecord;
   ack: { readonly v: 1; readonly alarm: string; readonly by: string; readonly at: Stamp };
+  alarm: AlarmRecord;
 };
 
 export type RecordKind = keyof RecordOf;

@@ -3,15 +3,20 @@
 // What was learned under another host hash is forgotten; what is owed and what brakes is not. When time went back (a
 // ledger that is corrupt, missing or older than what remembers it) the watcher starts disarmed and asks (safety.md §3.9).
 
-import { raise } from "./alarms.ts";
+import { over, raise, repeat, takeUp } from "./alarms.ts";
 import { brakeKey, EVERYTHING } from "./brake-records.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
 import { resume } from "./fencing.ts";
+import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
+import type { HostPolicy } from "./policy.ts";
+import { outletKey } from "./policy.ts";
 import type { BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
-import { freshHost, freshRecord } from "./state.ts";
+import { freshHost, freshRecord, FROM_ZERO } from "./state.ts";
+import { membersOf } from "./storm.ts";
+import { endStorm } from "./storm-records.ts";
 import { Table } from "./table.ts";
 
 export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
@@ -36,10 +41,15 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
   for (const incident of records.incident) if (turn.host(incident.host) !== undefined) turn.patchHost(incident.host, { incident });
   // A lock of the process before this one guards nothing any more; the act that it guarded is bounded by `maxAct`.
   for (const lock of records.lock) turn.save(`lock/${lock.device}`, null);
+  takeUp(turn, records.alarm);
+  over(turn, "ledger", "the ledger could be read at the start");
+  forgetVanished(turn, new Set(records.op.map((operation) => operation.host)));
+  for (const incident of records.incident) if (turn.host(incident.host) === undefined) abandon(turn, incident);
   if (input.wentBack !== null) disarmAndAsk(turn, input.wentBack);
   for (const host of turn.state.hosts.values()) if (host.record.hold !== null) heldAlarm(turn, host.name, host.incident?.incident ?? null, host.record.hold.because);
   for (const name of turn.state.devices.keys()) check(turn, name);
-  for (const operation of records.op) resume(turn, operation);
+  for (const operation of records.op) if (input.wentBack === null) resume(turn, operation); else leaveAlone(turn, operation);
+  repeat(turn, records.alarm);
 }
 
 /** A changed configuration: unchanged hosts keep what is known of them, changed ones start again. */
@@ -51,13 +61,20 @@ export function reload(turn: Turn): void {
   settle(turn, [], cause, records);
   for (const policy of turn.policy.hosts.values()) {
     const old = before.get(policy.name);
+    const hold = turn.record(policy.name)?.hold ?? null;
+    if (old === undefined && hold !== null) heldAlarm(turn, policy.name, null, hold.because);
     if (old === undefined || old.record.learned.hash !== policy.hash) {
       if (old !== undefined && old.operation !== null) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident });
       else if (old !== undefined) turn.patchHost(policy.name, { incident: old.incident });
       continue;
     }
-    turn.patch({ hosts: turn.state.hosts.with(policy.name, old) });
+    const armed = turn.policy.armed && policy.armed;
+    // Arming by the configuration is an explicit end of the brake: it counts from zero (safety.md §3.5).
+    const again = armed && !old.armed && old.operation === null ? FROM_ZERO : {};
+    turn.patch({ hosts: turn.state.hosts.with(policy.name, { ...old, ...again, armed }) });
   }
+  for (const old of before.values()) if (old.incident !== null && turn.host(old.name) === undefined) abandon(turn, old.incident);
+  forgetVanished(turn, new Set([...turn.state.operations.values()].map((operation) => operation.host)));
   for (const name of turn.state.devices.keys()) check(turn, name);
 }
 
@@ -67,13 +84,36 @@ function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], c
   for (const policy of turn.policy.hosts.values()) {
     const record = known.get(policy.name);
     strangers.delete(policy.name);
-    const kept = record === undefined ? freshRecord(policy.hash) : record.learned.hash === policy.hash ? record : { ...record, learned: freshRecord(policy.hash).learned };
-    entries.push([policy.name, freshHost(policy.name, kept, turn.now.bootMs, cause)]);
+    const kept = record === undefined ? freshRecord(policy.hash) : record.learned.hash === policy.hash ? record : underNewHash(record, policy);
+    entries.push([policy.name, { ...freshHost(policy.name, kept, turn.now.bootMs, cause), armed: turn.policy.armed && policy.armed }]);
     if (kept !== record) turn.save(`host/${policy.name}`, kept);
   }
   turn.patch({ hosts: Table.from(entries), strangers });
   const devices = new Map([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)]));
   turn.patch({ devices });
+}
+
+/** What belonged to the old hash is forgotten, with what was noted of outlets that are not its own any more. */
+function underNewHash(record: HostRecord, policy: HostPolicy): HostRecord {
+  const outlets = policy.levels.flat().map(outletKey);
+  return { ...record, learned: freshRecord(policy.hash).learned, offByOthers: record.offByOthers.filter((key) => outlets.includes(key)) };
+}
+
+/** Alarms of hosts and storms of sets that are not configured any more would never end by themselves. */
+function forgetVanished(turn: Turn, busy: ReadonlySet<string>): void {
+  for (const [key, { alarm }] of turn.state.alarms) {
+    if (alarm.host !== null && turn.host(alarm.host) === undefined && !busy.has(alarm.host)) over(turn, key, `${alarm.host} is no longer configured`);
+    if (alarm.kind === "foreign" && alarm.host !== null && turn.host(alarm.host)?.record.offByOthers.length === 0) over(turn, key, `${alarm.host} has other outlets now`);
+  }
+  for (const set of turn.state.storms.keys()) if (membersOf(set, turn.policy).length === 0) endStorm(turn, set);
+}
+
+/** An operation of a ledger that is not the latest may long have ended: its outlets are read and listed, and a person is asked. */
+function leaveAlone(turn: Turn, operation: Operation): void {
+  turn.save(`op/${operation.id}`, null);
+  for (const kind of ["cut", "owed-on"]) over(turn, `${kind}:${operation.host}`, `operation ${operation.id} is not carried on`);
+  const outlets = operation.cut.length === 0 ? "it had cut nothing" : `it may have left ${operation.cut.join(" and ")} off`;
+  turn.tell("withdrawn", operation.host, `operation ${operation.id} stood at ${operation.phase} in that ledger and is not carried on; ${outlets}`);
 }
 
 function disarmAndAsk(turn: Turn, because: string): void {
@@ -102,6 +142,7 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
     lock: of("lock").map((record) => record.value as DeviceLock),
     incident: of("incident").map((record) => record.value as IncidentRecord),
     meta: of("meta").map((record) => record.value as MetaRecord),
+    alarm: of("alarm").map((record) => record.value as RecordOf["alarm"]),
     ack: of("ack").map((record) => record.value as RecordOf["ack"]),
   };
 }

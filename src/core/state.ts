@@ -35,7 +35,18 @@ export type HostState = {
   /** Start of the present verdict, boot-time clock. */
   readonly sinceMs: number;
   readonly badSinceMs: number | null;
+  /** Rounds since then. */
+  readonly badRounds: number;
+  readonly goodRounds: number;
   readonly firstSign: string;
+  /** The worst counter that was told of lately, and when: a host that comes and goes must not flood the journal. */
+  readonly suspectPeak: number;
+  readonly suspectToldMs: number | null;
+  /** The last round that was not unknown. */
+  readonly judgedAtMs: number | null;
+  /** Its rounds are unknown, and that was told; when that was told last. */
+  readonly blind: boolean;
+  readonly blindToldMs: number | null;
   readonly goodSinceMs: number | null;
   readonly lastGoodAtMs: number | null;
   readonly lastBadAtMs: number | null;
@@ -51,6 +62,8 @@ export type HostState = {
   readonly operation: number | null;
   /** A sibling was suspect: decide no earlier. */
   readonly decideAtMs: number | null;
+  /** Armed in the configuration when that was last read. */
+  readonly armed: boolean;
   /** Why the last decision was refused: told once a change. */
   readonly refusal: string | null;
   /** Its power could not be reached: no new operation before. */
@@ -74,6 +87,16 @@ export type DeviceState = {
   readonly reading: number | null;
 };
 
+export type Undo = {
+  readonly operation: Pick<Operation, "phase" | "phaseSince" | "sent" | "touched" | "cut" | "sends" | "offAt">;
+  /** When the swap was sent: an edge noted since then is somebody else's and stays. */
+  readonly at: Stamp;
+  readonly lastEdge: Stamp | null;
+  readonly cutIn: string | null;
+  readonly counter: number;
+  readonly offSentAt: Stamp | null;
+};
+
 /** What an operation is doing right now; made again after a restart, never stored. */
 export type Run = {
   /** Taken up from the ledger, not begun by this process: re-earn before any off. */
@@ -87,16 +110,18 @@ export type Run = {
     | { readonly on: "nothing" }
     | { readonly on: "stored"; readonly txn: number; readonly next: Operation; readonly act: number | null; readonly outlet: OutletRef | null; /** Changed since the transaction was sent. */ readonly amended: boolean }
     | { readonly on: "act"; readonly act: number; readonly outlet: OutletRef; readonly action: "on" | "off"; readonly fired: boolean }
-    | { readonly on: "reads"; readonly pending: readonly number[]; readonly beganMs: number };
+    | { readonly on: "reads"; readonly pending: readonly number[] };
   /** Answers of the read pass under way, by `device/outlet`. */
   readonly pass: ReadonlyMap<string, "on" | "off" | "unknown">;
   /** Answers of the last pass that ended, less what was acted upon since. */
   readonly seen: ReadonlyMap<string, "on" | "off" | "unknown">;
+  /** This process has let an on go. */
+  readonly switched: boolean;
   /** Outlets at which an act of this phase has ended. */
   readonly tried: readonly string[];
   /** Why the act under way was turned back although nobody withdrew it: counts as a failure of the device. */
   readonly blocked: string | null;
-  /** Passes in a row in which all outlets of the level read off; when the last one began. */
+  /** Passes in a row in which all outlets of the level read off; when the last one ended. */
   readonly offPasses: number;
   readonly lastPassMs: number | null;
   readonly lastActMs: number | null;
@@ -106,17 +131,19 @@ export type Run = {
   readonly touch: number | null;
   readonly silence: "not asked" | "asked" | "silent" | "answers" | "unknown";
   readonly touchedMs: number | null;
+  /** It answered, and has not been found silent since: an answer that never comes does not take that back. */
+  readonly heard: boolean;
   /** What this process knows of the operation is ahead of its record. */
   readonly unrecorded: boolean;
   /** Do not try to record it again before. */
   readonly recordAtMs: number;
-  /** The swap under way is the first off for its outlet: if nothing was written it can be taken back. */
-  readonly firstSwap: boolean;
+  /** How it was before the off whose swap is under way: put back when nothing was written. */
+  readonly undo: Undo | null;
 };
 
 export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; readonly acknowledged: boolean };
 
-export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number };
+export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
 
 export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
 
@@ -149,7 +176,11 @@ export type State = {
   readonly strangers: ReadonlyMap<string, HostRecord>;
   /** Wall minus boot-time clock at the last look, to see jumps. */
   readonly offsetMs: number;
+  /** Whether the wall clock was synchronised at the last look. */
+  readonly synced: boolean;
   readonly lastCause: number;
+  /** When the last step was taken, boot-time clock. */
+  readonly lastStepMs: number;
 };
 
 export function freshRecord(hash: string): HostRecord {
@@ -160,6 +191,8 @@ export function freshRecord(hash: string): HostRecord {
     hold: null,
     cycles: [],
     unconfirmed: [],
+    forgiven: [],
+    cutIn: null,
     lastEdge: null,
     lastOperation: null,
     offByOthers: [],
@@ -177,7 +210,14 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     slow: false,
     sinceMs: freshAfterMs,
     badSinceMs: null,
+    badRounds: 0,
+    goodRounds: 0,
     firstSign: "",
+    suspectPeak: 0,
+    suspectToldMs: null,
+    judgedAtMs: null,
+    blind: false,
+    blindToldMs: null,
     goodSinceMs: null,
     lastGoodAtMs: null,
     lastBadAtMs: null,
@@ -188,6 +228,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     incident: null,
     operation: null,
     decideAtMs: null,
+    armed: true,
     refusal: null,
     retryAtMs: 0,
     unguarded: "no round yet",
@@ -196,6 +237,9 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     cause,
   };
 }
+
+/** Counting starts again: a brake was ended by hand, or a hold was released. */
+export const FROM_ZERO = { counter: 0, badSinceMs: null, suspectPeak: 0, refusal: null, refusedAtMs: null, decideAtMs: null } as const;
 
 export function freshRun(now: Now, resumed: boolean): Run {
   return {
@@ -206,6 +250,7 @@ export function freshRun(now: Now, resumed: boolean): Run {
     wait: { on: "nothing" },
     pass: new Map(),
     seen: new Map(),
+    switched: false,
     tried: [],
     blocked: null,
     offPasses: 0,
@@ -216,9 +261,10 @@ export function freshRun(now: Now, resumed: boolean): Run {
     touch: null,
     silence: "not asked",
     touchedMs: null,
+    heard: false,
     unrecorded: false,
     recordAtMs: 0,
-    firstSwap: false,
+    undo: null,
   };
 }
 
@@ -252,7 +298,9 @@ export function emptyState(): State {
     storeRetryMs: 0,
     strangers: new Map(),
     offsetMs: 0,
+    synced: false,
     lastCause: 0,
+    lastStepMs: 0,
   };
 }
 

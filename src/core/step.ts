@@ -7,27 +7,44 @@ import { over, raise, remind } from "./alarms.ts";
 import { command } from "./commands.ts";
 import { check, checkWhenDue, readings, seen } from "./devices.ts";
 import { expire, followWallClock } from "./expiry.ts";
-import { acted, drive, silenceAnswered, stored } from "./fencing.ts";
+import { acted, decideAgain, drive, silenceAnswered, stopBeginning, stored } from "./fencing.ts";
 import type { Effect, Input } from "./io.ts";
+import { restoreOutbox } from "./operation.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, RecordKey } from "./records.ts";
 import type { State } from "./state.ts";
-import { Turn } from "./state.ts";
+import { FROM_ZERO, Turn } from "./state.ts";
 import { ready } from "./swap.ts";
 import { reload, start } from "./start.ts";
 import type { Now } from "./time.ts";
 import { decide, late, round } from "./watching.ts";
+import { inWords } from "./words.ts";
 
 export type Step = { readonly state: State; readonly effects: readonly Effect[] };
 
 export function step(state: State, input: Input, now: Now, policy: Policy): Step {
   const turn = new Turn(state, policy, now);
   if (!state.started && input.kind !== "start") throw new Error(`assertion failed: ${input.kind} before start`);
+  if (state.started) noteGap(turn);
+  turn.patch({ lastStepMs: now.bootMs });
   take(turn, input);
   flush(turn);
   exitWhenDone(turn);
   return { state: turn.state, effects: turn.effects };
+}
+
+/** The clock ticks every second: a gap as long as this means that this process, or its machine, did not run. */
+const ASLEEP_MS = 10_000;
+
+/** Only rounds from after the return count (safety.md §2.1); an operation that waits for its byte has to be earned again. */
+function noteGap(turn: Turn): void {
+  const gapMs = turn.now.bootMs - turn.state.lastStepMs;
+  if (gapMs <= ASLEEP_MS) return;
+  const because = `this watcher did not run for ${inWords(gapMs)}`;
+  turn.tell("clock", null, `${because}: what it saw before does not count`);
+  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs });
+  decideAgain(turn, because);
 }
 
 function take(turn: Turn, input: Input): void {
@@ -61,7 +78,7 @@ function take(turn: Turn, input: Input): void {
     case "stop":
       turn.patch({ stopping: true });
       turn.tell("stopping", null, "asked to stop: nothing new is begun, what is past off is brought to on");
-      for (const id of turn.state.operations.keys()) drive(turn, id);
+      stopBeginning(turn);
       return;
   }
 }
@@ -88,12 +105,23 @@ const STORE_RETRY_MS = 1_000;
 /** Everything that a step wants to survive goes into one transaction; one is under way at a time. */
 function flush(turn: Turn): void {
   const { outbox, pending, storeRetryMs, outboxReplies } = turn.state;
-  if (outbox.size === 0 || [...pending.values()].some((each) => each.kind === "outbox")) return;
+  if (outbox.size === 0) return answerWithTheRest(turn);
+  if ([...pending.values()].some((each) => each.kind === "outbox")) return;
   if (turn.now.bootMs < storeRetryMs) return turn.wake("store", storeRetryMs);
   const txn = turn.id();
   turn.pend(txn, { kind: "outbox", keys: outbox, replies: outboxReplies });
   turn.patch({ outbox: new Map(), outboxReplies: [] });
   turn.emit({ kind: "store", txn, guards: [], writes: [...outbox].map(([key, value]) => ({ key, value })), because: "what was learned survives", cause: turn.state.lastCause });
+}
+
+/** What a command changed went out with the transaction of an operation: its answer comes when that is durable. */
+function answerWithTheRest(turn: Turn): void {
+  const { outboxReplies, pending } = turn.state;
+  if (outboxReplies.length === 0) return;
+  turn.patch({ outboxReplies: [] });
+  const last = [...pending].at(-1);
+  if (last !== undefined) return turn.pend(last[0], { ...last[1], replies: [...last[1].replies, ...outboxReplies] });
+  for (const reply of outboxReplies) turn.emit({ kind: "reply", ...reply });
 }
 
 function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void {
@@ -103,15 +131,26 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   rest.delete(input.txn);
   turn.patch({ pending: rest });
   noteStore(turn, input.result === "failed" ? input.evidence : null);
-  if (pending.kind === "operation") return stored(turn, pending.operation, input);
-  if (input.result === "committed") {
-    for (const reply of pending.replies) turn.emit({ kind: "reply", ...reply });
-    return;
+  for (const reply of pending.replies) {
+    turn.emit({ kind: "reply", ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
-  const outbox = new Map<RecordKey, AnyRecord | null>(pending.keys);
-  for (const [key, value] of turn.state.outbox) outbox.set(key, value);
-  turn.patch({ outbox });
-  for (const reply of pending.replies) turn.emit({ kind: "reply", ...reply, exit: 5, text: `${reply.text}; in force, but it could not be recorded: ${input.evidence}` });
+  if (pending.kind === "operation") {
+    // One that has ended meanwhile still leaves the records behind that its transaction had taken along.
+    if (input.result !== "committed" && !turn.state.operations.has(pending.operation)) restoreOutbox(turn, pending);
+    return stored(turn, pending.operation, input);
+  }
+  if (input.result === "committed") return;
+  for (const [key, value] of pending.keys) if (!turn.state.outbox.has(key)) turn.save(key, latest(turn, key, value));
+}
+
+/** A record that a later transaction may have taken along already must not be overwritten with what it was before. */
+function latest(turn: Turn, key: RecordKey, value: AnyRecord | null): AnyRecord | null {
+  if (key === "meta/ledger") return turn.state.meta;
+  if (key.startsWith("host/")) return turn.record(key.slice("host/".length)) ?? value;
+  if (key.startsWith("lock/")) return turn.state.locks.get(key.slice("lock/".length)) ?? null;
+  if (!key.startsWith("incident/")) return value;
+  const open = [...turn.state.hosts.values()].find((host) => host.incident !== null && `incident/${host.incident.incident}` === key);
+  return open?.incident ?? null;
 }
 
 function noteStore(turn: Turn, failure: string | null): void {

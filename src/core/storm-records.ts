@@ -1,17 +1,29 @@
 // Storms as records: begun, ended after `coolDown` of calm with fresh rounds, or let through one by one by a person.
 
 import { over, raise } from "./alarms.ts";
-import { fresh, stormIn } from "./storm.ts";
+import type { HostPolicy } from "./policy.ts";
+import { fresh, inSet, setsOf, stormIn } from "./storm.ts";
 import type { Turn } from "./state.ts";
 
-export function startStorm(turn: Turn, set: string, because: string): void {
+/** Begins and ends storms in the sets of a host: after each of its rounds, and once more at a swap, because others may have changed since. */
+export function reviewStorms(turn: Turn, policy: HostPolicy): void {
+  for (const set of setsOf(policy)) {
+    // A storm of the whole fleet covers its parts: one storm is one message.
+    if (turn.state.storms.has(set) || turn.state.storms.has("fleet")) continue;
+    const because = stormIn(set, turn.state, turn.policy, turn.now);
+    if (because !== null) startStorm(turn, set, because);
+  }
+  endStormWhenCalm(turn, setsOf(policy));
+}
+
+function startStorm(turn: Turn, set: string, because: string): void {
   const record = { v: 1 as const, set, because, since: turn.stamp, proceedBy: null };
   turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs: null }) });
   turn.save(`storm/${set}`, record);
-  turn.tell("storm", null, `storm in ${set}: ${because}; nothing new is cut`);
+  turn.tell("storm", null, `${because}: nothing new is cut`);
   raise(turn, {
     alarm: `storm:${set}`, kind: "storm", severity: "critical", host: null, incident: null,
-    happened: `Many hosts fell ill at once: ${because}.`, done: "Nothing new is cut; what runs is finished.",
+    happened: `Storm: ${because}.`, done: "Nothing new is cut; what runs is finished.",
     asked: "Look at what they have in common (power, switch, this watcher). To go on one by one: upkeep storm proceed",
   });
 }
@@ -35,8 +47,8 @@ export function endStorm(turn: Turn, set: string): void {
   storms.delete(set);
   turn.patch({ storms });
   turn.save(`storm/${set}`, null);
-  turn.tell("storm-over", null, `the storm in ${set} is over`);
-  over(turn, `storm:${set}`, `the storm in ${set} is over`);
+  turn.tell("storm-over", null, `the storm ${inSet(set)} is over`);
+  over(turn, `storm:${set}`, `the storm ${inSet(set)} is over`);
 }
 
 /** Lets the hosts of every storm through, one at a time. Returns the sets. */
@@ -47,7 +59,7 @@ export function proceed(turn: Turn, by: string): readonly string[] {
     const { calmSinceMs, ...record } = { ...storm, proceedBy: by };
     turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs }) });
     turn.save(`storm/${set}`, record);
-    turn.tell("storm-proceed", null, `${by} lets the storm in ${set} through, one host at a time`);
+    turn.tell("storm-proceed", null, `${by} lets the storm ${inSet(set)} through, one host at a time`);
     sets.push(set);
   }
   return sets;

@@ -6,10 +6,11 @@
 // both sides of the sum.
 
 import type { HostPolicy, Policy } from "./policy.ts";
+import type { HostRecord } from "./records.ts";
 import type { HostState, State } from "./state.ts";
 import { brakeOn } from "./brake-records.ts";
 import type { Now } from "./time.ts";
-import { ageMs } from "./time.ts";
+import { countsWithin } from "./time.ts";
 
 const HOUR_MS = 3_600_000;
 const ONSETS = 3;
@@ -43,6 +44,23 @@ export function membersOf(set: string, policy: Policy): readonly HostPolicy[] {
   return members.get(set) ?? [];
 }
 
+/** `in the fleet`, `in group compute`, `at device sucker`, `behind switch-a`: how people are told of a set. */
+export function inSet(set: string): string {
+  const [kind = "", ...rest] = set.split(":");
+  const name = rest.join(":");
+  return kind === "fleet" ? "in the fleet" : kind === "behind" ? `behind ${name}` : `${kind === "device" ? "at" : "in"} ${kind} ${name}`;
+}
+
+/** Whether a host hangs behind another, directly or through others. */
+export function isBehind(host: HostPolicy, name: string, policy: Policy): boolean {
+  let at: HostPolicy | undefined = host;
+  for (let hops = 0; at !== undefined && at.behind !== null && hops < policy.hosts.size; hops += 1) {
+    if (at.behind === name) return true;
+    at = policy.hosts.get(at.behind);
+  }
+  return false;
+}
+
 export function unhealthy(host: HostState): boolean {
   return host.last !== null && (host.last.outcome === "bad" || host.last.outcome === "unknown");
 }
@@ -57,8 +75,12 @@ function inTheSum(host: HostState | undefined, policy: HostPolicy, state: State,
 /** Cycles over the whole fleet in the last hour, of hosts configured or not. */
 export function cyclesInTheLastHour(state: State, now: Now): number {
   let cycles = 0;
-  for (const host of state.hosts.values()) cycles += host.record.cycles.filter((at) => ageMs(at, now) < HOUR_MS).length;
-  for (const record of state.strangers.values()) cycles += record.cycles.filter((at) => ageMs(at, now) < HOUR_MS).length;
+  const count = (record: HostRecord) => {
+    for (const at of record.cycles) if (countsWithin(at, HOUR_MS, now)) cycles += 1;
+    for (const at of record.forgiven) if (countsWithin(at, HOUR_MS, now)) cycles += 1;
+  };
+  for (const host of state.hosts.values()) count(host.record);
+  for (const record of state.strangers.values()) count(record);
   return cycles;
 }
 
@@ -78,8 +100,8 @@ export function stormIn(set: string, state: State, policy: Policy, now: Now): st
       if (host.onsetMs !== null && now.bootMs - host.onsetMs <= 2 * member.everyMs) onsets += 1;
     }
     const limit = Math.max(1, Math.floor(maxUnhealthy * armed + 1e-9));
-    if (sick > limit) return `${sick} of ${armed} hosts in ${set} are unhealthy, more than ${limit}`;
-    if (onsets >= ONSETS) return `${onsets} hosts in ${set} fell ill within two intervals`;
+    if (sick > limit) return `${sick} of ${armed} hosts ${inSet(set)} are unhealthy, more than ${limit}`;
+    if (onsets >= ONSETS) return `${onsets} hosts ${inSet(set)} fell ill within two intervals`;
   }
   if (set === "fleet") {
     const cycles = cyclesInTheLastHour(state, now);

@@ -5,13 +5,16 @@
 import { note } from "./incident.ts";
 import type { ActOutcome } from "./io.ts";
 import { goOn, leave, mayEscalate, nextLevel, whyBraked } from "./ending.ts";
-import { amend, backOffMs, commit, lock, nextToken, retryIn, unlock } from "./operation.ts";
+import { allOutlets, amend, backOffMs, commit, lock, nextToken, unlock } from "./operation.ts";
 import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
-import type { Turn } from "./state.ts";
+import type { Turn, Undo } from "./state.ts";
+import { reviewStorms } from "./storm-records.ts";
 
 const CONNECT_FAILURES_MAX = 3;
+/** An act that was turned back, or whose swap had grown stale, is asked for again after this. */
+const AGAIN_MS = 1_000;
 
 export function act(turn: Turn, operation: Operation, outlet: OperationOutlet, action: "on" | "off"): void {
   const id = turn.id();
@@ -39,11 +42,14 @@ function readyOn(turn: Turn, operation: Operation, actId: number, outlet: Outlet
   const key = outletKey(outlet);
   if (state === "on") {
     const run = turn.run(operation.id);
-    turn.patchRun(operation.id, { seen: without(run.seen, key), tried: [...run.tried, key] });
+    // Asked and answered: what it reads from now on decides, or this act would be asked for again and again.
+    turn.patchRun(operation.id, { seen: without(run.seen, key), tried: [...run.tried, key], lastActMs: turn.now.bootMs, lastPassMs: null });
     turn.emit({ kind: "cancel", act: actId, because: `${key} reads on already`, cause: turn.causeOf(operation.host) });
     return;
   }
   const token = nextToken(turn);
+  // What was counted before a power command says nothing of the host after it, whoever asked for the command.
+  if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { counter: 0 });
   commit(turn, { ...operation, token }, actId, outlet, [lock(turn, operation, outlet, token)]);
 }
 
@@ -53,15 +59,19 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
   const host = turn.host(operation.host);
   const policy = turn.hostPolicy(operation.host);
   const cancel = (because: string) => turn.emit({ kind: "cancel", act: actId, because, cause: turn.causeOf(operation.host) });
+  const run = turn.run(operation.id);
   const automatic = operation.origin.kind === "auto";
+  const earned = automatic || run.resumed;
   const withdraw = (because: string) => {
     turn.patch({ operations: new Map(turn.state.operations).set(operation.id, { ...operation, withdrawing: because }) });
     cancel(because);
   };
   if (operation.withdrawing !== null) return cancel(operation.withdrawing);
+  if (policy !== undefined) reviewStorms(turn, policy);
   const braked = whyBraked(turn, operation);
   if (braked !== null) {
-    turn.tell("refused", operation.host, `no off at the last moment: ${braked}`);
+    // With nothing cut the operation ends here, and says why; with one feed cut it goes on for a while.
+    if (operation.sent.length > 0) turn.tell("refused", operation.host, `no off at the last moment: ${braked}`);
     return withdraw(braked);
   }
   if (label !== null && label !== operation.host && turn.policy.hosts.has(label)) return withdraw(`${key} is labelled ${label} on the device`);
@@ -74,18 +84,18 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
   if (state === "unknown") {
     // What cannot be read cannot be confirmed off: the level is left as if it could not be reached.
     const blocked = `${key} cannot be read`;
-    turn.tell("device-failed", operation.host, `${blocked}: no off without a way to see it`);
+    if (run.failures === 0) turn.tell("device-failed", operation.host, `${blocked}: no off without a way to see it`);
     turn.patchRun(operation.id, { blocked });
     return cancel(blocked);
   }
-  if (automatic && host !== undefined && policy !== undefined) {
+  if (earned && host !== undefined && policy !== undefined) {
     const staleMs = 2 * policy.everyMs + policy.timeoutMs;
     if (host.last === null || turn.now.bootMs - host.last.endedAtMs > staleMs) {
-      retryIn(turn, operation.id, 0);
       return cancel("the last round is too old to act on; waiting for a fresh one");
     }
     const stop = whyNotNow(turn, operation);
     if (stop !== null) return withdraw(stop);
+    if (host.last.startedAtMs < host.freshAfterMs) return withdraw("what was seen before this watcher could see clearly again does not count");
     // Unknown is not down: the rounds that earned the decision must still stand.
     if (host.last.outcome !== "bad") return cancel(`the last round is ${host.last.outcome}`);
   }
@@ -97,21 +107,28 @@ function commitSwap(turn: Turn, operation: Operation, actId: number, outlet: Out
   const add = (list: readonly string[]) => (list.includes(key) ? list : [...list, key]);
   const cut = operation.kind === "off" ? operation.cut : add(operation.cut);
   const token = nextToken(turn);
-  const next: Operation = { ...operation, phase: "off-sent", token, sends: operation.sends + 1, sent: add(operation.sent), cut: alreadyOff !== null && operation.kind === "off" ? operation.cut : cut, phaseSince: operation.phase === "off-sent" ? operation.phaseSince : turn.stamp, offAt: turn.stamp };
-  turn.patchRecord(operation.host, { lastEdge: turn.stamp });
-  if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { counter: 0 });
+  const next: Operation = { ...operation, phase: "off-sent", token, sends: operation.sends + 1, sent: add(operation.sent), touched: alreadyOff === null ? add(operation.touched) : operation.touched, cut: alreadyOff !== null && operation.kind === "off" ? operation.cut : cut, phaseSince: operation.phase === "off-sent" ? operation.phaseSince : turn.stamp, offAt: turn.stamp };
+  const host = turn.host(operation.host);
+  const { phase, phaseSince, sent, touched, sends, offAt } = operation;
+  const undo: Undo = {
+    operation: { phase, phaseSince, sent, touched, cut: operation.cut, sends, offAt },
+    at: turn.stamp, lastEdge: turn.record(operation.host)?.lastEdge ?? null, cutIn: turn.record(operation.host)?.cutIn ?? null, counter: host?.counter ?? 0, offSentAt: host?.incident?.offSentAt ?? null,
+  };
+  turn.patchRecord(operation.host, { lastEdge: turn.stamp, ...(operation.origin.kind === "auto" ? { cutIn: operation.incident } : {}) });
+  if (host !== undefined) turn.patchHost(operation.host, { counter: 0 });
   if (alreadyOff !== null) {
     turn.emit({ kind: "cancel", act: actId, because: alreadyOff, cause: turn.causeOf(operation.host) });
     return commit(turn, next, null, null, []);
   }
-  turn.patchRun(operation.id, { firstSwap: !operation.sent.includes(key) });
+  turn.patchRun(operation.id, { undo });
   commit(turn, next, actId, outlet, [lock(turn, operation, outlet, token)]);
 }
 
 /** The swap is durable: let the byte go, unless something came in between. */
 export function swapped(turn: Turn, operation: Operation, act: number, outlet: OutletRef, sentMs: number): void {
   const action = operation.phase === "on-sent" ? "on" : "off";
-  const stop = action === "off" ? whyNotNow(turn, operation) : null;
+  // Asked once more: whatever came while the swap was being recorded comes before the byte.
+  const stop = action === "off" ? (whyNotNow(turn, operation) ?? whyBraked(turn, operation)) : null;
   const key = outletKey(outlet);
   if (stop !== null) {
     turn.patch({ operations: new Map(turn.state.operations).set(operation.id, { ...operation, withdrawing: stop }) });
@@ -121,9 +138,9 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
   }
   const cause = action === "off"
     ? turn.tell("off-sent", operation.host, `off goes to ${key} (operation ${operation.id}, token ${operation.token})`)
-    : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): what we cut is restored`);
+    : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);
   if (action === "off") note(turn, operation.host, "offSentAt");
-  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true } });
+  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: true } : {}) });
   turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, because: `operation ${operation.id}, token ${operation.token}`, cause });
 }
 
@@ -132,7 +149,7 @@ function whyNotNow(turn: Turn, operation: Operation): string | null {
   if (operation.withdrawing !== null) return operation.withdrawing;
   const host = turn.host(operation.host);
   const run = turn.run(operation.id);
-  if (operation.origin.kind === "auto" && host !== undefined && host.lastGoodAtMs !== null && host.lastGoodAtMs >= run.decidedMs) return "a good round came before the byte";
+  if ((operation.origin.kind === "auto" || run.resumed) && host !== undefined && host.lastGoodAtMs !== null && host.lastGoodAtMs >= run.decidedMs) return "a good round came before the byte";
   return null;
 }
 
@@ -161,46 +178,64 @@ function actEnded(turn: Turn, operation: Operation, outlet: OutletRef, action: "
   switch (outcome.kind) {
     case "accepted":
     case "unknown":
+      turn.patchRun(operation.id, { undo: null });
       turn.tell("device-answer", operation.host, `${key} ${action}: ${outcome.kind === "accepted" ? "acknowledged" : "no answer that can be trusted"} (${outcome.evidence})`);
       turn.patchRun(operation.id, { lastActMs: nowMs, lastPassMs: null, offPasses: 0, failures: action === "on" ? run.failures : 0, freshBad: 0, seen: without(run.seen, key), tried: [...run.tried, key] });
       return;
     case "refused":
       if (outcome.by === "device") {
+        turn.patchRun(operation.id, { undo: null });
         turn.tell("device-answer", operation.host, `${key} ${action}: the device refused (${outcome.evidence})`);
         turn.patchRun(operation.id, { lastActMs: nowMs, lastPassMs: null, failures: run.failures + 1, seen: without(run.seen, key), tried: [...run.tried, key] });
         return;
       }
       turn.patchRun(operation.id, { blocked: null });
-      return notWritten(turn, operation, key, action, run.blocked);
+      return notWritten(turn, operation, key, action, run.blocked === null ? null : { because: run.blocked });
     case "stale":
       turn.tell("device-failed", operation.host, `${key} ${action}: not sent, ${outcome.evidence}; checked again`);
       return notWritten(turn, operation, key, action, null);
     case "failed":
       turn.tell("device-failed", operation.host, `${key} ${action}: ${outcome.evidence} (${outcome.code})`);
-      return notWritten(turn, operation, key, action, outcome.evidence);
+      return notWritten(turn, operation, key, action, { because: `${key} cannot be reached: ${outcome.evidence}` });
   }
 }
 
 /** Nothing left this machine: the outlet is as it was, and what the swap noted is taken back. */
-export function notWritten(turn: Turn, asked: Operation, key: string, action: "on" | "off", failure: string | null): void {
+export function notWritten(turn: Turn, asked: Operation, key: string, action: "on" | "off", failure: { readonly because: string } | null): void {
   const operation = turn.state.operations.get(asked.id) ?? asked;
   const run = turn.run(operation.id);
   const failures = failure === null ? run.failures : run.failures + 1;
-  turn.patchRun(operation.id, { failures, retryAtMs: turn.now.bootMs + (failure === null ? 100 : backOffMs(turn, failures)) });
-  if (action === "on") return;
-  const others = (list: readonly string[]) => list.filter((each) => each !== key);
-  // An earlier off for the same outlet may still be on its way; only the first can be taken back.
-  const takeBack = run.firstSwap && operation.sent.includes(key);
-  const back = takeBack
-    ? amend(turn, operation, { sent: others(operation.sent), cut: others(operation.cut), phase: operation.sent.length > 1 ? operation.phase : "intended" })
-    : operation;
-  turn.patchRun(operation.id, { firstSwap: false });
+  turn.patchRun(operation.id, { failures, retryAtMs: turn.now.bootMs + (failure === null ? AGAIN_MS : backOffMs(turn, failures)) });
+  if (action === "on") {
+    // Also what could not be reached has had its turn: the next outlet is not kept waiting for it.
+    const tried = failure === null ? run.tried : [...run.tried, key];
+    const others = allOutlets(operation).some((each) => operation.cut.includes(outletKey(each)) && !tried.includes(outletKey(each)));
+    turn.patchRun(operation.id, { tried, retryAtMs: failure === null || others ? turn.now.bootMs : turn.now.bootMs + backOffMs(turn, failures), ...(failure === null ? {} : { lastActMs: turn.now.bootMs }) });
+    return;
+  }
+  const back = run.undo === null ? operation : takeBack(turn, operation, run.undo);
   if (back.withdrawing !== null) return back.phase === "intended" ? leave(turn, back, back.withdrawing) : goOn(turn, back);
   if (back.phase === "intended" && failure !== null && failures >= CONNECT_FAILURES_MAX) {
-    if (mayEscalate(turn, back)) return nextLevel(turn, back, `${key} cannot be reached: ${failure}`);
+    if (mayEscalate(turn, back)) return nextLevel(turn, back, failure.because);
     if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { retryAtMs: turn.now.bootMs + turn.policy.limits.backOffMaxMs });
-    leave(turn, back, `${key} cannot be reached: ${failure}`);
+    leave(turn, back, failure.because);
   }
+}
+
+/** The swap named an off that never left: the outlet's edge, the budget of sends and the counter are as if it had not been. */
+function takeBack(turn: Turn, operation: Operation, undo: Undo): Operation {
+  turn.patchRun(operation.id, { undo: null });
+  if (turn.record(operation.host)?.lastEdge?.bootMs === undo.at.bootMs) turn.patchRecord(operation.host, { lastEdge: undo.lastEdge });
+  turn.patchRecord(operation.host, { cutIn: undo.cutIn });
+  const host = turn.host(operation.host);
+  if (host !== undefined && operation.withdrawing === null) turn.patchHost(operation.host, { counter: undo.counter });
+  if (host !== undefined && host.incident !== null && host.incident.offSentAt !== undo.offSentAt) {
+    const incident = { ...host.incident, offSentAt: undo.offSentAt };
+    turn.patchHost(operation.host, { incident });
+    turn.save(`incident/${incident.incident}`, incident);
+    turn.emit({ kind: "incident", record: incident });
+  }
+  return amend(turn, operation, undo.operation);
 }
 
 function without<Value>(map: ReadonlyMap<string, Value>, key: string): ReadonlyMap<string, Value> {

@@ -18,35 +18,61 @@ export type Now = {
 };
 
 /** When something happened, so that its age can be told later, also after a reboot. */
-export type Stamp = { readonly bootMs: number; readonly wallMs: number; readonly bootId: string };
+export type Stamp = {
+  readonly bootMs: number;
+  readonly wallMs: number;
+  readonly bootId: string;
+  /** The wall clock was not synchronised: after a reboot this stamp's age cannot be told by it. */
+  readonly unsynced?: true;
+};
 
 /** When something ends, and how long it was meant to last. */
 export type Deadline = { readonly at: Stamp; readonly lengthMs: number };
 
 export function stamp(now: Now): Stamp {
-  return { bootMs: now.bootMs, wallMs: now.wallMs, bootId: now.bootId };
+  return { bootMs: now.bootMs, wallMs: now.wallMs, bootId: now.bootId, ...(now.synced ? {} : { unsynced: true as const }) };
 }
 
-/** Age in milliseconds, never negative; 0 (just now) when it cannot be told, so that a budget entry of unknown age counts. */
+/**
+ * Age in milliseconds, never negative. A stamp of an earlier boot is at least as old as this boot of the machine, whatever the
+ * wall clock says: so what waits for time to pass (an `on` that is owed, a debounce) never waits for a synchronised clock.
+ */
 export function ageMs(then: Stamp, now: Now): number {
   if (then.bootId === now.bootId) return Math.max(0, now.bootMs - then.bootMs);
-  return now.synced ? Math.max(0, now.wallMs - then.wallMs) : 0;
+  return Math.max(0, now.bootMs, comparable(then, now) ? now.wallMs - then.wallMs : 0);
+}
+
+/** Whether an entry of a budget still counts: while its age cannot be told, it does (safety.md §3.8). */
+export function countsWithin(then: Stamp, withinMs: number, now: Now): boolean {
+  if (withinMs <= 0) return false;
+  return then.bootId === now.bootId || comparable(then, now) ? ageMs(then, now) < withinMs : true;
 }
 
 export function deadlineIn(lengthMs: number, now: Now): Deadline {
-  return { at: { bootMs: now.bootMs + lengthMs, wallMs: now.wallMs + lengthMs, bootId: now.bootId }, lengthMs };
+  return { at: { ...stamp(now), bootMs: now.bootMs + lengthMs, wallMs: now.wallMs + lengthMs }, lengthMs };
 }
 
 /** What is left of a deadline in milliseconds, between 0 and its length; the whole length when it cannot be told. */
 export function leftMs(deadline: Deadline, now: Now): number {
   const { at, lengthMs } = deadline;
   if (at.bootId === now.bootId) return clamp(at.bootMs - now.bootMs, lengthMs);
-  return now.synced ? clamp(at.wallMs - now.wallMs, lengthMs) : lengthMs;
+  return comparable(at, now) ? clamp(at.wallMs - now.wallMs, lengthMs) : lengthMs;
 }
 
-/** A stamp of this boot moved with the wall clock, after that has jumped by `jumpMs` against the boot-time clock. */
-export function shifted(then: Stamp, jumpMs: number, now: Now): Stamp {
-  return then.bootId === now.bootId ? { ...then, wallMs: then.wallMs + jumpMs } : then;
+/** A stamp of this boot as the wall clock would have written it, now that it is known to be right. */
+export function corrected(then: Stamp, now: Now): Stamp {
+  if (then.bootId !== now.bootId || !now.synced) return then;
+  const wallMs = now.wallMs - (now.bootMs - then.bootMs);
+  const right = then.unsynced !== true && Math.abs(then.wallMs - wallMs) < RIGHT_WITHIN_MS;
+  return right ? then : { bootMs: then.bootMs, wallMs, bootId: then.bootId };
+}
+
+/** Slewing moves the wall clock by less than that between two looks; a record is not written again for it. */
+const RIGHT_WITHIN_MS = 10_000;
+
+/** Whether two wall clocks of different boots may be compared: both were synchronised. */
+function comparable(then: Stamp, now: Now): boolean {
+  return now.synced && then.unsynced !== true;
 }
 
 function clamp(valueMs: number, maxMs: number): number {

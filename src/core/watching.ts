@@ -14,27 +14,29 @@ import { count, judge, retryAfterMs } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { ProbeResult, Round } from "./round.ts";
-import { setsOf, stormIn, suspectSibling } from "./storm.ts";
-import { endStormWhenCalm, startStorm } from "./storm-records.ts";
+import { isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
+import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
 import type { HostState, LastRound, Turn } from "./state.ts";
 import { ageMs } from "./time.ts";
 import { inWords } from "./words.ts";
 
 /** A host that fell silent right after our off edge was fed by the outlet that we cut; one lost round does not make a silence. */
 const SILENT_ROUNDS = 2;
+/** Good for so long, a host that falls ill again is news. */
+const RESTED_MS = 60_000;
 
 export function round(turn: Turn, made: Round): void {
   const policy = turn.hostPolicy(made.host);
   const host = turn.host(made.host);
   if (host === undefined || policy === undefined || made.hash !== policy.hash) return;
-  if (host.last !== null && made.startedAtMs < host.last.startedAtMs) return;
+  if (host.last !== null && made.startedAtMs <= host.last.startedAtMs) return;
   const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
   learn(turn, policy, made, judgement);
   take(turn, policy, made, judgement);
   const after = turn.host(policy.name) as HostState;
   if (judgement.outcome === "good") good(turn, policy, after);
   else if (judgement.outcome === "bad") bad(turn, policy, after);
-  else if (after.operation === null) storms(turn, policy);
+  else if (after.operation === null) reviewStorms(turn, policy);
   reviewGuard(turn, policy.name);
 }
 
@@ -49,13 +51,15 @@ export function late(turn: Turn, name: string, hash: string, startedAtMs: number
   const made: Round = { host: name, hash, startedAtMs, endedAtMs: last.endedAtMs, references, results: merged };
   const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
   learn(turn, policy, made, judgement);
-  if (judgement.outcome === last.outcome || last.outcome !== "bad") {
+  if (last.outcome !== "bad" || (judgement.outcome !== "slow" && judgement.outcome !== "good")) {
     turn.patchHost(name, { last: { ...last, results: merged } });
     return;
   }
   const counter = last.counted === 1 ? Math.max(0, host.counter - 1) : host.counter;
   turn.patchHost(name, { last: { ...last, results: merged, outcome: judgement.outcome, because: judgement.because, counted: 0 }, counter, slow: true });
-  if (!host.slow) turn.tell("better", name, `the answer came late, after the time-out: slow, not bad (${judgement.because}); ${counter} of ${policy.threshold}`);
+  // Who was not told of the suspicion is not told that it was none.
+  const told = host.suspectToldMs !== null && host.suspectToldMs >= last.endedAtMs;
+  if (!host.slow && told) turn.tell("better", name, `the answer came late, after the time-out: slow, not bad (${judgement.because}); ${counter} of ${policy.threshold}`);
   // An off that is not let go yet rests on rounds that no longer stand.
   if (host.operation !== null && counter < policy.threshold) goodRound(turn, host.operation);
 }
@@ -68,7 +72,8 @@ function learn(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement
   if (passes.length > 0 || firstHealthy) {
     const learned = { ...record.learned, passed: [...record.learned.passed, ...passes], seenHealthyAt: firstHealthy ? turn.stamp : record.learned.seenHealthyAt };
     turn.patchRecord(policy.name, { learned });
-    if (passes.length > 0) turn.tell("probe-passed", policy.name, `${passes.join(", ")} passed for the first time and counts from now on`);
+    const counting = passes.filter((id) => policy.probes.some((probe) => probe.id === id && probe.counts));
+    if (counting.length > 0) turn.tell("probe-passed", policy.name, `${counting.join(", ")} passed for the first time and count${counting.length === 1 ? "s" : ""} from now on`);
   }
 }
 
@@ -85,11 +90,25 @@ function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement)
   const ill = isBad || outcome === "unknown";
   const suspicionBegins = isBad && host.badSinceMs === null;
   const cured = outcome === "good" && counter === 0 && host.operation === null;
+  const rested = host.goodSinceMs !== null && nowMs - host.goodSinceMs >= RESTED_MS;
+  const quietMs = turn.policy.limits.healthyLogEveryMs;
+  const peak = rested || host.suspectToldMs === null || nowMs - host.suspectToldMs >= quietMs ? 0 : host.suspectPeak;
+  // A host that comes and goes, or answers late round after round, is told of when it gets worse, not every five seconds;
+  // one that is wanted off is expected to be silent.
+  const telling = isBad && counted === 1 && counter > peak && (!host.slow || counter > 1) && host.record.wanted.state === "on";
+  const blindAgain = outcome === "unknown" && !host.blind && (host.blindToldMs === null || nowMs - host.blindToldMs >= quietMs);
   turn.patchHost(policy.name, {
     last,
     counter,
     sinceMs: host.last?.outcome === outcome ? host.sinceMs : nowMs,
     badSinceMs: suspicionBegins ? made.startedAtMs : cured ? null : host.badSinceMs,
+    badRounds: suspicionBegins ? 1 : cured ? 0 : host.badRounds + (isBad ? 1 : 0),
+    goodRounds: suspicionBegins || cured ? 0 : host.goodRounds + (outcome === "good" ? 1 : 0),
+    suspectPeak: telling ? counter : peak,
+    suspectToldMs: telling ? nowMs : host.suspectToldMs,
+    judgedAtMs: outcome === "unknown" ? host.judgedAtMs : nowMs,
+    blind: outcome === "unknown" && (host.blind || blindAgain),
+    blindToldMs: blindAgain ? nowMs : host.blindToldMs,
     firstSign: suspicionBegins ? judgement.because : host.firstSign,
     slow: outcome === "good" ? false : host.slow,
     goodSinceMs: outcome === "good" ? (host.goodSinceMs ?? nowMs) : isBad ? null : host.goodSinceMs,
@@ -99,10 +118,9 @@ function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement)
     refusedAtMs: isBad && judgement.refused ? nowMs : cured ? null : host.refusedAtMs,
     silentSinceMs: isBad && judgement.silent ? (host.silentSinceMs ?? (wasGood && host.last !== null ? made.startedAtMs : null)) : outcome === "good" ? null : host.silentSinceMs,
   });
-  if (outcome === "unknown" && host.last?.outcome !== "unknown") turn.tell("blind", policy.name, `unknown, which harms nobody: ${judgement.because}`);
-  if (outcome !== "unknown" && host.last?.outcome === "unknown" && host.lastGoodAtMs !== null) turn.tell("sees", policy.name, "rounds count again");
-  // A host that answers late round after round is told of once, not every five seconds.
-  if (isBad && counted === 1 && (!host.slow || counter > 1)) turn.tell("suspect", policy.name, `${counter} of ${policy.threshold}: ${judgement.because}`);
+  if (blindAgain) turn.tell("blind", policy.name, `unknown, which harms nobody: ${judgement.because}`);
+  if (outcome !== "unknown" && host.blind && host.lastGoodAtMs !== null) turn.tell("sees", policy.name, "rounds count again");
+  if (telling) turn.tell("suspect", policy.name, `${counter} of ${policy.threshold}: ${judgement.because}`);
   const pauseMs = isBad ? retryAfterMs(counter, policy) : null;
   if (pauseMs !== null) turn.emit({ kind: "pace", host: policy.name, atMs: Math.max(nowMs, made.startedAtMs + pauseMs) });
 }
@@ -115,18 +133,18 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   turn.patchHost(name, { decideAtMs: null });
   if (now.record.offByOthers.length > 0) readPower(turn, policy);
   const { hold } = now.record;
-  if (hold !== null && !hold.sticky) {
+  const goodForMs = now.goodSinceMs === null ? 0 : nowMs - now.goodSinceMs;
+  // What was cut once and held is free when its incident closes, so that no second off falls into the same one.
+  if (hold !== null && !hold.sticky && (hold.kind !== "failed" || goodForMs >= policy.healthyForMs)) {
     turn.patchRecord(name, { hold: null });
     turn.tell("released", name, `seen healthy: no longer held (${hold.because})`);
     over(turn, `held:${name}`, `${name} was seen healthy`);
   }
-  const goodForMs = now.goodSinceMs === null ? 0 : nowMs - now.goodSinceMs;
   if (now.incident !== null && now.operation === null && goodForMs >= policy.healthyForMs) {
-    const heldNow = now.record.hold !== null;
+    const heldNow = (turn.record(name)?.hold ?? null) !== null;
     turn.tell("recovered", name, heldNow ? "serving again; still held" : "serving again without our doing");
     closeIncident(turn, name, heldNow ? "held" : "recovered by itself", now.goodSinceMs ?? nowMs);
-    if (!heldNow) over(turn, `cut:${name}`, `${name} is back in service`);
-    turn.patchHost(name, { refusal: null });
+    turn.patchHost(name, { refusal: null, suspectPeak: 0 });
   } else if (now.incident === null && now.refusal !== null) {
     turn.patchHost(name, { refusal: null });
   }
@@ -136,9 +154,9 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
     turn.tell("healthy", name, `healthy for ${inWords(goodForMs)}`);
   }
   endStormWhenCalm(turn, setsOf(policy));
-  for (const other of turn.policy.hosts.values()) {
+  for (const other of membersOf(`behind:${name}`, turn.policy)) {
     // What was seen of a host while the thing before it was away proves nothing (safety.md §3.6).
-    const state = other.behind === name ? turn.host(other.name) : undefined;
+    const state = turn.host(other.name);
     if (state !== undefined && host.lastBadAtMs !== null && state.freshAfterMs < host.lastBadAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
   }
 }
@@ -149,7 +167,7 @@ function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
   wrongOutlet(turn, policy);
   // While a host is suspect its outlet is read every round, to see somebody else's hand on it.
   if (host.operation === null) readPower(turn, policy);
-  storms(turn, policy);
+  reviewStorms(turn, policy);
   decide(turn, name);
 }
 
@@ -157,16 +175,6 @@ function readPower(turn: Turn, policy: HostPolicy): void {
   for (const device of new Set(policy.levels.flat().map((outlet) => outlet.device))) {
     if (turn.state.devices.get(device)?.reading === null) turn.wake(`device/${device}`, turn.now.bootMs);
   }
-}
-
-function storms(turn: Turn, policy: HostPolicy): void {
-  for (const set of setsOf(policy)) {
-    // A storm of the whole fleet covers its parts: one storm is one message.
-    if (turn.state.storms.has(set) || turn.state.storms.has("fleet")) continue;
-    const because = stormIn(set, turn.state, turn.policy, turn.now);
-    if (because !== null) startStorm(turn, set, because);
-  }
-  endStormWhenCalm(turn, setsOf(policy));
 }
 
 /** Another host fell silent within two intervals of our off edge: the outlet may be its, not ours (safety.md §4.5). */
@@ -180,7 +188,8 @@ function wrongOutlet(turn: Turn, policy: HostPolicy): void {
     const offMs = turn.now.bootMs - ageMs(operation.offAt, turn.now);
     const near = silentSinceMs >= offMs && silentSinceMs <= offMs + 2 * policy.everyMs;
     const shares = policy.levels.flat().some((outlet) => operation.sent.includes(outletKey(outlet)));
-    if (near && !shares) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
+    // What hangs behind the host that was cut falls silent with it, and rightly.
+    if (near && !shares && !isBehind(policy, operation.host, turn.policy)) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
   }
 }
 
@@ -189,15 +198,18 @@ export function decide(turn: Turn, name: string): void {
   const host = turn.host(name);
   const policy = turn.hostPolicy(name);
   if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold) return;
+  // What is wanted off and is off is no incident.
+  if (host.record.wanted.state === "off" && host.incident === null) return;
   const nowMs = turn.now.bootMs;
+  const evidence = `${countedRounds(host, policy)} in ${inWords(nowMs - (host.badSinceMs ?? nowMs))}: ${host.last?.because ?? ""}`;
   if (host.incident === null || host.incident.downAt === null) {
     openIncident(turn, name, host.firstSign, host.badSinceMs);
     note(turn, name, "downAt");
-    turn.tell("down", name, `${policy.threshold} bad rounds outweigh the good ones since ${inWords(nowMs - (host.badSinceMs ?? nowMs))}: ${host.last?.because ?? ""}`);
+    turn.tell("down", name, evidence);
   }
   const vote = { watcher: turn.policy.watcher, says: host.last?.outcome === "bad" ? "down" as const : "abstain" as const, hash: policy.hash, ageMs: nowMs - (host.last?.endedAtMs ?? 0) };
   const agreement = agree({ assigned: [turn.policy.watcher], hash: policy.hash, freshForMs: 2 * policy.everyMs + policy.timeoutMs, lone: turn.policy.lone }, [vote]);
-  if (agreement.kind !== "down") return refuse(turn, name, [{ name: "held", because: agreement.because }]);
+  if (agreement.kind !== "down") return refuse(turn, name, [{ name: "agreement", because: agreement.of === 1 ? "the last round does not say down" : agreement.because }]);
   const brakes = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
   if (brakes.length > 0) return refuse(turn, name, brakes);
   const sibling = suspectSibling(policy, turn.state, turn.policy);
@@ -207,17 +219,22 @@ export function decide(turn: Turn, name: string): void {
     return turn.wake(`host/${name}`, nowMs + policy.everyMs);
   }
   if (host.decideAtMs !== null && nowMs < host.decideAtMs) return;
-  const sinceMs = nowMs - (host.badSinceMs ?? nowMs);
-  intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.of > 1 ? `${agreement.votes} of ${agreement.of} watchers say down, ` : ""}${policy.threshold} bad rounds in ${inWords(sinceMs)}: ${host.last?.because ?? ""}`);
+  intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.of > 1 ? `${agreement.votes} of ${agreement.of} watchers say down, ` : ""}${evidence}`);
+}
+
+/** `5 bad rounds`, or `7 bad rounds and 2 good ones`. */
+function countedRounds(host: HostState, policy: HostPolicy): string {
+  const bad = Math.max(host.badRounds, policy.threshold);
+  return `${bad} bad round${bad === 1 ? "" : "s"}${host.goodRounds === 0 ? "" : ` and ${host.goodRounds} good`}`;
 }
 
 function refuse(turn: Turn, name: string, brakes: readonly Brake[]): void {
   const host = turn.host(name) as HostState;
   const reason = brakes.map((brake) => brake.name).join(",");
-  const spent = brakes.find((brake) => brake.name === "budget" || brake.name === "unconfirmed");
+  const spent = brakes.find((brake) => brake.name === "budget" || brake.name === "unconfirmed" || brake.name === "once");
   if (spent !== undefined && host.record.hold === null) {
-    const kind = spent.name === "budget" ? "budget" as const : "unconfirmed" as const;
-    turn.patchRecord(name, { hold: { kind, because: spent.because, since: turn.stamp, sticky: true } });
+    const kind = spent.name === "budget" ? "budget" as const : spent.name === "unconfirmed" ? "unconfirmed" as const : "failed" as const;
+    turn.patchRecord(name, { hold: { kind, because: spent.because, since: turn.stamp, sticky: kind !== "failed" } });
     turn.tell("held", name, spent.because);
     heldAlarm(turn, name, host.incident?.incident ?? null, spent.because);
   }

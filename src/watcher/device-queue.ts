@@ -23,6 +23,7 @@ export class DeviceQueue {
   readonly #clock: Clock;
   #waiting: (ReadRequest | ActRequest)[] = [];
   #busy = false;
+  #closed = false;
   #session: PowerSession | null = null;
   #stopKeeping: (() => void) | null = null;
 
@@ -52,13 +53,14 @@ export class DeviceQueue {
     };
   }
 
-  /** Ends the session politely. */
+  /** Ends the session politely, and all that waits for it: nothing is opened any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#drop();
   }
 
   #next(): void {
-    if (this.#busy || this.#waiting.length === 0) return;
+    if (this.#busy || this.#closed || this.#waiting.length === 0) return;
     this.#busy = true;
     this.#stopKeeping?.();
     this.#stopKeeping = null;
@@ -130,7 +132,7 @@ export class DeviceQueue {
         return await use(kept);
       } catch (error) {
         await this.#drop();
-        if (signal.aborted || !mayRepeat()) throw error;
+        if (signal.aborted || this.#closed || !mayRepeat()) throw error;
       }
     }
     const device = this.#device();

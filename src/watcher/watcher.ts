@@ -9,6 +9,7 @@ import type { Policy } from "../core/policy.ts";
 import type { State } from "../core/state.ts";
 import { emptyState } from "../core/state.ts";
 import { step } from "../core/step.ts";
+import type { Now } from "../core/time.ts";
 import type { Act } from "./device-queue.ts";
 import { DeviceQueue } from "./device-queue.ts";
 import type { Ports } from "./ports.ts";
@@ -106,7 +107,7 @@ export class Watcher {
     const { state, effects } = step(this.#state, input, now, this.#policy);
     this.#state = state;
     this.#ports.journal.input(input, now);
-    for (const effect of effects) this.#carryOut(effect);
+    for (const effect of effects) this.#carryOut(effect, now);
   }
 
   #beat(): void {
@@ -117,11 +118,11 @@ export class Watcher {
     });
   }
 
-  #carryOut(effect: Effect): void {
+  #carryOut(effect: Effect, decidedAt: Now): void {
     const { clock, journal, alerts } = this.#ports;
     switch (effect.kind) {
       case "store":
-        return this.#commit(effect);
+        return this.#commit(effect, decidedAt.bootMs);
       case "act":
         return this.#act(effect);
       case "fire":
@@ -167,9 +168,9 @@ export class Watcher {
     }
   }
 
-  #commit(effect: Extract<Effect, { kind: "store" }>): void {
+  /** A swap is as old as the look at the clock on which it was decided: what lies between that and the disk counts, too. */
+  #commit(effect: Extract<Effect, { kind: "store" }>, sentMs: number): void {
     const { txn } = effect;
-    const sentMs = this.#ports.clock.now().bootMs;
     void this.#ports.store.commit(effect.guards, effect.writes).then(
       (result) => this.post(result.kind === "committed" ? { kind: "stored", txn, result: "committed", revision: result.revision, sentMs } : { kind: "stored", txn, result: result.kind, evidence: result.evidence }),
       (error: unknown) => this.post({ kind: "stored", txn, result: "failed", evidence: error instanceof Error ? error.message : String(error) }),

@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { explain } from "./explain.ts";
-import type { Effect, Input } from "./io.ts";
-import type { HostPolicy, Policy } from "./policy.ts";
-import { LIMITS } from "./policy.ts";
-import { hostReport, incidentReport, iso, statusReport } from "./report.ts";
-import type { State } from "./state.ts";
-import { emptyState } from "./state.ts";
-import { step } from "./step.ts";
-import type { Now } from "./time.ts";
+import { explain } from "../explain.ts";
+import type { Effect, Input } from "../io.ts";
+import type { HostPolicy, Policy } from "../policy.ts";
+import { LIMITS } from "../policy.ts";
+import { hostReport, incidentReport, iso, statusReport } from "../report.ts";
+import type { State } from "../state.ts";
+import { emptyState } from "../state.ts";
+import { step } from "../step.ts";
+import type { Now } from "../time.ts";
 
 const WALL_MS = Date.UTC(2026, 0, 31, 12, 0, 0);
 const at = (sinceMs: number): Now => ({ bootMs: 1_000_000 + sinceMs, wallMs: WALL_MS + sinceMs, bootId: "boot", synced: true });
@@ -129,7 +129,7 @@ test("a suspect host: how many more bad rounds, and what then", () => {
   assert.deepEqual([host.verdict, host.counter, host.since], ["suspect", 3, "2026-01-31T12:00:05.000Z"]);
   assert.ok(seen.includes("The last round, 1 s ago, was bad: ssh: accepted, no banner within 1000 ms."), seen.join("\n"));
   assert.ok(seen.includes("dns has never passed here, and does not count until then."), seen.join("\n"));
-  assert.ok(seen.some((line) => /^That sucker\/2 feeds it is what the configuration says/.test(line)));
+  assert.ok(seen.some((line) => line.startsWith("That sucker/2 feeds it is what the configuration says")));
   assert.deepEqual(next, ["After 2 more bad rounds its power at sucker/2 is cut, read back as off, and restored after 5 s."]);
 });
 
@@ -153,7 +153,7 @@ test("an operation under way: its phase in words, and who asked", () => {
   const { host, seen, next } = core.why(27_000);
   assert.deepEqual([host.operation?.phase, host.operation?.kind, host.operation?.by, host.operation?.level], ["intended", "cycle", "auto", 1]);
   assert.ok(seen.includes("Rounds during an operation are recorded and not counted."));
-  assert.match(next.join("\n"), /^Operation \d+ \(cycle\) has been under way for 2 s, because 1 of 1 watchers say down.*\nIt is about to cut sucker\/2: it logs in and reads first/s);
+  assert.match(next.join("\n"), /^Operation \d+ \(cycle\) has been under way for 2 s, because .*5 bad rounds.*\nIt is about to cut sucker\/2: it logs in and reads first/s);
 });
 
 test("held, wanted off, without power: what is asked is said with the command to type", () => {
@@ -185,7 +185,7 @@ test("a stamp of this boot is told by the wall clock of now, one of another boot
   const policy = core.policy.hosts.get("logos");
   assert.ok(host !== undefined && policy !== undefined);
   const last = (bootId: string) => {
-    const record = { ...host.record, lastOperation: { id: 7, outcome: "recovered" as const, at: { bootMs: 1_000_000, wallMs: 5, bootId } } };
+    const record = { ...host.record, lastOperation: { id: 7, kind: "cycle" as const, outcome: "recovered" as const, at: { bootMs: 1_000_000, wallMs: 5, bootId } } };
     return hostReport({ ...host, record }, policy, core.state, core.policy, at(60_000)).lastOperation?.at;
   };
   assert.equal(last("boot"), "2026-01-31T12:00:00.000Z");

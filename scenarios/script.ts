@@ -1,0 +1,96 @@
+// The words of a script. `host`, `brakes`, `quiet`, `uptime`, `unarmed` and `until` describe the world; a line that begins with a
+// time says what happens then: `100s logos frozen`, `100s maintenance logos for 2m`, `100s device sucker late 3s`.
+
+import type { Command } from "../src/core/io.ts";
+import type { HostPolicy, OutletRef, Policy } from "../src/core/policy.ts";
+
+/** serves · frozen: ping answers, no banner · silent · refuses · late: the banner comes after the time-out · flaps: every second look is bad. */
+export type Life = "serves" | "frozen" | "silent" | "refuses" | "late" | "flaps";
+export const LIVES: ReadonlySet<string> = new Set<Life>(["serves", "frozen", "silent", "refuses", "late", "flaps"]);
+
+export type HostLine = { readonly policy: HostPolicy; readonly backMs: number; readonly cures: boolean; readonly wiring: readonly (readonly OutletRef[])[] };
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+export function duration(text: string): number {
+  const match = /^(\d+)(ms|s|m|h|d)$/.exec(text);
+  if (match === null) throw new Error(`not a duration: ${text}`);
+  return Number(match[1]) * (UNITS[match[2] as string] as number);
+}
+
+function levelsOf(text: string): readonly (readonly OutletRef[])[] {
+  if (text === "none") return [];
+  return text.split(",").map((level) => level.split("+").map((outlet): OutletRef => ({ device: outlet.split("/")[0] as string, outlet: outlet.split("/")[1] as string })));
+}
+
+/** `host logos power sucker/2 every 5s …`; options of a host that is there already change it. */
+export function parseHost(words: readonly string[], known?: HostLine): HostLine {
+  const option = (name: string): string | undefined => {
+    const at = words.indexOf(name);
+    return at < 0 ? undefined : words[at + 1];
+  };
+  const ms = (name: string, before: number | undefined, byDefault: string): number => {
+    const text = option(name);
+    return text !== undefined ? duration(text) : (before ?? duration(byDefault));
+  };
+  const before = known?.policy;
+  const name = words[1] as string;
+  const power = option("power");
+  const levels = power === undefined ? (before?.levels ?? levelsOf("sucker/1")) : levelsOf(power);
+  const retry = option("retry");
+  const policy: HostPolicy = {
+    name, hash: option("hash") ?? before?.hash ?? "h1", address: name, group: option("group") ?? before?.group ?? "ungrouped", behind: option("behind") ?? before?.behind ?? null,
+    armed: words.includes("unarmed") ? false : words.includes("armed") ? true : (before?.armed ?? true),
+    everyMs: ms("every", before?.everyMs, "5s"), timeoutMs: ms("timeout", before?.timeoutMs, "1s"), threshold: Number(option("threshold") ?? before?.threshold ?? 5),
+    retryMs: retry === undefined ? (before?.retryMs ?? []) : retry.split(",").map(duration),
+    debounceMs: ms("debounce", before?.debounceMs, "40s"), bootMs: ms("boot", before?.bootMs, "5m"), offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
+    probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels,
+    budget: { cycles: Number(option("cycles") ?? before?.budget.cycles ?? 3), withinMs: 6 * 3_600_000 }, self: words.includes("self"),
+  };
+  const wired = option("wired");
+  return { policy, backMs: ms("back", known?.backMs, "40s"), cures: known?.cures ?? !words.includes("incurable"), wiring: wired === undefined ? (known?.wiring ?? levels) : levelsOf(wired) };
+}
+
+export function parseBrakes(words: readonly string[], known: Policy["brakes"]): Policy["brakes"] {
+  let brakes = known;
+  for (let at = 1; at < words.length; at += 2) {
+    const [name, value] = [words[at] as string, words[at + 1] as string];
+    if (name === "startup") brakes = { ...brakes, startupMs: duration(value) };
+    else if (name === "coolDown") brakes = { ...brakes, coolDownMs: duration(value) };
+    else if (name === "maxUnhealthy") brakes = { ...brakes, maxUnhealthy: Number(value.replace("%", "")) / 100 };
+    else if (name === "concurrent") brakes = { ...brakes, concurrent: Number(value) };
+    else if (name === "perHour") brakes = { ...brakes, perHour: Number(value) };
+    else throw new Error(`unknown brake ${name}`);
+  }
+  return brakes;
+}
+
+export function parseCommand(words: readonly string[]): Command {
+  const [verb, host, third] = [words[0] as string, words[1] as string, words[2]];
+  const forMs = words.includes("for") ? duration(words[words.indexOf("for") + 1] as string) : null;
+  const confirm = words.includes("confirm") ? (words[words.indexOf("confirm") + 1] as string) : null;
+  switch (verb) {
+    case "fence":
+      return { kind: "fence", host, reason: "asked", again: words.includes("again"), confirm };
+    case "power":
+      return { kind: "power", host, action: third as "on" | "off" | "cycle", reason: "asked", again: words.includes("again"), confirm };
+    case "confirm-off":
+      return { kind: "confirm-off", host, confirm: confirm ?? "", reason: "looked" };
+    case "release":
+      return { kind: "release", host };
+    case "proceed":
+      return { kind: "storm-proceed" };
+    case "ack":
+      return { kind: "ack", alarm: host };
+    case "end":
+      return { kind: "unbrake", brake: host as "maintenance", scope: third ?? "*" };
+    case "disarmed":
+    case "maintenance":
+    case "inhibit":
+    case "going-down":
+    case "kdump":
+      return { kind: "brake", brake: verb, scope: host, forMs, reason: "" };
+    default:
+      throw new Error(`unknown: ${words.join(" ")}`);
+  }
+}
