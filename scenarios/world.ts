@@ -228,10 +228,11 @@ export class World {
   }
 
   /** An input that this life of the watcher gets after a while, if it lives. */
-  #later(delayMs: number, input: Input): void {
+  #later(delayMs: number, what: Input | (() => Input | null)): void {
     const incarnation = this.#incarnation;
     this.#at(this.#nowMs + delayMs, () => {
-      if (incarnation === this.#incarnation) this.#input(input);
+      const input = incarnation !== this.#incarnation ? null : typeof what === "function" ? what() : what;
+      if (input !== null) this.#input(input);
     });
   }
 
@@ -247,7 +248,8 @@ export class World {
         const manner = this.#devices.manner(outlet.device);
         if (!manner.reachable) return this.#later(0, { kind: "acted", act, outcome: { kind: "failed", code: "POWER_UNREACHABLE", evidence: "connection refused" } });
         this.#acts.set(act, { outlet, action });
-        return this.#later(manner.slowMs, { kind: "ready", act, ...this.#devices.reads(outletKey(outlet)) });
+        // Read after the log-in, which may take its time.
+        return this.#later(manner.slowMs, () => (this.#acts.has(act) ? { kind: "ready", act, ...this.#devices.reads(outletKey(outlet)) } : null));
       }
       case "fire":
         return this.#fire(effect);
@@ -256,12 +258,13 @@ export class World {
         return this.#later(0, { kind: "acted", act: effect.act, outcome: { kind: "refused", by: "gate", evidence: effect.because } });
       case "read": {
         const { read, device } = effect;
-        const { reachable, slowMs } = this.#devices.manner(device);
         const startedAtMs = this.#now().bootMs;
-        const result = reachable
-          ? { ok: true as const, readings: effect.outlets.map((outlet) => ({ outlet, ...this.#devices.reads(`${device}/${outlet}`) })) }
-          : { ok: false as const, code: "POWER_UNREACHABLE", evidence: "connection refused" };
-        return this.#later(slowMs, { kind: "readings", read, device, startedAtMs, result });
+        return this.#later(this.#devices.manner(device).slowMs, () => {
+          const result = this.#devices.manner(device).reachable
+            ? { ok: true as const, readings: effect.outlets.map((outlet) => ({ outlet, ...this.#devices.reads(`${device}/${outlet}`) })) }
+            : { ok: false as const, code: "POWER_UNREACHABLE", evidence: "connection refused" };
+          return { kind: "readings", read, device, startedAtMs, result };
+        });
       }
       case "touch": {
         const host = this.#hosts.get(effect.host);

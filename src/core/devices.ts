@@ -4,7 +4,7 @@
 // as our cycle (safety.md §1). Somebody else's edge starts the debounce: a person at the switch comes first.
 
 import { over, raise } from "./alarms.ts";
-import { readings as operationReadings } from "./fencing.ts";
+import { readings as operationReadings, switchedBack } from "./fencing.ts";
 import type { ReadResult } from "./io.ts";
 import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
@@ -73,6 +73,7 @@ export function seen(turn: Turn, outlet: OutletRef, state: "on" | "off" | "unkno
 function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined, now: OutletState): void {
   const key = outletKey(outlet);
   if (before !== undefined && before.label !== now.label && now.label !== null) turn.tell("label", null, `${key} is labelled ${now.label} on the device`);
+  if (before?.state === "off" && now.state === "on") switchedBack(turn, key);
   const ours = [...turn.state.operations.values()].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
   for (const host of turn.policy.hosts.values()) {
     if (!host.levels.flat().some((each) => outletKey(each) === key)) continue;

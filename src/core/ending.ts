@@ -122,7 +122,7 @@ export function heldAlarm(turn: Turn, host: string, incident: string | null, bec
   raise(turn, {
     alarm: `held:${host}`, kind: "held", severity: "critical", host, incident,
     happened: `${host} is held: ${because}.`, done: "Upkeep will not cut its power again by itself.",
-    asked: `Look at it, then: upkeep release ${host}`,
+    asked: `${turn.record(host)?.hold?.kind === "contradicted" ? `Find out which outlet really feeds ${host}` : "Look at it"}, then: upkeep release ${host}`,
   });
 }
 

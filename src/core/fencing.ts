@@ -278,7 +278,9 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
   const { onConfirmMs } = timing(turn, operation);
   const dark = owed.filter((each) => run.seen.get(outletKey(each)) !== "on");
   if (dark.length > 0 && sinceMs > onConfirmMs + 2 * Math.max(...dark.map((each) => each.maxActMs))) owedAlarm(turn, operation, dark);
-  if (sinceMs > onConfirmMs && !operation.offWasConfirmed && mayEscalate(turn, operation)) return nextLevel(turn, operation, `${names(owed)} does not answer`);
+  // After a restart the on is tried once more here; the next off is earned by what was seen since the last good round.
+  const tried = !run.resumed || run.tried.length > 0;
+  if (tried && stillBad(turn, operation, run) && sinceMs > onConfirmMs && !operation.offWasConfirmed && mayEscalate(turn, operation)) return nextLevel(turn, operation, `${names(owed)} does not answer`);
   const unsent = owed.find((each) => !run.tried.includes(outletKey(each)));
   if (unsent !== undefined) return act(turn, operation, unsent, "on");
   if (owed.every((each) => run.seen.get(outletKey(each)) === "on")) return onConfirmed(turn, operation);
@@ -315,10 +317,13 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   // A late off may still be under way for the bound of the act that carried it.
   const boundMs = run.resumed ? nowMs - run.takenUpMs > Math.max(...allOutlets(operation).map((each) => each.maxActMs)) ? 0 : Infinity : 0;
   const overMs = Math.max(settleMs, boundMs);
-  const nextReadMs = (run.lastPassMs ?? -Infinity) + SETTLE_READ_EVERY_MS;
+  const settleEndMs = nowMs - sinceOnMs + overMs;
+  const pacedMs = (run.lastPassMs ?? -Infinity) + SETTLE_READ_EVERY_MS;
+  // The last look is at the end of the settling, not a pace later.
+  const nextReadMs = run.lastPassMs !== null && run.lastPassMs < settleEndMs ? Math.min(pacedMs, Math.max(settleEndMs, run.lastPassMs + turn.policy.limits.readBackEveryMs)) : pacedMs;
   const reachable = allOutlets(operation).filter((each) => operation.touched.includes(outletKey(each)));
   // Settled is what was read on when the time was over; a device that nobody could read then has settled nothing.
-  const readOn = run.lastPassMs !== null && run.lastPassMs >= nowMs - sinceOnMs + overMs && reachable.every((each) => run.seen.get(outletKey(each)) === "on");
+  const readOn = run.lastPassMs !== null && run.lastPassMs >= settleEndMs && reachable.every((each) => run.seen.get(outletKey(each)) === "on");
   const settled = sinceOnMs >= overMs && (reachable.length === 0 || readOn);
   if (!settled && nowMs >= nextReadMs && reachable.length > 0) return readPass(turn, operation, reachable, "does it stay on?");
   turn.wake(`op/${operation.id}`, settled || reachable.length === 0 ? nowMs + 1_000 : Math.min(nextReadMs, nowMs + 1_000));
@@ -336,13 +341,18 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   const lastGood = host.lastGoodAtMs !== null && host.lastGoodAtMs > onAtMs ? host.lastGoodAtMs : onAtMs;
   const quiet = nowMs - lastGood > graceMs;
   // Nobody looked while no watcher ran, and an unknown round is no look: what is held against it was seen by this process.
-  const shown = run.freshBad >= REEARN_ROUNDS && host.last?.outcome === "bad";
+  const shown = stillBad(turn, operation, run);
   const lookedMs = run.resumed ? Math.min(sinceOnMs, nowMs - run.takenUpMs) : sinceOnMs;
   if (!(quiet && shown) && lookedMs <= 3 * graceMs) return;
   if (quiet && shown && mayEscalate(turn, operation)) return nextLevel(turn, operation, `no good round within ${inWords(graceMs)} of power`);
   const kind = operation.offWasConfirmed ? "failed" : "unconfirmed";
   const fate = quiet ? `did not come back within ${inWords(graceMs)}` : "does not stay in service";
   end(turn, operation, "held", operation.offWasConfirmed ? `its power was cycled and it ${fate}` : `no off could be confirmed and it ${fate}`, { kind, sticky: kind === "unconfirmed" });
+}
+
+/** Seen bad by this process, twice since the last good round, and not only no longer seen. */
+function stillBad(turn: Turn, operation: Operation, run: Run): boolean {
+  return run.freshBad >= REEARN_ROUNDS && turn.host(operation.host)?.last?.outcome === "bad";
 }
 
 function recovered(turn: Turn, operation: Operation, bootTookMs: number, goodSinceMs: number): void {
@@ -368,7 +378,7 @@ export function silenceAnswered(turn: Turn, touch: number, answered: "yes" | "no
 export function goodRound(turn: Turn, id: number): void {
   const operation = turn.state.operations.get(id);
   if (operation === undefined) return;
-  const run = turn.run(id);
+  const run = turn.patchRun(id, { freshBad: 0 });
   // What a person asked for needs no bad round, unless this watcher died in between: then it is earned like any other.
   if (operation.origin.kind === "manual" && !run.resumed) return;
   const because = operation.origin.kind === "auto" ? "a good round came before the cut" : "this watcher was started again and the host is serving: if it is still wanted, ask again";
@@ -406,6 +416,19 @@ function turnBack(turn: Turn, operation: Operation, because: string): void {
   if (run.wait.on !== "nothing") return;
   turn.patchRun(operation.id, { retryAtMs: turn.now.bootMs });
   drive(turn, operation.id);
+}
+
+/** An outlet that we cut was read off and now reads on, before we switched it on: a person at the switch comes first. */
+export function switchedBack(turn: Turn, key: string): void {
+  for (const operation of turn.state.operations.values()) {
+    if (operation.phase !== "off-sent" || !operation.sent.includes(key) || operation.withdrawing !== null) continue;
+    const because = `${key} was switched on by others`;
+    turn.tell("outlet", operation.host, `${because} while we were cutting it: it is not cut again`);
+    turn.patchRecord(operation.host, { lastEdge: turn.stamp });
+    amend(turn, operation, { withdrawing: because });
+    const { wait } = turn.run(operation.id);
+    if (wait.on === "act" && !wait.fired) turn.emit({ kind: "cancel", act: wait.act, because, cause: turn.causeOf(operation.host) });
+  }
 }
 
 export function badRound(turn: Turn, id: number): void {

@@ -30,6 +30,7 @@ function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): 
     const seen = device?.outlets.get(outlet.outlet);
     if (seen !== undefined && seen.state !== "unknown" && now.bootMs - seen.atMs <= forMs) continue;
     if (device !== undefined && device.failure !== null) return `${outletKey(outlet)} cannot be read: ${device.failure}`;
+    if (seen?.state === "unknown") return `${outletKey(outlet)} cannot be read: the device does not say whether it is on`;
     return seen === undefined ? `${outletKey(outlet)} has not been read yet` : `${outletKey(outlet)} was last read ${inWords(now.bootMs - seen.atMs)} ago`;
   }
   return null;
@@ -60,7 +61,7 @@ export function reviewGuard(turn: Turn, name: string): void {
   const since = turn.host(name)?.unguardedSinceMs ?? nowMs;
   // Held and storm have alarms of their own; a second one about the same thing would only be noise.
   const saidElsewhere = host.record.hold !== null || brake?.name === "storm" || turn.state.alarms.has(`foreign:${name}`);
-  if (expected || saidElsewhere) return over(turn, `unguarded:${name}`, `${name}: ${why}`);
+  if (expected || saidElsewhere) return over(turn, `unguarded:${name}`, `${name} is not guarded for another reason now: ${why}`);
   if (nowMs - since < turn.policy.limits.unguardedAfterMs) return;
   raiseQuietly(turn, {
     alarm: `unguarded:${name}`, kind: "unguarded", severity: "warning", host: name, incident: host.incident?.incident ?? null,

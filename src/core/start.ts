@@ -54,7 +54,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
 
 /** A changed configuration: unchanged hosts keep what is known of them, changed ones start again. */
 export function reload(turn: Turn): void {
-  const cause = turn.tell("policy", null, `the configuration was read again: ${turn.policy.hosts.size} hosts`);
+  const cause = turn.tell("policy", null, `the configuration was read again: ${counted(turn.policy.hosts.size, "host")}`);
   const records = new Map<string, HostRecord>(turn.state.strangers);
   for (const host of turn.state.hosts.values()) records.set(host.name, host.record);
   const before = turn.state.hosts;
@@ -64,8 +64,8 @@ export function reload(turn: Turn): void {
     const hold = turn.record(policy.name)?.hold ?? null;
     if (old === undefined && hold !== null) heldAlarm(turn, policy.name, null, hold.because);
     if (old === undefined || old.record.learned.hash !== policy.hash) {
-      if (old !== undefined && old.operation !== null) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident });
-      else if (old !== undefined) turn.patchHost(policy.name, { incident: old.incident });
+      // What runs goes on, and that it is no longer guarded is news.
+      if (old !== undefined) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs });
       continue;
     }
     const armed = turn.policy.armed && policy.armed;
