@@ -20,7 +20,7 @@ test("it reads as the Map that it was made from, in the same order", () => {
 
 test("a change is seen in the new table and never in an old one", () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 100 }), fc.array(fc.tuple(fc.nat(99), fc.integer()), { maxLength: 60 }), (count, changes) => {
-    let table = Table.from(keys(count).map((key) => [key, 0] as const));
+    let table = Table.from<number>(keys(count).map((key) => [key, 0] as const));
     const model = new Map(keys(count).map((key) => [key, 0]));
     const versions: { table: Table<number>; model: [string, number][] }[] = [];
     for (const [at, value] of changes) {
