@@ -165,12 +165,14 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   writeFileSync(password, `${PASSWORD}\n`, { mode: 0o600 });
   const probes = options.probes ?? ((host: VirtualHost) => `[ping, { ssh: { port: ${host.sshPort} } }, { dns: { port: ${host.dnsPort}, name: ${host.dnsName} } }]`);
   const power = options.power ?? ((_host: string, outlet: number) => `${names[0]}/${outlet}`);
+  // On loopback every reference answers, and proves nothing.
+  const references = lab === null ? "" : `, references: [${remote?.address}]`;
   writeFileSync(
     config,
     `# The lab's configuration: a real one, only quicker than yours should be.
 site: lab
 data: ./data
-watcher: { name: rikis-hopuuj }
+watcher: { name: rikis-hopuuj${references} }
 api: { listen: "127.0.0.1:0" }
 ${options.settings ?? SETTINGS}hosts:
 ${[...hosts.values()].map((host) => `  ${host.name}: { address: ${host.address}, power: ${power(host.name, outlets.get(host.name) as number)}, probes: ${probes(host)} }`).join("\n")}

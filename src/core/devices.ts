@@ -91,6 +91,8 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
     } else if (now.state === "on" && known) {
       const offByOthers = record.offByOthers.filter((each) => each !== key);
       turn.patchRecord(host.name, { offByOthers, lastEdge: turn.stamp });
+      // Nothing is counted in the debounce, so what was counted before it says nothing of the machine after it.
+      if (turn.host(host.name)?.operation === null) turn.patchHost(host.name, { counter: 0 });
       turn.tell("outlet", host.name, `${key} is on again: the debounce begins`);
       if (offByOthers.length === 0) over(turn, `foreign:${host.name}`, `${key} is on again`);
     }

@@ -58,7 +58,9 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
   turn.patch({ runs: new Map(turn.state.runs).set(id, freshRun(turn.now, false)), operations: new Map(turn.state.operations).set(id, operation) });
   note(turn, policy.name, "intendedAt");
   turn.tell("intended", policy.name, `operation ${id}: ${kind === "cycle" ? "cut and restore" : kind === "off" ? "cut" : "restore"} power at ${names(levels[0] ?? [])}, because ${because}`);
-  commit(turn, operation, null, null, []);
+  // With the record of the one before goes whatever a lost transaction may have left of it: a host never has two.
+  const before = host?.record.lastOperation ?? null;
+  commit(turn, operation, null, null, before === null ? [] : [{ key: operationKey(before.id), value: null }]);
   return id;
 }
 
@@ -370,6 +372,8 @@ export function silenceAnswered(turn: Turn, touch: number, answered: "yes" | "no
     const { heard } = turn.run(operation.id);
     turn.patchRun(operation.id, { silence: answered === "yes" ? "answers" : answered === "no" ? "silent" : "unknown", heard: answered === "yes" || (heard && answered === "unknown") });
     if (answered === "yes") turn.tell("device-answer", operation.host, `${operation.host} answers at its own address: ${evidence}`);
+    // The answer was too late to hold power back, and says the same all the same.
+    if (answered === "yes" && (operation.phase !== "off-confirmed" || turn.run(operation.id).wait.on === "stored")) return contradict(turn, operation, `${operation.host} answered although ${names(levelOf(operation))} read off`);
     return drive(turn, operation.id);
   }
 }

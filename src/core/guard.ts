@@ -36,6 +36,8 @@ function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): 
   return null;
 }
 
+const TELL_EVERY_MS = 60_000;
+
 /** Reasons that somebody chose, or that pass by themselves: no alarm for these. */
 const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "startup", "debounce", "boot", "rebooting", "kdump", "stopping", "no-power", "self", "slot"]);
 
@@ -46,12 +48,15 @@ export function reviewGuard(turn: Turn, name: string): void {
   if (host === undefined || policy === undefined) return;
   const why = whyUnguarded(host, policy, turn);
   const nowMs = turn.now.bootMs;
-  if ((why === null) !== (host.unguarded === null)) {
-    turn.patchHost(name, { unguarded: why, unguardedSinceMs: nowMs });
-    // An operation tells its own story.
-    if (host.operation === null) turn.tell(why === null ? "guarded" : "unguarded", name, why === null ? "armed, seen healthy, its power can be read, no brake" : why);
-  } else if (why !== host.unguarded) {
-    turn.patchHost(name, { unguarded: why });
+  const guarded = why === null;
+  if (why !== host.unguarded) turn.patchHost(name, { unguarded: why, ...(guarded === (host.unguarded === null) ? {} : { unguardedSinceMs: nowMs }) });
+  // An operation tells its own story, and what comes and goes is told of once a minute at the most.
+  const due = host.guardToldMs === null || nowMs - host.guardToldMs >= TELL_EVERY_MS;
+  if (host.operation !== null) {
+    if (guarded !== host.guardTold) turn.patchHost(name, { guardTold: guarded });
+  } else if (guarded !== host.guardTold && due) {
+    turn.patchHost(name, { guardTold: guarded, guardToldMs: nowMs });
+    turn.tell(guarded ? "guarded" : "unguarded", name, guarded ? "armed, seen healthy, its power can be read, no brake" : why);
   }
   if (why === null) return over(turn, `unguarded:${name}`, `${name} is guarded again`);
   // While an operation runs the alarm stays as it is: one that comes to nothing must not end it and raise it anew.

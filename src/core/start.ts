@@ -65,7 +65,7 @@ export function reload(turn: Turn): void {
     if (old === undefined && hold !== null) heldAlarm(turn, policy.name, null, hold.because);
     if (old === undefined || old.record.learned.hash !== policy.hash) {
       // What runs goes on, and that it is no longer guarded is news.
-      if (old !== undefined) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs });
+      if (old !== undefined) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
       continue;
     }
     const armed = turn.policy.armed && policy.armed;
@@ -73,6 +73,8 @@ export function reload(turn: Turn): void {
     const again = armed && !old.armed && old.operation === null ? FROM_ZERO : {};
     turn.patch({ hosts: turn.state.hosts.with(policy.name, { ...old, ...again, armed }) });
   }
+  // A host that comes back into the configuration may have an operation that went on without it.
+  for (const operation of turn.state.operations.values()) if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: operation.id });
   for (const old of before.values()) if (old.incident !== null && turn.host(old.name) === undefined) abandon(turn, old.incident);
   forgetVanished(turn, new Set([...turn.state.operations.values()].map((operation) => operation.host)));
   for (const name of turn.state.devices.keys()) check(turn, name);

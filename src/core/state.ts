@@ -70,6 +70,9 @@ export type HostState = {
   readonly retryAtMs: number;
   readonly unguarded: string | null;
   readonly unguardedSinceMs: number;
+  /** What was told last, and when. */
+  readonly guardTold: boolean;
+  readonly guardToldMs: number | null;
   readonly healthyToldMs: number | null;
   /** Sequence number of the last line about this host: the cause of what follows. */
   readonly cause: number;
@@ -233,6 +236,8 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     retryAtMs: 0,
     unguarded: "no round yet",
     unguardedSinceMs: freshAfterMs,
+    guardTold: false,
+    guardToldMs: null,
     healthyToldMs: null,
     cause,
   };

@@ -215,6 +215,12 @@ export function notWritten(turn: Turn, asked: Operation, key: string, action: "o
   }
   const back = run.undo === null ? operation : takeBack(turn, operation, run.undo);
   if (back.withdrawing !== null) return back.phase === "intended" ? leave(turn, back, back.withdrawing) : goOn(turn, back);
+  const host = turn.host(operation.host);
+  if (host !== undefined && back.phase === "intended" && back.origin.kind === "auto" && host.freshAfterMs > run.decidedMs) {
+    // This process was stopped between the decision and the byte: what earned the decision was seen before that.
+    turn.patchHost(operation.host, { counter: 0 });
+    return leave(turn, back, "this watcher did not run between the decision and the byte");
+  }
   if (back.phase === "intended" && failure !== null && failures >= CONNECT_FAILURES_MAX) {
     if (mayEscalate(turn, back)) return nextLevel(turn, back, failure.because);
     if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { retryAtMs: turn.now.bootMs + turn.policy.limits.backOffMaxMs });

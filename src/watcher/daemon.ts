@@ -35,11 +35,12 @@ const TELL_MANAGER_EVERY_MS = 5_000;
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const log = createLog(options.log);
   const loaded = await loadConfig(options.config);
-  for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
   if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
     process.stderr.write(`upkeep: ${options.config} has errors: nothing was started (upkeep check -c ${options.config})\n`);
     return EXIT_CONFIGURATION;
   }
+  for (const problem of loaded.problems) log.say("warning", formatProblem(problem));
   try {
     return await serve(loaded.config, options, log);
   } catch (error) {

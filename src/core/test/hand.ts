@@ -54,9 +54,14 @@ export class Hand {
   /** Outlets whose commands are acknowledged and not carried out. */
   readonly deaf = new Set<string>();
   answersWhenOff = false;
+  /** The next byte comes too late for its swap, and is not written. */
+  stale = false;
+  /** What really changed at the outlets, by our commands. */
+  readonly edges: { readonly key: string; readonly to: "on" | "off"; readonly operation: number }[] = [];
   readonly #wakes = new Map<string, number>();
-  readonly #acts = new Map<number, { device: string; outlet: string; action: "on" | "off" }>();
+  readonly #acts = new Map<number, { device: string; outlet: string; action: "on" | "off"; operation: number }>();
   #queue: Input[] = [];
+  #beatMs = 0;
   #busy = false;
   #nextCommand = 1;
 
@@ -80,6 +85,7 @@ export class Hand {
   start(wentBack: string | null = null): void {
     this.state = emptyState();
     this.#wakes.clear();
+    this.#beatMs = this.nowMs + 1_000;
     const records: StoredRecord[] = [...this.records].map(([key, record]) => ({ key, ...record }));
     this.input({ kind: "start", records, uptimeMs: this.uptimeMs, wentBack, seq: 0, ledger: "test" });
   }
@@ -118,17 +124,22 @@ export class Hand {
   advance(ms: number): readonly Effect[] {
     const from = this.effects.length;
     const endMs = this.nowMs + ms;
-    while (this.nowMs < endMs) {
+    while (true) {
       const due = [...this.#wakes].sort((a, b) => a[1] - b[1])[0];
-      const beatMs = Math.floor(this.nowMs / 1_000) * 1_000 + 1_000;
-      const nextMs = Math.min(endMs, beatMs, Math.max(this.nowMs, due?.[1] ?? Infinity));
+      const nextMs = Math.max(this.nowMs, Math.min(this.#beatMs, due?.[1] ?? Infinity));
+      if (nextMs > endMs) break;
       this.wallMs += nextMs - this.nowMs;
       this.nowMs = nextMs;
       if (due !== undefined && due[1] <= nextMs) {
         this.#wakes.delete(due[0]);
         this.input({ kind: "tick", key: due[0] });
-      } else if (nextMs === beatMs) this.input({ kind: "clock" });
+      } else {
+        this.#beatMs = nextMs + 1_000;
+        this.input({ kind: "clock" });
+      }
     }
+    this.wallMs += endMs - this.nowMs;
+    this.nowMs = endMs;
     return this.effects.slice(from);
   }
 
@@ -261,7 +272,7 @@ export class Hand {
         if (this.auto.has("read")) this.readings(effect);
         return;
       case "act":
-        this.#acts.set(effect.act, { ...effect.outlet, action: effect.action });
+        this.#acts.set(effect.act, { ...effect.outlet, action: effect.action, operation: effect.operation });
         if (!this.auto.has("act")) return;
         if (this.unreachable.has(effect.outlet.device)) this.acted(effect.act, { kind: "failed", code: "POWER_UNREACHABLE", evidence: "connection refused" });
         else this.ready(effect);
@@ -270,7 +281,15 @@ export class Hand {
         const act = this.#acts.get(effect.act);
         if (act === undefined) return;
         const key = `${act.device}/${act.outlet}`;
-        if (!this.deaf.has(key)) this.outlets.set(key, act.action);
+        if (this.stale && effect.withinMs !== null) {
+          this.stale = false;
+          this.acted(effect.act, { kind: "stale", evidence: "800 ms had passed since the swap" });
+          return;
+        }
+        if (!this.deaf.has(key)) {
+          if ((this.outlets.get(key) ?? "on") !== act.action) this.edges.push({ key, to: act.action, operation: act.operation });
+          this.outlets.set(key, act.action);
+        }
         if (this.auto.has("act")) this.acted(effect.act, { kind: "accepted", evidence: "E000: Success" });
         return;
       }

@@ -1,0 +1,117 @@
+// A person is called: by mail through a real server, by a program, and by silence when the watcher itself is gone.
+
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startRig } from "../lab/rig.ts";
+import type { Rig } from "../lab/rig.ts";
+import { smtpRefusal, startSmtp } from "../lab/smtp.ts";
+import { edgesOf, guarded, incidentsOf, QUICK, startWatching, until } from "./watching.ts";
+
+async function onRig(alerts: string, body: (rig: Rig) => Promise<void>): Promise<void> {
+  const rig = await startRig({ hosts: ["logos", "ethos"], kind: "processes", bootMs: 0, settings: `${QUICK}alerts: ${alerts}\n`, device: "check: 2s, timeout: 1s, deadline: 2s" });
+  try {
+    await body(rig);
+  } finally {
+    await rig.stop();
+  }
+}
+
+/** A program that calls a person: it writes down what it is told, and fails while it is told to. */
+function pager(rig: Rig): { readonly text: () => string; readonly broken: string } {
+  const [script, log, broken] = [join(rig.folder, "page-me"), join(rig.folder, "pages"), join(rig.folder, "page-me.broken")];
+  writeFileSync(script, `#!/bin/sh\n[ ! -e ${broken} ] || exit 1\n{ echo "STATE $UPKEEP_STATE KIND $UPKEEP_KIND HOST $UPKEEP_HOST INCIDENT $UPKEEP_INCIDENT"; cat; } >>${log}\n`);
+  chmodSync(script, 0o700);
+  writeFileSync(rig.config, readFileSync(rig.config, "utf8").replace("[PAGER]", `[${script}]`));
+  return { text: () => (existsSync(log) ? readFileSync(log, "utf8") : ""), broken };
+}
+
+/** Quoted-printable lines joined again (RFC 2045 §6.7). */
+function unfolded(mail: string): string {
+  return mail.replace(/\r\n/g, "\n").replace(/=\n/g, "").replace(/=3D/g, "=");
+}
+
+async function outage(rig: Rig): Promise<string> {
+  await rig.host("logos").wedge("frozen");
+  const incident = await until("recovered", async () => (await incidentsOf(rig, "logos")).find((each) => each.outcome === "recovered"), 40_000, 200);
+  assert.deepEqual(edgesOf(await rig.records()), ["2 off", "2 on"]);
+  return incident.incident;
+}
+
+describe("alerts", { concurrency: true }, () => {
+  test("an outage: mail and program say what happened, what was done and what is asked, and then that it is over", { skip: smtpRefusal() ?? false }, async () => {
+    const smtp = await startSmtp();
+    try {
+      await onRig(`{ mail: { to: [ops@lab.test, night@lab.test], from: upkeep@lab.test, server: "${smtp.address}:${smtp.port}", tls: none }, command: [PAGER] }`, async (rig) => {
+        const { text } = pager(rig);
+        await startWatching(rig);
+        await guarded(rig);
+        const incident = await outage(rig);
+        const mails = (await smtp.waitForMails(2, 15_000)).map(unfolded);
+        const raised = mails.filter((mail) => /^Subject: \[upkeep lab\] warning: cut logos/m.test(mail));
+        const over = mails.filter((mail) => /^Subject: \[upkeep lab\] over: cut logos/m.test(mail));
+        assert.equal(raised.length, 1, mails.join("\n\n"));
+        assert.equal(over.length, 1, mails.join("\n\n"));
+        for (const words of ["What happened:", "Power was cut at sucker/2", "no banner", "What was done:", "Power is being restored", "What is asked of you:", `upkeep why ${incident}`, "To: ", "ops@lab.test", "night@lab.test"]) assert.ok(raised[0]?.includes(words), `${words}: ${raised[0]}`);
+        for (const words of ["It is over:", "back in service", incident]) assert.ok(over[0]?.includes(words), `${words}: ${over[0]}`);
+        for (const mail of mails) assert.ok(!mail.includes(rig.password));
+        await until("the program was told twice", () => text().split("STATE ").length === 3, 10_000);
+        assert.match(text(), new RegExp(`^STATE raised KIND cut HOST logos INCIDENT ${incident}\\n[^]*What is asked of you:[^]*STATE over KIND cut HOST logos`));
+      });
+    } finally {
+      await smtp.stop();
+    }
+  });
+
+  test("what could not be delivered outlives kill -9 and is delivered by the next watcher", () => onRig("{ command: [PAGER] }", async (rig) => {
+    const { text, broken } = pager(rig);
+    writeFileSync(broken, "");
+    const watching = await startWatching(rig);
+    await guarded(rig);
+    const incident = await outage(rig);
+    await sleep(500);
+    await watching.kill();
+    assert.equal(text(), "");
+    unlinkSync(broken);
+    await startWatching(rig);
+    await until("both words have come", () => /STATE raised KIND cut[^]*STATE over KIND cut/.test(text()), 20_000);
+    assert.ok(text().includes(incident));
+  }));
+
+  test("the dead-man's ping comes while the watcher decides, and ceases when it is stopped or dead", async () => {
+    let pings = 0;
+    const server = createServer((_, response) => {
+      pings += 1;
+      response.end("ok");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const bound = server.address();
+    assert.ok(bound !== null && typeof bound === "object");
+    try {
+      await onRig(`{ deadman: { url: "http://127.0.0.1:${bound.port}/ping/secret-of-the-deadman", every: 1s } }`, async (rig) => {
+        const watching = await startWatching(rig);
+        await until("three pings", () => pings >= 3, 15_000);
+        watching.child.kill("SIGSTOP");
+        // One may be under way.
+        await sleep(300);
+        const before = pings;
+        await sleep(3_500);
+        assert.equal(pings, before, "it goes on although nothing decides");
+        watching.child.kill("SIGCONT");
+        await until("it begins again", () => pings > before, 10_000);
+        await watching.kill();
+        await sleep(300);
+        const last = pings;
+        await sleep(2_000);
+        assert.equal(pings, last);
+        assert.ok(!watching.stderr.includes("secret-of-the-deadman"));
+      });
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+});

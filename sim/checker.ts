@@ -1,0 +1,55 @@
+// What a checker of an invariant may see: the world's truth at the moment that it changes, never the core's opinion of it.
+// A checker names its invariant of safety.md §5, takes part in what it needs, and calls `world.fail` once it is broken.
+
+import type { Command, Told } from "../src/core/io.ts";
+import type { Reading } from "../src/power/power.ts";
+import type { Answer } from "../src/watcher/watcher.ts";
+import type { Device, Edge, Sent } from "./devices.ts";
+import type { Records, Transaction } from "./disk.ts";
+import type { Host } from "./hosts.ts";
+import type { Life } from "./life.ts";
+import type { Seen } from "./observed.ts";
+
+export type Checker = {
+  readonly invariant: string;
+  /** A transaction is asked for; `before` is the disk at that moment. */
+  calling?(transaction: Transaction, before: Records): void;
+  /** A transaction becomes durable; `before` is the disk without it. */
+  commit?(transaction: Transaction, before: Records): void;
+  /** An irreversible byte leaves the watcher. */
+  bytes?(sent: Sent): void;
+  /** A relay moves. */
+  edge?(edge: Edge): void;
+  energy?(host: Host, powered: boolean): void;
+  condition?(host: Host): void;
+  /** A round reaches the watcher. */
+  round?(seen: Seen): void;
+  opening?(device: Device, life: Life): void;
+  /** A device's answer reaches the watcher; it was asked for at `askedMs`. */
+  readings?(device: Device, readings: readonly Reading[], life: Life, askedMs: number): void;
+  touched?(host: string, answered: "yes" | "no" | "unknown", life: Life): void;
+  told?(told: Told, life: Life): void;
+  asked?(command: Command, life: Life): void;
+  answered?(command: Command, answer: Answer, askedMs: number, life: Life): void;
+  exiting?(life: Life, because: string): void;
+  lifeBegins?(life: Life): void;
+  lifeEnds?(life: Life): void;
+  strikes?(fault: string): void;
+  /** Every few seconds. */
+  audit?(): void;
+  /** Everything has been healed, and it is quiet or the patience is over. */
+  end?(quiet: boolean): void;
+};
+
+type Hook = Exclude<keyof Checker, "invariant">;
+export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
+
+const HOOKS: readonly Hook[] = [
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "told", "asked", "answered", "exiting",
+  "lifeBegins", "lifeEnds", "strikes", "audit", "end",
+];
+
+/** For each moment, the checkers that take part in it. */
+export function byHook(checkers: readonly Checker[]): Checkers {
+  return Object.fromEntries(HOOKS.map((hook) => [hook, checkers.filter((checker) => checker[hook] !== undefined)])) as unknown as Checkers;
+}

@@ -1,0 +1,64 @@
+// What has happened how often, so that a run that proves nothing cannot pass for a proof (safety.md §5.20): strikes of each
+// fault class in each phase of an operation, lines of each kind, ends of operations, and whatever else is worth a count.
+
+import type { ToldKind } from "../src/core/io.ts";
+import type { Fault } from "./fault-names.ts";
+import { FAULTS } from "./fault-names.ts";
+
+export const PHASES = ["none", "intended", "off-sent", "off-confirmed", "on-sent", "booting"] as const;
+export type Phase = (typeof PHASES)[number];
+
+export class Counts {
+  readonly all = new Map<string, number>();
+
+  add(what: string, by = 1): void {
+    this.all.set(what, (this.all.get(what) ?? 0) + by);
+  }
+
+  strike(fault: Fault, phase: Phase): void {
+    this.add(`fault: ${fault} in ${phase}`);
+  }
+
+  told(kind: ToldKind): void {
+    this.add(`told: ${kind}`);
+  }
+
+  merge(other: Iterable<readonly [string, number]>): void {
+    for (const [what, by] of other) this.add(what, by);
+  }
+}
+
+/** Lines of the journal that a run must have seen. `alarm…` and what only a person's command makes are among them. */
+const TOLD: readonly ToldKind[] = [
+  "started", "stopping", "time-went-back", "policy", "clock", "probe-passed", "suspect", "better", "healthy", "down", "blind", "sees",
+  "refused", "delayed", "storm", "storm-over", "storm-proceed",
+  "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "late-off", "contradicted",
+  "withdrawn", "next-level", "held", "recovered", "done", "released", "device-answer", "device-failed", "device-ok", "resumed",
+  "outlet", "off-by-others", "label", "guarded", "unguarded",
+  "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "alarm", "alarm-over", "acknowledged",
+];
+
+const OTHERS = [
+  "disk: a transaction fails", "disk: a failed transaction is found after a crash",
+  "device: a command is queued in a cut cable", "device: a queued command outlives its writer", "device: a command is delivered late",
+  "device: an acknowledgement is lost", "device: a command is refused", "device: busy with another session",
+  "byte: off", "byte: on", "byte: off by a watcher that did not intend it", "edge: off by us", "edge: on by us", "edge: off by others", "edge: late off after on",
+  "edge: two feeds cut together", "edge: off at a second level", "pause: between swap and byte",
+  "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
+];
+
+/** From so many seeds on, every fault class must have struck in every phase of an operation. */
+const WHOLE_MATRIX_SEEDS = 10_000;
+
+/** What never happened in so many seeds: each of these makes the run fail. Fewer than a thousand seeds prove nothing, and nothing is asked of them. */
+export function missing(counts: Counts, seeds: number): string[] {
+  if (seeds < 1_000) return [];
+  const wanted: string[] = [...OTHERS, ...TOLD.map((kind) => `told: ${kind}`)];
+  const faults = Object.keys(FAULTS) as Fault[];
+  const struck = (fault: Fault, phase: Phase) => counts.all.get(`fault: ${fault} in ${phase}`) ?? 0;
+  const never = wanted.filter((what) => (counts.all.get(what) ?? 0) === 0);
+  for (const fault of faults) if (PHASES.every((phase) => struck(fault, phase) === 0)) never.push(`fault: ${fault}`);
+  for (const phase of PHASES) if (faults.filter((fault) => struck(fault, phase) > 0).length < 0.8 * faults.length) never.push(`a fifth of the fault classes in ${phase}`);
+  if (seeds >= WHOLE_MATRIX_SEEDS) for (const fault of faults) for (const phase of PHASES) if (struck(fault, phase) === 0) never.push(`fault: ${fault} in ${phase}`);
+  return never;
+}

@@ -1,0 +1,55 @@
+// Everything that can go wrong in the virtual world, by name, so that a run can count what has struck when. `perHour` is
+// how often a class strikes in a run that has it, `likely` how many runs have it.
+
+type Facts = { readonly perHour: number; readonly likely: number };
+
+export const FAULTS = {
+  /** A host dies in one of the ways of hosts.ts. */
+  wedge: { perHour: 6, likely: 1 },
+  "host-reboots": { perHour: 5, likely: 0.25 },
+  "many-hosts-die": { perHour: 2, likely: 0.16 },
+  "slow-boot": { perHour: 4, likely: 0.15 },
+  "never-boots": { perHour: 3, likely: 0.12 },
+  "references-lost": { perHour: 6, likely: 0.2 },
+  "host-cut-off": { perHour: 5, likely: 0.2 },
+  "all-hosts-cut-off": { perHour: 3, likely: 0.14 },
+  "device-cut-off": { perHour: 10, likely: 0.25 },
+  "device-deaf": { perHour: 6, likely: 0.15 },
+  "device-mute": { perHour: 6, likely: 0.15 },
+  "device-down": { perHour: 5, likely: 0.15 },
+  "device-slow": { perHour: 8, likely: 0.2 },
+  "session-cut": { perHour: 30, likely: 0.2 },
+  "ghost-session": { perHour: 8, likely: 0.15 },
+  "acknowledgement-lost": { perHour: 20, likely: 0.2 },
+  "command-late": { perHour: 15, likely: 0.15 },
+  "status-stale": { perHour: 8, likely: 0.15 },
+  "status-lies": { perHour: 5, likely: 0.14 },
+  "relay-stuck": { perHour: 5, likely: 0.14 },
+  "outlet-refuses": { perHour: 7, likely: 0.14 },
+  "label-of-another": { perHour: 5, likely: 0.12 },
+  miswired: { perHour: 4, likely: 0.1 },
+  "foreign-off": { perHour: 6, likely: 0.2 },
+  "foreign-on": { perHour: 10, likely: 0.25 },
+  "disk-full": { perHour: 8, likely: 0.2 },
+  "disk-slow": { perHour: 8, likely: 0.2 },
+  "disk-wiped": { perHour: 2, likely: 0.1 },
+  "disk-restored": { perHour: 2, likely: 0.1 },
+  kill: { perHour: 12, likely: 0.35 },
+  pause: { perHour: 12, likely: 0.3 },
+  "power-loss": { perHour: 4, likely: 0.15 },
+  terminate: { perHour: 5, likely: 0.2 },
+  reload: { perHour: 5, likely: 0.18 },
+  deconfigured: { perHour: 4, likely: 0.12 },
+  "clock-jumps": { perHour: 6, likely: 0.2 },
+  "clock-unsynced": { perHour: 6, likely: 0.2 },
+  "person-brakes": { perHour: 10, likely: 0.25 },
+  "person-unbrakes": { perHour: 16, likely: 0.35 },
+  "person-releases": { perHour: 18, likely: 0.45 },
+  "person-fences": { perHour: 6, likely: 0.15 },
+  "person-switches": { perHour: 8, likely: 0.15 },
+  "person-confirms-off": { perHour: 8, likely: 0.2 },
+  "person-lets-storm-through": { perHour: 12, likely: 0.3 },
+  "person-acknowledges": { perHour: 10, likely: 0.2 },
+} as const satisfies Record<string, Facts>;
+
+export type Fault = keyof typeof FAULTS;

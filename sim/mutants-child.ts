@@ -1,0 +1,25 @@
+// Runs seeds in the tree that it lies in until an invariant of safety.md is broken, and says which: one line of JSON, nothing else.
+// `mutants-child.ts FIRST UNTIL`: the seed FIRST, and then 1, 2, 3 … UNTIL. A violation that is only the program's own
+// crash, or a run that does not repeat itself, proves nothing about an invariant and is passed over.
+
+import { alsoFor } from "./campaign.ts";
+import type { Verdict } from "./mutants.ts";
+import { runSeed } from "./run.ts";
+
+const first = Number(process.argv[2]);
+const until = Number(process.argv[3]);
+
+async function look(): Promise<Verdict> {
+  let crashed = 0;
+  for (let at = 0; at <= until; at += 1) {
+    const seed = at === 0 ? first : at;
+    if (at === first) continue;
+    const { violation } = await runSeed(seed, alsoFor(seed));
+    if (violation === undefined) continue;
+    if (violation.invariant === "Assertion" || violation.invariant === "Determinism") crashed += 1;
+    else return { kind: "caught", seed, invariant: violation.invariant, what: violation.what };
+  }
+  return { kind: "escaped", crashed };
+}
+
+process.stdout.write(`${JSON.stringify(await look())}\n`);
