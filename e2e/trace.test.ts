@@ -53,7 +53,7 @@ function parse(trace: string): readonly Call[] {
 
 test("ledger synced, then byte to the device", { skip }, async () => {
   rig = await startRig({ hosts: ["logos"], kind: "processes", settings: QUICK, pdu: { dialect: "menu3" }, bootMs: 100 });
-  await thirdParty("strace", ["strace", "-V"]);
+  thirdParty("strace", ["strace", "-V"]);
   const file = join(rig.folder, "trace");
   const child = spawn("strace", ["-f", "-y", "-s", "64", "-e", "trace=fsync,fdatasync,write,writev,pwrite64,sendto,sendmsg", "-o", file, UPKEEP, "watch", "-c", rig.config], { stdio: ["ignore", "pipe", "pipe"] });
   watching = new Watching(child);

@@ -71,7 +71,8 @@ export type Rig = {
   host(name: string): VirtualHost;
   /** Number of a host's outlet in the configuration. */
   outlet(name: string): number;
-  records(): Promise<readonly LogRecord[]>;
+  /** What a PDU saw; the first one if none is named. */
+  records(pdu?: string): Promise<readonly LogRecord[]>;
   state(): Promise<ApcPduState>;
   faults(patch: FaultPatch): Promise<void>;
   switchByHand(outlet: number, state: OutletState): Promise<void>;
@@ -123,7 +124,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
 
   const local = new Map<string, ApcPdu>();
   let lab: Lab | null = null;
-  let remote: RemotePdu | null = null;
+  const remote = new Map<string, RemotePdu>();
   let watcher: LabNode | null = null;
   const devices = new Map<string, Pdu>();
   const children = new Set<ChildProcess>();
@@ -136,14 +137,16 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   };
   try {
     if (options.kind === "machines") {
-      const [name = "sucker"] = names;
       const network = await startLab();
       lab = network;
       watcher = await network.node("watcher", { pingSockets: true });
       for (const machine of await Promise.all(options.hosts.map((host) => network.machine(host, { bootMs })))) hosts.set(machine.name, machine);
-      const node = await network.node(name);
-      remote = await startPduIn(node, { ...pduOptions, address: node.address, port: 23 }, (outlet, state) => switched(name, outlet, state));
-      devices.set(name, remote);
+      for (const name of names) {
+        const node = await network.node(name);
+        const pdu = await startPduIn(node, { ...pduOptions, address: node.address, port: 23 }, (outlet, state) => switched(name, outlet, state));
+        remote.set(name, pdu);
+        devices.set(name, pdu);
+      }
     } else {
       rigs += 1;
       const prefix = `127.${1 + (process.pid % 250)}.${rigs % 250}`;
@@ -166,7 +169,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const probes = options.probes ?? ((host: VirtualHost) => `[ping, { ssh: { port: ${host.sshPort} } }, { dns: { port: ${host.dnsPort}, name: ${host.dnsName} } }]`);
   const power = options.power ?? ((_host: string, outlet: number) => `${names[0]}/${outlet}`);
   // On loopback every reference answers, and proves nothing.
-  const references = lab === null ? "" : `, references: [${remote?.address}]`;
+  const references = lab === null ? "" : `, references: [${[...devices.values()][0]?.address}]`;
   writeFileSync(
     config,
     `# The lab's configuration: a real one, only quicker than yours should be.
@@ -182,9 +185,10 @@ ${options.morePower ?? ""}`,
   );
 
   const first = local.get(names[0] as string) ?? null;
-  const far = (): RemotePdu => {
-    if (remote === null) throw new Error("the rig has no PDU in a namespace");
-    return remote;
+  const far = (name = names[0] as string): RemotePdu => {
+    const pdu = remote.get(name);
+    if (pdu === undefined) throw new Error(`the rig has no PDU ${name} in a namespace`);
+    return pdu;
   };
   return {
     hosts,
@@ -202,7 +206,7 @@ ${options.morePower ?? ""}`,
       return host;
     },
     outlet: (name) => outlets.get(name) as number,
-    records: async () => first?.log.records ?? far().records(),
+    records: async (pdu) => (first === null ? far(pdu).records() : (pdu === undefined ? first : local.get(pdu))?.log.records ?? []),
     state: async () => first?.state() ?? far().state(),
     faults: async (patch) => (first === null ? far().faults(patch) : setFaults(first.faults, patch)),
     switchByHand: (outlet, state) => (first ?? far()).switchByHand(outlet, state),

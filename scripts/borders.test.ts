@@ -34,7 +34,7 @@ test("types", async () => {
 });
 
 test("lint", async () => {
-  const { code, out } = await run([OXLINT, "--deny-warnings", "src", "lab", "sim", "scripts", "scenarios", "bench"], ROOT);
+  const { code, out } = await run([OXLINT, "--deny-warnings", "src", "lab", "sim", "scripts", "scenarios", "bench", "e2e"], ROOT);
   assert.equal(code, 0, out);
 });
 

@@ -174,6 +174,7 @@ export class Disk {
     this.#half = null;
     this.identity = `ledger-${this.#world.random.bits()}`;
     this.wentBack = "the ledger is missing, and the history remembers this watcher";
+    this.#world.open = [];
   }
 
   /** Returns false when there is no older copy. */
@@ -183,6 +184,7 @@ export class Disk {
     this.#records = new Map(copy);
     this.#half = null;
     this.wentBack = "the ledger is older than the history remembers";
+    this.#world.open = this.operations();
     return true;
   }
 }

@@ -131,7 +131,8 @@ export class World {
       drained();
       this.#stirred = false;
     }
-    if (this.violation === null) timeline.nowMs = untilMs;
+    // A pause within a call may have gone beyond it.
+    if (this.violation === null) timeline.nowMs = Math.max(timeline.nowMs, untilMs);
   }
 
   #happen(event: Event): void {
@@ -294,7 +295,7 @@ export class World {
   }
 
   #quiet(): boolean {
-    if (this.life === null || this.open.length > 0) return false;
+    if (this.life === null || this.life.frozenUntilMs > this.timeline.nowMs || this.open.length > 0) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     return true;
   }

@@ -103,6 +103,7 @@ export function liveness(world: World): Checker {
       obligations = obligations.filter((each) => each.host.name !== operation.host);
     },
     audit() {
+      if (world.life === null || world.life.frozenUntilMs >= world.timeline.nowMs) disturbed();
       for (const { host, dueMs, sinceMs } of obligations) {
         if (world.timeline.nowMs > dueMs) return world.fail("Liveness", `${host.name} is ${host.condition} since ${Math.round(sinceMs)} ms, was guarded, and was not cut by ${Math.round(dueMs)} ms`);
       }

@@ -36,7 +36,8 @@ function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): 
   return null;
 }
 
-const TELL_EVERY_MS = 60_000;
+/** Changes that are told within `healthyLogEvery`. */
+const TELLS = 4;
 
 /** Reasons that somebody chose, or that pass by themselves: no alarm for these. */
 const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "startup", "debounce", "boot", "rebooting", "kdump", "stopping", "no-power", "self", "slot"]);
@@ -50,12 +51,13 @@ export function reviewGuard(turn: Turn, name: string): void {
   const nowMs = turn.now.bootMs;
   const guarded = why === null;
   if (why !== host.unguarded) turn.patchHost(name, { unguarded: why, ...(guarded === (host.unguarded === null) ? {} : { unguardedSinceMs: nowMs }) });
-  // An operation tells its own story, and what comes and goes is told of once a minute at the most.
-  const due = host.guardToldMs === null || nowMs - host.guardToldMs >= TELL_EVERY_MS;
+  // An operation tells its own story; what comes and goes is told of a few times, and then not for a while.
+  const first = host.guardToldMs.length < TELLS ? -Infinity : (host.guardToldMs[0] as number);
+  const due = nowMs - first >= turn.policy.limits.healthyLogEveryMs;
   if (host.operation !== null) {
     if (guarded !== host.guardTold) turn.patchHost(name, { guardTold: guarded });
   } else if (guarded !== host.guardTold && due) {
-    turn.patchHost(name, { guardTold: guarded, guardToldMs: nowMs });
+    turn.patchHost(name, { guardTold: guarded, guardToldMs: [...host.guardToldMs, nowMs].slice(-TELLS) });
     turn.tell(guarded ? "guarded" : "unguarded", name, guarded ? "armed, seen healthy, its power can be read, no brake" : why);
   }
   if (why === null) return over(turn, `unguarded:${name}`, `${name} is guarded again`);

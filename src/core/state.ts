@@ -70,9 +70,9 @@ export type HostState = {
   readonly retryAtMs: number;
   readonly unguarded: string | null;
   readonly unguardedSinceMs: number;
-  /** What was told last, and when. */
+  /** What was told last, and when that and the last few were told. */
   readonly guardTold: boolean;
-  readonly guardToldMs: number | null;
+  readonly guardToldMs: readonly number[];
   readonly healthyToldMs: number | null;
   /** Sequence number of the last line about this host: the cause of what follows. */
   readonly cause: number;
@@ -237,7 +237,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     unguarded: "no round yet",
     unguardedSinceMs: freshAfterMs,
     guardTold: false,
-    guardToldMs: null,
+    guardToldMs: [],
     healthyToldMs: null,
     cause,
   };

@@ -92,7 +92,7 @@ test("a host never has two operations on record", () => {
   hand.advance(5_000);
   hand.bad("logos", 2);
   const intent = hand.of("store").findLast((store) => store.writes.some((write) => write.key.startsWith("op/") && write.value !== null));
-  assert.ok(intent !== undefined && (intent.writes[0]?.value as Operation).id > 1);
+  assert.ok(intent !== undefined && (intent.writes[0] as { value: Operation }).value.id > 1);
   hand.store("commit", intent.txn);
   assert.deepEqual([...hand.records.keys()].filter((key) => key.startsWith("op/")).length, 1, "although the end of the first was never committed");
 });

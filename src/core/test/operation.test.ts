@@ -231,7 +231,7 @@ function sent(policy = fed("sucker/2")): Hand {
   return hand;
 }
 
-const open = (hand: Hand): readonly EffectOf<"read">[] => hand.of("read").filter((read) => hand.state.runs.values().some((run) => run.wait.on === "reads" && run.wait.pending.includes(read.read)));
+const open = (hand: Hand): readonly EffectOf<"read">[] => hand.of("read").filter((read) => [...hand.state.runs.values()].some((run) => run.wait.on === "reads" && run.wait.pending.includes(read.read)));
 
 test("off is what all feeds read in two passes, a second apart, begun after the last acknowledgement", () => {
   const hand = sent(fed("p1/1+p2/1"));
@@ -639,7 +639,7 @@ test("any order of answers: no byte without its record, one cut an outlet and op
     hand.bad("logos", 4);
     hand.auto.clear();
     let acts = new Set<number>();
-    const openActs = () => hand.of("act").filter((act) => !acts.has(act.act) && hand.state.runs.values().some((run) => (run.wait.on === "act" || run.wait.on === "stored") && run.wait.act === act.act));
+    const openActs = () => hand.of("act").filter((act) => !acts.has(act.act) && [...hand.state.runs.values()].some((run) => (run.wait.on === "act" || run.wait.on === "stored") && run.wait.act === act.act));
     const devices = new Set(levels(feeds).flat().map((each) => each.device));
     for (const move of moves) {
       const from = hand.effects.length;
