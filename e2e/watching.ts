@@ -16,7 +16,7 @@ process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "../node_modules
 
 /** Brakes that count past outages are off, times are as short as they may be: a host is cut 1.5 s after its death. */
 export const QUICK = `brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000, perHost: { cycles: 100, within: 0s } }
-defaults: { every: 400ms, timeout: 300ms, threshold: 3, debounce: 3s, boot: 3s, offFor: 0s, healthyFor: 200ms, settle: 1s, offConfirm: 3s, onConfirm: 3s }
+defaults: { every: 400ms, timeout: 300ms, threshold: 3, debounce: 4s, boot: 8s, offFor: 0s, healthyFor: 200ms, settle: 1s, offConfirm: 3s, onConfirm: 3s }
 `;
 
 const READY_WITHIN_MS = 30_000;

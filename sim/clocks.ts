@@ -25,6 +25,6 @@ export function judgeClocks(spec: Spec, judged: World): void {
 function commands(spec: Spec): string[] {
   const lines: string[] = [];
   const listen = (): Checker => ({ invariant: "Clock", bytes: ({ action, outlet, sentMs }) => void lines.push(`${action} to ${outlet.key} at ${sentMs} ms`) });
-  new World(spec, () => [listen()], false).run();
+  new World(spec, () => [listen()]).run();
   return lines;
 }

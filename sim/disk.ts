@@ -75,7 +75,7 @@ export class Disk {
         const order = this.#world.order();
         life.point("commit");
         if (!life.alive) return new Promise<CommitResult>(() => {});
-        life.outputs.push({ guards, writes });
+        life.out({ guards, writes });
         return new Promise((answer) => {
           const transaction: Transaction = { life, calledMs, order, guards, writes, answer };
           for (const checker of this.#world.checkers.calling) checker.calling?.(transaction, this.#expected());

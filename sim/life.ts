@@ -34,6 +34,8 @@ export class Life implements Owner {
   sawMs = 0;
   /** Ends of the pauses of this life, latest last. */
   readonly pauses: { readonly fromMs: number; readonly toMs: number }[] = [];
+  /** Inputs taken so far. */
+  taken = 0;
   readonly inputs: { readonly input: Input; readonly now: Now }[] = [];
   readonly policies: { readonly at: number; readonly policy: Policy }[] = [];
   /** What came out, in order, for the replay: lines of the journal, transactions, alarms. */
@@ -63,7 +65,7 @@ export class Life implements Owner {
 
   reload(policy: Policy): void {
     this.policy = policy;
-    this.policies.push({ at: this.inputs.length, policy });
+    this.policies.push({ at: this.taken, policy });
     this.watcher.reload(policy);
   }
 
@@ -78,6 +80,11 @@ export class Life implements Owner {
       this.#world.counts.add(`command: ${command.kind} ${answer.exit}`);
       for (const checker of this.#world.checkers.answered) checker.answered?.(command, answer, askedMs, this);
     });
+  }
+
+  /** Notes what came out. */
+  out(output: unknown): void {
+    if (this.#world.recording) this.outputs.push(output);
   }
 
   /** A moment at which the world may strike. */
@@ -131,7 +138,8 @@ export class Life implements Owner {
         told: (told) => this.#told(told),
         input: (input, now) => {
           if (!this.alive) return;
-          this.inputs.push({ input, now });
+          this.taken += 1;
+          if (world.recording) this.inputs.push({ input, now });
           // Its way out is made of promises alone.
           if (this.watcher.state.stopping) world.stir();
         },
@@ -140,13 +148,13 @@ export class Life implements Owner {
       alerts: {
         raise: (alarm, again) => {
           if (!this.alive) return;
-          this.outputs.push({ alarm, again });
+          this.out({ alarm, again });
           this.alarms.set(alarm.alarm, alarm);
           world.counts.add(`alarm: ${alarm.kind}`);
         },
         over: (alarm, because) => {
           if (!this.alive) return;
-          this.outputs.push({ alarm, because });
+          this.out({ alarm, because });
           this.alarms.delete(alarm.alarm);
         },
       },
@@ -166,7 +174,7 @@ export class Life implements Owner {
   #told(told: Told): void {
     if (!this.alive) return;
     const world = this.#world;
-    this.outputs.push(told);
+    this.out(told);
     world.history.add(told.seq);
     world.counts.told(told.kind);
     world.say(() => `  ${told.seq} ${told.kind}${told.host === null ? "" : ` ${told.host}`}: ${told.because}`);
@@ -175,7 +183,7 @@ export class Life implements Owner {
 
   #incident(record: IncidentRecord): void {
     if (!this.alive) return;
-    this.outputs.push(record);
+    this.out(record);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
   }
 

@@ -23,4 +23,8 @@ async function look(): Promise<Verdict> {
   return { kind: "escaped", crashed };
 }
 
+// Whoever asked is gone: nobody waits for the answer.
+process.stdin.on("end", () => process.exit(1)).resume();
+process.stdin.unref();
+
 process.stdout.write(`${JSON.stringify(await look())}\n`);

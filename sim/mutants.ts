@@ -82,7 +82,7 @@ function copyTree(copy: string): void {
 
 function run(program: string, args: readonly string[], cwd: string): Promise<{ code: number | string; out: string; error: string }> {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd, stdio: ["ignore", "pipe", "pipe"], timeout: LIMIT_MS, killSignal: "SIGKILL" });
+    const child = spawn(program, args, { cwd, stdio: ["pipe", "pipe", "pipe"], timeout: LIMIT_MS, killSignal: "SIGKILL" });
     let out = "";
     let error = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (out += chunk));

@@ -7,7 +7,7 @@ import { judgeClocks } from "./clocks.ts";
 import { judgeReplay } from "./replay.ts";
 import { draw } from "./spec.ts";
 import type { Spec } from "./spec.ts";
-import type { Violation } from "./world.ts";
+import type { Keep, Violation } from "./world.ts";
 import { World } from "./world.ts";
 
 export type RunOptions = {
@@ -36,20 +36,21 @@ export function runSeed(seed: number, options: RunOptions = {}): Promise<RunResu
 function runNow(seed: number, options: RunOptions): RunResult {
   const drawn = draw(seed);
   const spec = options.change === undefined ? drawn : options.change(drawn);
-  const first = runWorld(spec, options.transcript === true);
+  const inputs = options.replay === true;
+  const first = runWorld(spec, { transcript: options.transcript === true, inputs });
   const { world } = first;
   if (world.violation === null && options.replay === true) judgeReplay(world);
   if (world.violation === null && options.clocks === true) judgeClocks(spec, world);
   if (world.violation === null) return { seed, ok: true, transcript: world.transcript ?? [], counts: world.counts.all, simulatedMs: first.simulatedMs };
-  const again = options.transcript === true ? first : runWorld(spec, true);
+  const again = options.transcript === true ? first : runWorld(spec, { transcript: true, inputs });
   if (again !== first && again.world.violation === null && options.replay === true) judgeReplay(again.world);
   if (again !== first && again.world.violation === null && options.clocks === true) judgeClocks(spec, again.world);
   const violation = again.world.violation ?? { invariant: "Determinism", what: `the second run of seed ${seed} did not fail: ${world.violation.invariant}: ${world.violation.what}`, atMs: world.violation.atMs };
   return { seed, ok: false, violation, transcript: again.world.transcript ?? [], counts: world.counts.all, simulatedMs: first.simulatedMs };
 }
 
-export function runWorld(spec: Spec, verbose: boolean, checkers: readonly ((world: World) => Checker)[] = CHECKERS): { world: World; simulatedMs: number } {
-  const world = new World(spec, (made) => checkers.map((make) => make(made)), verbose);
+export function runWorld(spec: Spec, keep: Keep = {}, checkers: readonly ((world: World) => Checker)[] = CHECKERS): { world: World; simulatedMs: number } {
+  const world = new World(spec, (made) => checkers.map((make) => make(made)), keep);
   const crashed = (error: unknown): void => world.crashed(error);
   process.on("unhandledRejection", crashed);
   try {

@@ -28,6 +28,9 @@ import { Observed } from "./observed.ts";
 import { Random } from "./random.ts";
 import type { Spec } from "./spec.ts";
 
+/** What is kept of a run beyond its verdict. */
+export type Keep = { readonly transcript?: boolean; readonly inputs?: boolean };
+
 export type Violation = { readonly invariant: string; readonly what: string; readonly atMs: number };
 
 const AUDIT_EVERY_MS = 5_000;
@@ -48,6 +51,8 @@ export class World {
   /** Sequence numbers of the lines that the history still has. */
   readonly history = new Set<number>();
   readonly transcript: string[] | null;
+  /** Every life keeps what went in and what came out, for the replay. */
+  readonly recording: boolean;
   /** The configuration as it stands on the file system, and as it was drawn. */
   policy: Policy;
   machine: Machine;
@@ -66,10 +71,11 @@ export class World {
   /** Which life decided on which level of which operation. */
   readonly #born = new Map<string, number>();
 
-  constructor(spec: Spec, checkers: (world: World) => readonly Checker[], verbose: boolean) {
+  constructor(spec: Spec, checkers: (world: World) => readonly Checker[], keep: Keep = {}) {
     this.spec = spec;
     this.policy = spec.policy;
-    this.transcript = verbose ? [] : null;
+    this.transcript = keep.transcript === true ? [] : null;
+    this.recording = keep.inputs === true;
     this.random = new Random(spec.seed, "world");
     this.network = new Network(new Random(spec.seed, "network"), spec.loss);
     this.disk = new Disk(this);

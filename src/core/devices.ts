@@ -6,7 +6,7 @@
 import { over, raise } from "./alarms.ts";
 import { readings as operationReadings, switchedBack } from "./fencing.ts";
 import type { ReadResult } from "./io.ts";
-import type { OutletRef } from "./policy.ts";
+import type { OutletRef, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { DeviceState, OutletState, Turn } from "./state.ts";
 
@@ -35,9 +35,30 @@ export function checkWhenDue(turn: Turn, name: string): void {
 }
 
 function outletsOf(turn: Turn, device: string): readonly string[] {
-  const outlets = new Set<string>();
-  for (const host of turn.policy.hosts.values()) for (const outlet of host.levels.flat()) if (outlet.device === device) outlets.add(outlet.outlet);
-  return [...outlets].sort();
+  return wiringOf(turn.policy).outlets.get(device) ?? [];
+}
+
+/** Who hangs on which outlet, worked out once a policy: a device is read every few minutes, and a large fleet has many outlets. */
+type Wiring = { readonly outlets: ReadonlyMap<string, readonly string[]>; readonly hosts: ReadonlyMap<string, readonly string[]> };
+
+const wirings = new WeakMap<Policy, Wiring>();
+
+function wiringOf(policy: Policy): Wiring {
+  let wiring = wirings.get(policy);
+  if (wiring === undefined) {
+    const outlets = new Map<string, Set<string>>();
+    const hosts = new Map<string, Set<string>>();
+    const note = (map: Map<string, Set<string>>, key: string, value: string) => map.set(key, (map.get(key) ?? new Set()).add(value));
+    for (const host of policy.hosts.values()) {
+      for (const outlet of host.levels.flat()) {
+        note(outlets, outlet.device, outlet.outlet);
+        note(hosts, outletKey(outlet), host.name);
+      }
+    }
+    wiring = { outlets: new Map([...outlets].map(([device, ids]) => [device, [...ids].sort()])), hosts: new Map([...hosts].map(([key, names]) => [key, [...names]])) };
+    wirings.set(policy, wiring);
+  }
+  return wiring;
 }
 
 /** An answer of a device, whoever asked. */
@@ -75,26 +96,25 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
   if (before !== undefined && before.label !== now.label && now.label !== null) turn.tell("label", null, `${key} is labelled ${now.label} on the device`);
   if (before?.state === "off" && now.state === "on") switchedBack(turn, key);
   const ours = [...turn.state.operations.values()].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
-  for (const host of turn.policy.hosts.values()) {
-    if (!host.levels.flat().some((each) => outletKey(each) === key)) continue;
-    const record = turn.record(host.name);
+  for (const name of wiringOf(turn.policy).hosts.get(key) ?? []) {
+    const record = turn.record(name);
     if (record === undefined) continue;
     const known = record.offByOthers.includes(key);
     if (now.state === "off" && !ours && !known && record.wanted.state === "on") {
-      turn.patchRecord(host.name, { offByOthers: [...record.offByOthers, key], ...(before === undefined ? {} : { lastEdge: turn.stamp }) });
-      turn.tell("off-by-others", host.name, before === undefined ? `${key} was found off, and not by us: it is left off` : `${key} was switched off by others: it is left off`);
+      turn.patchRecord(name, { offByOthers: [...record.offByOthers, key], ...(before === undefined ? {} : { lastEdge: turn.stamp }) });
+      turn.tell("off-by-others", name, before === undefined ? `${key} was found off, and not by us: it is left off` : `${key} was switched off by others: it is left off`);
       raise(turn, {
-        alarm: `foreign:${host.name}`, kind: "foreign", severity: "warning", host: host.name, incident: null,
-        happened: `${key} of ${host.name} is off, and not by us.`, done: "It is left off, and the host is not guarded.",
-        asked: `To switch it on: upkeep power ${host.name} on`,
+        alarm: `foreign:${name}`, kind: "foreign", severity: "warning", host: name, incident: null,
+        happened: `${key} of ${name} is off, and not by us.`, done: "It is left off, and the host is not guarded.",
+        asked: `To switch it on: upkeep power ${name} on`,
       });
     } else if (now.state === "on" && known) {
       const offByOthers = record.offByOthers.filter((each) => each !== key);
-      turn.patchRecord(host.name, { offByOthers, lastEdge: turn.stamp });
+      turn.patchRecord(name, { offByOthers, lastEdge: turn.stamp });
       // Nothing is counted in the debounce, so what was counted before it says nothing of the machine after it.
-      if (turn.host(host.name)?.operation === null) turn.patchHost(host.name, { counter: 0 });
-      turn.tell("outlet", host.name, `${key} is on again: the debounce begins`);
-      if (offByOthers.length === 0) over(turn, `foreign:${host.name}`, `${key} is on again`);
+      if (turn.host(name)?.operation === null) turn.patchHost(name, { counter: 0 });
+      turn.tell("outlet", name, `${key} is on again: the debounce begins`);
+      if (offByOthers.length === 0) over(turn, `foreign:${name}`, `${key} is on again`);
     }
   }
 }

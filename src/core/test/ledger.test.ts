@@ -51,20 +51,23 @@ test("a failure loses nothing: it is tried again until it holds", () => {
 test("what failed never overwrites what was written since", () => {
   const hand = Hand.running(two());
   hand.auto.delete("store");
-  // The host's record is on its way, older; the swap takes the newer one along and is first to hold.
+  // The host's record is on its way when it changes again, and the intent takes the newer one along.
   hand.outlets.set("sucker/2", "off");
   hand.input({ kind: "tick", key: "device/sucker" });
-  const older = hand.last("store").txn;
+  const older = hand.last("store");
+  assert.deepEqual(older.writes.find((write) => write.key === "host/logos")?.value, hand.record());
   hand.outlets.set("sucker/2", "on");
-  hand.command({ kind: "fence", host: "logos", reason: "", again: true, confirm: "logos" });
-  hand.command({ kind: "power", host: "logos", action: "on", reason: "", again: false, confirm: null });
   hand.input({ kind: "tick", key: "device/sucker" });
-  const newest = hand.record();
-  hand.store("fail", older);
+  hand.command({ kind: "fence", host: "logos", reason: "", again: true, confirm: "logos" });
+  const intent = hand.last("store");
+  assert.deepEqual((intent.writes.find((write) => write.key === "host/logos")?.value as HostRecord).offByOthers, []);
+  hand.store("fail", older.txn);
+  hand.store("commit", intent.txn);
   hand.auto.add("store");
   while (hand.state.pending.size > 0) hand.store();
   hand.advance(5_000);
-  assert.deepEqual((hand.records.get("host/logos")?.value as HostRecord).offByOthers, newest.offByOthers);
+  assert.deepEqual((hand.records.get("host/logos")?.value as HostRecord).offByOthers, []);
+  assert.deepEqual(hand.records.get("host/logos")?.value, hand.record());
 });
 
 test("nothing is cut while the ledger cannot be written, and all goes on when it can", () => {
