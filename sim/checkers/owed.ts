@@ -13,6 +13,9 @@ const EVERY_MS = 5_000;
 
 export function owed(world: World): Checker {
   const debts = new Map<string, Debt>();
+  let lostMs = -Infinity;
+  /** Hosts of which a person has said that they are off, or to be off. */
+  const ended = new Set<string>();
 
   /** Log-in, action, offFor, reading back and the longest back-off, with room for the queue at the device. */
   function boundMs(outlet: Outlet): number {
@@ -43,18 +46,22 @@ export function owed(world: World): Checker {
       if (operation === null || operation.kind !== "cycle") return;
       debts.set(outlet.key, { outlet, host: operation.host, operation: operation.id, enabledMs: 0, excused: false, unrecordedMs: 0 });
       if (!world.open.some((each) => each.id === operation.id)) {
-        // It came after its operation had ended: beyond the bound, which is the device's fault and not asked of us.
         debts.delete(outlet.key);
         world.counts.add("edge: an off after its operation had ended");
+        // Nobody waits for it any more. That is right only if the ledger was lost, or a person ended the operation.
+        if (by.sentMs > lostMs && !ended.has(operation.host)) world.fail("Owed on", `${outlet.key} turns off ${world.timeline.nowMs - by.sentMs} ms after operation ${operation.id} had sent it, which has ended meanwhile`);
         return;
       }
       const current = world.open.find((each) => each.id === operation.id);
       if (current !== undefined && (current.phase === "booting" || current.phase === "on-sent")) world.counts.add("edge: late off after on");
     },
     strikes(fault) {
-      if (fault === "disk-wiped" || fault === "disk-restored") forgiveAll("the ledger was lost");
+      if (fault !== "disk-wiped" && fault !== "disk-restored") return;
+      forgiveAll("the ledger was lost");
+      lostMs = world.timeline.nowMs;
     },
     answered(command, answer) {
+      if (answer.exit === 0 && (command.kind === "confirm-off" || (command.kind === "power" && command.action === "off"))) ended.add(command.host);
       // A person who has looked and says that it is to be off, or who takes over.
       if (answer.exit === 0 && command.kind === "confirm-off") for (const debt of debts.values()) if (debt.host === command.host) debt.excused = true;
     },

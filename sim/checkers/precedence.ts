@@ -17,7 +17,8 @@ export function precedence(world: World): Checker {
     },
     asked(command) {
       // From the moment that somebody asks for the end, no promise is held against the watcher.
-      if (command.kind === "unbrake") words = words.filter((word) => word.kind !== command.brake || word.scope !== command.scope);
+      // So does who puts on the same brake anew: what is said last holds.
+      if (command.kind === "unbrake" || command.kind === "brake") words = words.filter((word) => word.kind !== command.brake || word.scope !== command.scope);
       if (command.kind === "power" && command.action !== "off") words = words.filter((word) => word.kind !== "wanted-off" || word.scope !== command.host);
     },
     answered(command, answer, askedMs) {

@@ -4,11 +4,12 @@
 // as our cycle (safety.md §1). Somebody else's edge starts the debounce: a person at the switch comes first.
 
 import { over, raise } from "./alarms.ts";
-import { readings as operationReadings, switchedBack } from "./fencing.ts";
+import { readings as operationReadings } from "./fencing.ts";
 import type { ReadResult } from "./io.ts";
 import type { OutletRef, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { DeviceState, OutletState, Turn } from "./state.ts";
+import { switchedBack } from "./turn-back.ts";
 
 /** How soon a check that could not be made is tried again. */
 const RECHECK_MS = 1_000;

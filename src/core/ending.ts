@@ -4,6 +4,7 @@
 
 import { over, raise } from "./alarms.ts";
 import { brakesOn } from "./brakes.ts";
+import { FROM_ZERO, freshRun } from "./fresh.ts";
 import { closeIncident } from "./incident.ts";
 import { allOutlets, commit, levelOf, names, operationKey, unlock } from "./operation.ts";
 import { outletKey } from "./policy.ts";
@@ -11,7 +12,6 @@ import type { Hold, HostRecord, IncidentOutcome, Operation, OperationOutcome, Op
 import { MAX_STAMPS } from "./records.ts";
 import { inSet, setsOf } from "./storm.ts";
 import type { Turn } from "./state.ts";
-import { FROM_ZERO, freshRun } from "./state.ts";
 import type { Stamp } from "./time.ts";
 
 /** To on: always allowed, whatever brakes there are. */

@@ -13,9 +13,9 @@
 import { over } from "./alarms.ts";
 import { bootMs } from "./brakes.ts";
 import { end, goOn, leave, mayEscalate, nextLevel, owedAlarm, unconfirmed } from "./ending.ts";
+import { freshRun } from "./fresh.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
-import { count } from "./liveness.ts";
 import { allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
@@ -23,7 +23,6 @@ import { outletKey } from "./policy.ts";
 import { readings as takeReadings, readPass } from "./read-back.ts";
 import type { Operation, OperationOutlet, Origin } from "./records.ts";
 import type { Run, Turn } from "./state.ts";
-import { freshRun } from "./state.ts";
 import { act, acted as takeAct, notWritten, swapped } from "./swap.ts";
 import { ageMs } from "./time.ts";
 import { inWords } from "./words.ts";
@@ -37,6 +36,8 @@ const RECORD_AGAIN_MS = 5_000;
 /** An on that has not arrived is sent again after this, and then after longer and longer. */
 const ON_AGAIN_MS = 5_000;
 const SETTLE_READ_EVERY_MS = 5_000;
+/** What a device may take from the command to the relay. */
+const EFFECT_MS = 2_000;
 /** How long the answer to one search for a sign of life is waited for. */
 const TOUCH_GRACE_MS = 3_000;
 
@@ -316,17 +317,17 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   const { settleMs, healthyForMs } = timing(turn, operation);
   const nowMs = turn.now.bootMs;
   const sinceOnMs = operation.onConfirmedAt === null ? 0 : ageMs(operation.onConfirmedAt, turn.now);
-  // A late off may still be under way for the bound of the act that carried it.
-  const boundMs = run.resumed ? nowMs - run.takenUpMs > Math.max(...allOutlets(operation).map((each) => each.maxActMs)) ? 0 : Infinity : 0;
-  const overMs = Math.max(settleMs, boundMs);
-  const settleEndMs = nowMs - sinceOnMs + overMs;
+  // An off that was not seen to arrive may still be under way for the bound of the act that carried it, and then takes effect.
+  const longestMs = Math.max(...allOutlets(operation).map((each) => each.maxActMs));
+  const sentMs = operation.offWasConfirmed || operation.offAt === null ? -Infinity : nowMs - ageMs(operation.offAt, turn.now) + EFFECT_MS;
+  const settleEndMs = Math.max(nowMs - sinceOnMs + settleMs, longestMs + (run.resumed ? run.takenUpMs : sentMs));
   const pacedMs = (run.lastPassMs ?? -Infinity) + SETTLE_READ_EVERY_MS;
   // The last look is at the end of the settling, not a pace later.
   const nextReadMs = run.lastPassMs !== null && run.lastPassMs < settleEndMs ? Math.min(pacedMs, Math.max(settleEndMs, run.lastPassMs + turn.policy.limits.readBackEveryMs)) : pacedMs;
   const reachable = allOutlets(operation).filter((each) => operation.touched.includes(outletKey(each)));
   // Settled is what was read on when the time was over; a device that nobody could read then has settled nothing.
   const readOn = run.lastPassMs !== null && run.lastPassMs >= settleEndMs && reachable.every((each) => run.seen.get(outletKey(each)) === "on");
-  const settled = sinceOnMs >= overMs && (reachable.length === 0 || readOn);
+  const settled = nowMs >= settleEndMs && (reachable.length === 0 || readOn);
   if (!settled && nowMs >= nextReadMs && reachable.length > 0) return readPass(turn, operation, reachable, "does it stay on?");
   turn.wake(`op/${operation.id}`, settled || reachable.length === 0 ? nowMs + 1_000 : Math.min(nextReadMs, nowMs + 1_000));
   if (!settled) return;
@@ -376,79 +377,6 @@ export function silenceAnswered(turn: Turn, touch: number, answered: "yes" | "no
     if (answered === "yes" && (operation.phase !== "off-confirmed" || turn.run(operation.id).wait.on === "stored")) return contradict(turn, operation, `${operation.host} answered although ${names(levelOf(operation))} read off`);
     return drive(turn, operation.id);
   }
-}
-
-/** A good round: before the byte it withdraws, and after it nothing changes until power is back. */
-export function goodRound(turn: Turn, id: number): void {
-  const operation = turn.state.operations.get(id);
-  if (operation === undefined) return;
-  const run = turn.patchRun(id, { freshBad: 0 });
-  // What a person asked for needs no bad round, unless this watcher died in between: then it is earned like any other.
-  if (operation.origin.kind === "manual" && !run.resumed) return;
-  const because = operation.origin.kind === "auto" ? "a good round came before the cut" : "this watcher was started again and the host is serving: if it is still wanted, ask again";
-  const someOn = levelOf(operation).some((each) => run.seen.get(outletKey(each)) === "on");
-  // In off-sent a good round proves that the off has not arrived; after a restart that is reason enough to give it up.
-  const revocable = operation.phase === "intended" || (operation.phase === "off-sent" && (someOn || (run.resumed && run.lastActMs === null && run.offPasses === 0)));
-  if (!revocable || operation.withdrawing !== null) return;
-  const host = turn.host(operation.host);
-  const policy = turn.hostPolicy(operation.host);
-  if (host !== undefined && policy !== undefined) turn.patchHost(host.name, { counter: count(host.counter, "good", policy, false).counter });
-  turnBack(turn, operation, because);
-}
-
-/** SIGTERM: what has not let an off go yet is turned back at once; the rest is driven on. */
-export function stopBeginning(turn: Turn): void {
-  for (const operation of turn.state.operations.values()) {
-    const { wait } = turn.run(operation.id);
-    if (operation.phase === "intended" || (wait.on === "act" && !wait.fired && wait.action === "off")) turnBack(turn, operation, "this watcher was stopped");
-    else drive(turn, operation.id);
-  }
-}
-
-/** After a gap in which this watcher did not run: what has not been cut yet has to be decided again. */
-export function decideAgain(turn: Turn, because: string): void {
-  for (const operation of turn.state.operations.values()) {
-    if (operation.origin.kind === "auto" && operation.phase === "intended") turnBack(turn, operation, because);
-    else turn.patchRun(operation.id, { freshBad: 0 });
-  }
-}
-
-function turnBack(turn: Turn, operation: Operation, because: string): void {
-  const run = turn.run(operation.id);
-  if (operation.withdrawing === null) amend(turn, operation, { withdrawing: because });
-  if (run.wait.on === "act" && !run.wait.fired) turn.emit({ kind: "cancel", act: run.wait.act, because, cause: turn.causeOf(operation.host) });
-  if (run.wait.on !== "nothing") return;
-  turn.patchRun(operation.id, { retryAtMs: turn.now.bootMs });
-  drive(turn, operation.id);
-}
-
-/** An outlet that we cut was read off and now reads on, before we switched it on: a person at the switch comes first. */
-export function switchedBack(turn: Turn, key: string): void {
-  for (const operation of turn.state.operations.values()) {
-    if (operation.phase !== "off-sent" || !operation.sent.includes(key) || operation.withdrawing !== null) continue;
-    const because = `${key} was switched on by others`;
-    turn.tell("outlet", operation.host, `${because} while we were cutting it: it is not cut again`);
-    turn.patchRecord(operation.host, { lastEdge: turn.stamp });
-    amend(turn, operation, { withdrawing: because });
-    const { wait } = turn.run(operation.id);
-    if (wait.on === "act" && !wait.fired) turn.emit({ kind: "cancel", act: wait.act, because, cause: turn.causeOf(operation.host) });
-  }
-}
-
-export function badRound(turn: Turn, id: number): void {
-  const run = turn.state.runs.get(id);
-  if (run === undefined) return;
-  turn.patchRun(id, { freshBad: run.freshBad + 1 });
-  drive(turn, id);
-}
-
-/** A person says that the host is off, having looked: what is open about it ends. */
-export function confirmedOff(turn: Turn, id: number, by: string): void {
-  const operation = turn.state.operations.get(id);
-  if (operation === undefined) return;
-  const { wait } = turn.run(id);
-  if (wait.on === "act" && !wait.fired) turn.emit({ kind: "cancel", act: wait.act, because: `confirmed off by ${by}`, cause: turn.causeOf(operation.host) });
-  end(turn, operation, "done", `confirmed off by ${by}`, null);
 }
 
 /** An act has ended, one way or another. */

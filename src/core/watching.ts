@@ -6,7 +6,7 @@ import { agree } from "./agreement.ts";
 import type { Brake } from "./brakes.ts";
 import { brakesOn } from "./brakes.ts";
 import { heldAlarm } from "./ending.ts";
-import { badRound, contradict, goodRound, intend } from "./fencing.ts";
+import { contradict, intend } from "./fencing.ts";
 import { reviewGuard } from "./guard.ts";
 import { closeIncident, note, openIncident } from "./incident.ts";
 import type { Judgement } from "./liveness.ts";
@@ -18,6 +18,7 @@ import { isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
 import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
 import type { HostState, LastRound, Turn } from "./state.ts";
 import { ageMs } from "./time.ts";
+import { badRound, goodRound } from "./turn-back.ts";
 import { inWords } from "./words.ts";
 
 /** A host that fell silent right after our off edge was fed by the outlet that we cut; one lost round does not make a silence. */

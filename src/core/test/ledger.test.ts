@@ -61,6 +61,7 @@ test("what failed never overwrites what was written since", () => {
   hand.command({ kind: "fence", host: "logos", reason: "", again: true, confirm: "logos" });
   const intent = hand.last("store");
   assert.deepEqual((intent.writes.find((write) => write.key === "host/logos")?.value as HostRecord).offByOthers, []);
+  hand.auto.delete("act");
   hand.store("fail", older.txn);
   hand.store("commit", intent.txn);
   hand.auto.add("store");

@@ -1,0 +1,96 @@
+// What a host and an operation are before anything has happened to them: after a start, after another host hash, after a brake
+// was ended by hand. In one place, so that whatever is added to the memory says here how it begins.
+
+import type { HostRecord } from "./records.ts";
+import type { HostState, Run } from "./state.ts";
+import type { Now } from "./time.ts";
+
+/** What is known of a host that nobody has seen yet. */
+export function freshRecord(hash: string): HostRecord {
+  return {
+    v: 1,
+    learned: { hash, seenHealthyAt: null, passed: [], proved: [] },
+    wanted: { state: "on" },
+    hold: null,
+    cycles: [],
+    unconfirmed: [],
+    forgiven: [],
+    cutIn: null,
+    lastEdge: null,
+    lastOperation: null,
+    offByOthers: [],
+    lastKdump: null,
+    bootsMs: [],
+  };
+}
+
+/** A host as a watcher meets it: nothing of its rounds is known. */
+export function freshHost(name: string, record: HostRecord, freshAfterMs: number, cause: number): HostState {
+  return {
+    name,
+    record,
+    last: null,
+    counter: 0,
+    slow: false,
+    sinceMs: freshAfterMs,
+    badSinceMs: null,
+    badRounds: 0,
+    goodRounds: 0,
+    firstSign: "",
+    suspectPeak: 0,
+    suspectToldMs: null,
+    judgedAtMs: null,
+    blind: false,
+    blindToldMs: null,
+    goodSinceMs: null,
+    lastGoodAtMs: null,
+    lastBadAtMs: null,
+    onsetMs: null,
+    refusedAtMs: null,
+    silentSinceMs: null,
+    freshAfterMs,
+    incident: null,
+    operation: null,
+    decideAtMs: null,
+    armed: true,
+    refusal: null,
+    retryAtMs: 0,
+    unguarded: "no round yet",
+    unguardedSinceMs: freshAfterMs,
+    guardTold: false,
+    guardToldMs: [],
+    healthyToldMs: null,
+    cause,
+  };
+}
+
+/** Counting starts again: a brake was ended by hand, or a hold was released. */
+export const FROM_ZERO = { counter: 0, badSinceMs: null, suspectPeak: 0, refusal: null, refusedAtMs: null, decideAtMs: null } as const;
+
+/** An operation as this process takes it up. */
+export function freshRun(now: Now, resumed: boolean): Run {
+  return {
+    resumed,
+    takenUpMs: now.bootMs,
+    freshBad: 0,
+    decidedMs: now.bootMs,
+    wait: { on: "nothing" },
+    pass: new Map(),
+    seen: new Map(),
+    switched: false,
+    tried: [],
+    blocked: null,
+    offPasses: 0,
+    lastPassMs: null,
+    lastActMs: null,
+    failures: 0,
+    retryAtMs: now.bootMs,
+    touch: null,
+    silence: "not asked",
+    touchedMs: null,
+    heard: false,
+    unrecorded: false,
+    recordAtMs: 0,
+    undo: null,
+  };
+}
