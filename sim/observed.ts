@@ -1,7 +1,7 @@
 // What has reached the watcher, judged a second time and naively: the checkers compare what was done with this, and never
 // ask the core what it thought. Rounds of the present life only; an earlier life's observations must not cut power.
 
-import type { HostRecord, RecordKey } from "../src/core/records.ts";
+import type { HostRecord, Operation, RecordKey } from "../src/core/records.ts";
 import type { Outcome, Round } from "../src/core/round.ts";
 import type { Late } from "../src/watcher/ports.ts";
 import type { Life } from "./life.ts";
@@ -102,9 +102,9 @@ export class Observed {
     if (answered >= Math.min(policy?.goodNeeded ?? counting.length, counting.length)) last.outcome = "slow";
   }
 
-  /** An operation of this host was intended. */
-  operationBegins(host: string): void {
-    this.#operating.set(host, 0);
+  /** An operation was intended; one that only switches on has no byte that a good round could withdraw. */
+  operationBegins({ host, kind }: Operation): void {
+    this.#operating.set(host, kind === "on" ? 1 : 0);
   }
 
   #recordedOnly(host: string): boolean {

@@ -9,6 +9,7 @@ import type { Effect, Told } from "../src/core/io.ts";
 import type { Policy } from "../src/core/policy.ts";
 import type { Operation } from "../src/core/records.ts";
 import type { Round } from "../src/core/round.ts";
+import type { State } from "../src/core/state.ts";
 import { emptyState } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import type { Life } from "./life.ts";
@@ -112,7 +113,7 @@ function otherwise(world: World, life: Life, random: Random): void {
   for (const [index, { input, now }] of life.inputs.entries()) {
     const policy = policyAt(life, index);
     let instead = input;
-    if (input.kind === "round" && isPlainBad(input.round) && (better === null || input.round.host === better) && random.chance(share)) {
+    if (input.kind === "round" && isPlainBad(input.round) && (better === null || (input.round.host === better && !teaches(state, input.round))) && random.chance(share)) {
       instead = { kind: "round", round: turned(input.round, better === null ? "unknown" : "good") };
       changed += 1;
     }
@@ -135,6 +136,12 @@ function otherwise(world: World, life: Life, random: Random): void {
 /** A refused connection is a sign of an orderly reboot, a brake; to take it away may well add an off. */
 function isPlainBad(round: Round): boolean {
   return round.results.some((result) => result.outcome === "bad") && round.results.every((result) => result.sign !== "refused");
+}
+
+/** A first pass is what guards a host at all: to give it one earlier may well add an off. */
+function teaches(state: State, round: Round): boolean {
+  const learned = state.hosts.get(round.host)?.record.learned;
+  return learned === undefined || learned.seenHealthyAt === null || round.results.some((result) => result.outcome === "bad" && !learned.passed.includes(result.probe));
 }
 
 function turned(round: Round, to: "unknown" | "good"): Round {

@@ -65,11 +65,11 @@ export function healthy(world: World): Checker {
       for (const { key, value } of transaction.writes) {
         if (value === null || !key.startsWith("op/")) continue;
         const operation = value as Operation;
-        if (operation.origin.kind !== "auto") continue;
         const known = before.get(key)?.value as Operation | undefined;
+        if (known === undefined) world.observed.operationBegins(operation);
+        if (operation.origin.kind !== "auto") continue;
         // The decision is as old as the call that records it; a next level is a decision of its own.
         if (known === undefined) {
-          world.observed.operationBegins(operation.host);
           if (operation.phase === "intended") decided.set(operation.id, { order: transaction.order, life: transaction.life.number, earned: earned(operation, transaction) });
         } else if (known.level !== operation.level) {
           decided.delete(operation.id);

@@ -59,6 +59,10 @@ export function intent(world: World): Checker {
     audit() {
       storeFailedLately();
     },
+    told({ kind }) {
+      // What failed may work again by the time of the byte, after a pause.
+      if (kind === "store-failed") failedMs = world.timeline.nowMs;
+    },
     strikes(fault) {
       // Another ledger counts its tokens anew.
       if (fault === "disk-wiped" || fault === "disk-restored") {

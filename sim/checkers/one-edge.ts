@@ -53,6 +53,8 @@ export function oneEdge(world: World): Checker {
         // Somebody switched on what we had just cut, unseen: it cannot be told from an off that never arrived.
         const host = world.hostOf(outlet.key);
         if (host !== undefined && to === "on" && !seenOff.has(outlet.key)) releases.set(host.name, (releases.get(host.name) ?? 0) + 1);
+        // Or seen by a process that dies before it has recorded it.
+        else if (host !== undefined && to === "on") unanswered.add(host.name);
         return world.counts.add(`edge: ${to} by others`);
       }
       if (to === "off") seenOff.delete(outlet.key);

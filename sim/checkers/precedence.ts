@@ -1,6 +1,7 @@
 // Precedence (safety.md §5.12): a disarm, a maintenance, an inhibit or a wanted-off that was acknowledged is followed by no
 // automatic off, until it is ended by word or, by the boot-time clock, by time.
 
+import type { Command } from "../../src/core/io.ts";
 import type { DeviceLock, Operation } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
@@ -9,6 +10,8 @@ type Word = { readonly scope: string; readonly kind: string; readonly acknowledg
 
 export function precedence(world: World): Checker {
   let words: Word[] = [];
+  /** The last word about a brake, of whatever sense. */
+  const last = new Map<string, Command>();
 
   return {
     invariant: "Precedence",
@@ -18,13 +21,18 @@ export function precedence(world: World): Checker {
     asked(command) {
       // From the moment that somebody asks for the end, no promise is held against the watcher.
       // So does who puts on the same brake anew: what is said last holds.
-      if (command.kind === "unbrake" || command.kind === "brake") words = words.filter((word) => word.kind !== command.brake || word.scope !== command.scope);
+      if (command.kind === "unbrake" || command.kind === "brake") {
+        words = words.filter((word) => word.kind !== command.brake || word.scope !== command.scope);
+        last.set(`${command.brake} ${command.scope}`, command);
+      }
       if (command.kind === "power" && command.action !== "off") words = words.filter((word) => word.kind !== "wanted-off" || word.scope !== command.host);
     },
     answered(command, answer, askedMs) {
       if (answer.exit !== 0) return;
       const acknowledgedMs = world.timeline.nowMs;
       if (command.kind === "brake" && (command.brake === "disarmed" || command.brake === "maintenance" || command.brake === "inhibit")) {
+        // Its end was asked for before it was answered.
+        if (last.get(`${command.brake} ${command.scope}`) !== command) return;
         const defaultMs = command.brake === "disarmed" ? 86_400_000 : 3_600_000;
         words = words.filter((word) => word.kind !== command.brake || word.scope !== command.scope);
         words.push({ kind: command.brake, scope: command.scope, acknowledgedMs, untilMs: askedMs + (command.forMs ?? defaultMs) });

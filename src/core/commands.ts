@@ -9,7 +9,8 @@ import { intend } from "./fencing.ts";
 import { FROM_ZERO } from "./fresh.ts";
 import { closeIncident } from "./incident.ts";
 import type { Command } from "./io.ts";
-import type { HostPolicy } from "./policy.ts";
+import type { HostPolicy, OutletRef } from "./policy.ts";
+import { outletKey } from "./policy.ts";
 import type { BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
 import { inSet } from "./storm.ts";
@@ -81,17 +82,21 @@ function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answe
   const overrides = overridden.length === 0 ? "" : `; overrides ${overridden.map((brake) => `${brake.name} (${brake.because})`).join(", ")}`;
   const serving = host.last?.outcome === "good" || host.last?.outcome === "slow";
   if (serving && asked.confirm !== host.name) return { ...answer(4, `${host.name} is serving right now: type its name to ${asked.kind === "off" ? "switch it off" : "cut its power"}${overrides}`), confirm: host.name };
+  let dark: string[] = [];
   if (asked.kind === "off") {
     turn.patchRecord(host.name, { wanted: { state: "off", by: asked.by, why: asked.reason, at: turn.stamp } });
     turn.tell("wanted", host.name, `wanted off by ${asked.by}: ${asked.reason}`);
   } else if (host.record.wanted.state === "off") {
-    // A cycle ends with power on, and who asks for one wants that; what is dark already is only switched on.
-    if ((policy.levels[0] ?? []).every((outlet) => turn.state.devices.get(outlet.device)?.outlets.get(outlet.outlet)?.state === "off")) return switchOn(turn, host, policy, asked.by, asked.reason);
+    // A cycle ends with power on, and who asks for one wants that, whatever becomes of it; what is dark already is only switched on.
+    const feeds = policy.levels[0] ?? [];
+    const reads = (outlet: OutletRef) => turn.state.devices.get(outlet.device)?.outlets.get(outlet.outlet)?.state;
+    if (feeds.every((outlet) => reads(outlet) === "off")) return switchOn(turn, host, policy, asked.by, asked.reason);
+    dark = feeds.filter((outlet) => reads(outlet) !== "on").map(outletKey);
     turn.patchRecord(host.name, { wanted: { state: "on" } });
     turn.tell("wanted", host.name, `wanted on by ${asked.by}: ${asked.reason}`);
   }
   turn.tell("command", host.name, `${asked.by} asked for ${asked.kind === "off" ? "power off" : "a power cycle"}: ${asked.reason}${overrides}`);
-  const id = intend(turn, policy, asked.kind, { kind: "manual", by: asked.by, reason: asked.reason, over: asked.over }, `${asked.by}: ${asked.reason}`);
+  const id = intend(turn, policy, asked.kind, { kind: "manual", by: asked.by, reason: asked.reason, over: asked.over }, `${asked.by}: ${asked.reason}`, dark);
   return { ...answer(0, `operation ${id} begins${overrides}`), operation: id, incident: turn.host(host.name)?.incident?.incident ?? null };
 }
 

@@ -41,8 +41,8 @@ const EFFECT_MS = 2_000;
 /** How long the answer to one search for a sign of life is waited for. */
 const TOUCH_GRACE_MS = 3_000;
 
-/** Intends an operation: the record is committed before anything is done. Returns its id. */
-export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], origin: Origin, because: string): number {
+/** Intends an operation: the record is committed before anything is done; `owed` is dark already and gets its power back. Returns its id. */
+export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], origin: Origin, because: string, owed: readonly string[] = []): number {
   const host = turn.host(policy.name);
   // Switching on by hand is no incident; whatever is open belongs to it.
   const incident = kind === "on" ? (host?.incident ?? null) : openIncident(turn, policy.name, host?.firstSign || because, host?.badSinceMs ?? null);
@@ -51,7 +51,7 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
   const operation: Operation = {
     v: 1, id, host: policy.name, incident: incident?.incident ?? "", kind, origin, because,
     phase: kind === "on" ? "on-sent" : "intended",
-    levels, level: 0, token: id, sends: 0, cut: kind === "on" ? levels.flat().map(outletKey) : [], sent: [],
+    levels, level: 0, token: id, sends: 0, cut: kind === "on" ? levels.flat().map(outletKey) : owed, sent: [],
     offWasConfirmed: false, contradiction: null, withdrawing: null, touched: [],
     began: turn.stamp, phaseSince: turn.stamp, offAt: null, onConfirmedAt: null, watcher: turn.policy.watcher,
   };
@@ -208,7 +208,7 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
     return unconfirmed(turn, operation, `${names(others)} is off, and not by us`);
   }
   if (boundPassed && run.seen.size > 0 && stillOn.length > 0) return resend(turn, operation, run, stillOn);
-  if (!afterRestart && boundPassed) return unconfirmed(turn, operation, `${names(level)} did not read off within ${inWords(patienceMs)}`);
+  if (!afterRestart && boundPassed && run.lastPassMs !== null && run.offPasses === 0) return unconfirmed(turn, operation, `${names(level)} did not read off within ${inWords(patienceMs)}`);
   if (expired(turn, operation, run)) return unconfirmed(turn, operation, "the operation has expired");
   if (nowMs < nextPassMs) return wakeAt(turn, operation.id, nextPassMs);
   readPass(turn, operation, level, "is it off?");

@@ -28,10 +28,14 @@ export function commit(turn: Turn, next: Operation, act: number | null, outlet: 
     writes.push({ key: each, value });
     turn.take(each);
   }
-  // An operation that has ended must not come back from a crash beside the one that follows it.
+  // An operation that has ended must not come back from a crash beside the one that follows it; nor may it be forgotten
+  // without what it left behind at its host: a hold, a budget, that the host is to be off.
   for (const [each, value] of turn.state.outbox) {
     if (value !== null || !each.startsWith("op/") || each === key) continue;
     writes.push({ key: each, value });
+    for (const { name, record } of turn.state.hosts.values()) {
+      if (name !== next.host && operationKey(record.lastOperation?.id ?? -1) === each) writes.push({ key: `host/${name}`, value: record });
+    }
   }
   const revision = turn.state.revisions.get(key) ?? null;
   turn.pend(txn, { kind: "operation", operation: next.id, host: next.host, incident: next.incident, replies: [] });

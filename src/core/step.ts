@@ -80,6 +80,7 @@ function take(turn: Turn, input: Input): void {
     case "stop":
       turn.patch({ stopping: true });
       turn.tell("stopping", null, "asked to stop: nothing new is begun, what is past off is brought to on");
+      recordNow(turn);
       stopBeginning(turn);
       return;
   }
@@ -169,16 +170,28 @@ function noteStore(turn: Turn, failure: string | null): void {
       });
     }
   } else if (before !== null) {
-    turn.patch({ storeFailure: null, storeRetryMs: 0 });
+    turn.patch({ storeFailure: null });
     turn.tell("store-ok", null, "the ledger can be written again");
     over(turn, "ledger", "the ledger can be written again");
+    recordNow(turn);
+  }
+}
+
+/** What the ledger could not take is offered to it again without waiting for its turn. */
+function recordNow(turn: Turn): void {
+  turn.patch({ storeRetryMs: 0 });
+  for (const [id, run] of turn.state.runs) {
+    if (!run.unrecorded) continue;
+    turn.patchRun(id, { recordAtMs: turn.now.bootMs });
+    turn.wake(`op/${id}`, turn.now.bootMs);
   }
 }
 
 function exitWhenDone(turn: Turn): void {
   if (!turn.state.stopping || turn.state.exited) return;
   const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase));
-  const storing = turn.state.pending.size > 0 || (turn.state.outbox.size > 0 && turn.state.storeFailure === null);
+  const unwritten = turn.state.outbox.size > 0 || [...turn.state.runs.values()].some((run) => run.unrecorded);
+  const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null);
   if (open || storing) return;
   turn.patch({ exited: true });
   turn.emit({ kind: "exit", because: "nothing is past off" });

@@ -47,6 +47,8 @@ function readyOn(turn: Turn, operation: Operation, actId: number, outlet: Outlet
     turn.emit({ kind: "cancel", act: actId, because: `${key} reads on already`, cause: turn.causeOf(operation.host) });
     return;
   }
+  // An off that was not seen to arrive has arrived, nobody knows when: what waits for `boot` to pass since the edge waits from now.
+  if (state === "off" && !operation.offWasConfirmed && turn.record(operation.host) !== undefined) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
   const token = nextToken(turn);
   // What was counted before a power command says nothing of the host after it, whoever asked for the command.
   if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { counter: 0 });
@@ -80,7 +82,11 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
     // A person asked: an outlet that reads off is not switched off again.
     return commitSwap(turn, operation, actId, outlet, `${key} reads off already`);
   }
-  if (state === "off") return cancel(`${key} reads off`);
+  if (state === "off") {
+    // It has arrived after all, late or while this process was stopped: what counts is read in a pass of its own.
+    turn.patchRun(operation.id, { seen: without(run.seen, key), lastPassMs: null });
+    return cancel(`${key} reads off`);
+  }
   if (state === "unknown") {
     // What cannot be read cannot be confirmed off: the level is left as if it could not be reached.
     const blocked = `${key} cannot be read`;
