@@ -10,6 +10,7 @@ import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import type { Turn, Undo } from "./state.ts";
+import { ageMs } from "./time.ts";
 import { reviewStorms } from "./storm-records.ts";
 
 const CONNECT_FAILURES_MAX = 3;
@@ -187,6 +188,11 @@ function actEnded(turn: Turn, operation: Operation, outlet: OutletRef, action: "
       turn.patchRun(operation.id, { undo: null });
       turn.tell("device-answer", operation.host, `${key} ${action}: ${outcome.kind === "accepted" ? "acknowledged" : "no answer that can be trusted"} (${outcome.evidence})`);
       turn.patchRun(operation.id, { lastActMs: nowMs, lastPassMs: null, offPasses: 0, failures: action === "on" ? run.failures : 0, freshBad: 0, seen: without(run.seen, key), tried: [...run.tried, key] });
+      // Longer than an act may take: this process was stopped, and the byte may have gone out at the end of that.
+      if (action === "off" && operation.offAt !== null && ageMs(operation.offAt, turn.now) > (allOutlets(operation).find((each) => outletKey(each) === key)?.maxActMs ?? Infinity)) {
+        turn.patchRecord(operation.host, { lastEdge: turn.stamp });
+        amend(turn, operation, { offAt: turn.stamp });
+      }
       return;
     case "refused":
       if (outcome.by === "device") {

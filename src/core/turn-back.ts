@@ -40,16 +40,8 @@ export function stopBeginning(turn: Turn): void {
 /** After a gap in which this watcher did not run: what has not been cut yet has to be decided again. */
 export function decideAgain(turn: Turn, because: string): void {
   for (const operation of turn.state.operations.values()) {
-    if (operation.origin.kind === "auto" && operation.phase === "intended") {
-      turnBack(turn, operation, because);
-      continue;
-    }
-    turn.patchRun(operation.id, { freshBad: 0 });
-    const { wait } = turn.run(operation.id);
-    if (wait.on !== "act" || !wait.fired || wait.action !== "off") continue;
-    // The byte may have gone out at the end of the gap: whatever waits for time since the cut waits from now.
-    turn.patchRecord(operation.host, { lastEdge: turn.stamp });
-    amend(turn, operation, { offAt: turn.stamp });
+    if (operation.origin.kind === "auto" && operation.phase === "intended") turnBack(turn, operation, because);
+    else turn.patchRun(operation.id, { freshBad: 0 });
   }
 }
 
