@@ -69,7 +69,7 @@ export function confirmed(world: World): Checker {
       const wrong = kind === "off-confirmed" ? offConfirmed(operation) : onConfirmed(operation);
       if (wrong !== null) world.fail("Confirmed", wrong);
     },
-    commit({ writes }, before) {
+    commit({ writes, calledMs }, before) {
       for (const { key, value } of writes) {
         if (!key.startsWith("op/")) continue;
         const known = before.get(key)?.value as Operation | undefined;
@@ -82,7 +82,8 @@ export function confirmed(world: World): Checker {
         const next = value as Operation;
         if (next.phase === known.phase && next.level === known.level) continue;
         const touch = touches.get(next.host);
-        if (known.phase === "off-confirmed" && next.phase === "on-sent" && touch?.answered === "yes" && next.contradiction === null && next.withdrawing === null) {
+        // An answer that came while this was being written is recorded by the next one.
+        if (known.phase === "off-confirmed" && next.phase === "on-sent" && touch?.answered === "yes" && touch.atMs < calledMs && next.contradiction === null && next.withdrawing === null) {
           return world.fail("Confirmed", `${next.host} answered although it was off, and nothing came of it`);
         }
       }

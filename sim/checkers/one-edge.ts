@@ -11,6 +11,7 @@ export function oneEdge(world: World): Checker {
   const last = new Map<string, { atMs: number; operation: number; level: number; releases: number }>();
   const releases = new Map<string, number>();
   const unanswered = new Set<string>();
+  const foreignOnMs = new Map<string, number>();
   /** Outlets that read off to the watcher since their last off edge by us. */
   const seenOff = new Set<string>();
 
@@ -50,6 +51,7 @@ export function oneEdge(world: World): Checker {
     },
     edge({ outlet, to, by }) {
       if (by === "others") {
+        if (to === "on") foreignOnMs.set(outlet.key, world.timeline.nowMs);
         // Somebody switched on what we had just cut, unseen: it cannot be told from an off that never arrived.
         const host = world.hostOf(outlet.key);
         if (host !== undefined && to === "on" && !seenOff.has(outlet.key)) releases.set(host.name, (releases.get(host.name) ?? 0) + 1);
@@ -70,6 +72,9 @@ export function oneEdge(world: World): Checker {
       // A feed that was cut and given back while the other one fed the host on was no cut of the host.
       const second = (edges.get(key) ?? -1) >= 0 && (edges.get(key) ?? 0) < (darkened.get(operation.host) ?? 0);
       edges.set(key, darkened.get(operation.host) ?? 0);
+      // Sent while the device lied about the first one, and under way when somebody switched on.
+      const overtaken = second && by.sentMs < (foreignOnMs.get(outlet.key) ?? -Infinity);
+      if (overtaken) return world.counts.add("edge: an off under way when others switched on");
       if (second) return world.fail("One edge", `a second automatic off edge at ${outlet.key} in incident ${operation.incident}`);
       const sameCut = before !== undefined && before.operation === operation.id && before.level === operation.level;
       if (sameCut) world.counts.add("edge: two feeds cut together");

@@ -99,6 +99,8 @@ const ERRORS: readonly Case[] = [
   ["a level that cuts one of two feeds", `${host("feeds: 2, power: §sucker/1")}${SUCKER}`, ["FEEDS_MISMATCH"]],
   ["one feed, and two cut", `${host("feeds: 1, power: §sucker/1 + sucker/2")}${SUCKER}`, ["FEEDS_MISMATCH"]],
   ["an outlet of two hosts", `hosts:\n  a: { address: h1, power: sucker/1 }\n  b: { address: h2, power: §sucker/1 }\n${SUCKER}`, ["OUTLET_SHARED"], /upkeep.yaml:2/],
+  ["two outlets of a program that is not told which", "hosts:\n  a: { address: h1, power: r/1 }\n  b: { address: h2, power: §r/2 }\npower: { r: { driver: command, on: [x, '{outlet}'], off: [x], status: [x] } }\n", ["OUTLET_SHARED"], /takes no \{outlet\}/],
+  ["two feeds of a program that is not told which", "hosts:\n  a: { address: h1, power: §r/1 + r/2 }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n", ["OUTLET_REPEATED"]],
   ["one device of two hosts", "hosts:\n  a: { address: h1, power: r }\n  b: { address: h2, power: §r }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n", ["OUTLET_SHARED"]],
   ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
   ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],

@@ -81,7 +81,7 @@ export class PowerResolver {
       for (const feed of written) {
         const ref = this.#outlet(feed, host, place);
         if (ref === null) continue;
-        const key = outletKey(ref);
+        const key = this.#output(ref);
         if (own.has(key)) this.#problems.add(place, "OUTLET_REPEATED", `${key} stands twice in the power of ${host.name}`, "a level that repeats another cuts nothing new");
         else this.#claim(key, host.name, place);
         own.add(key);
@@ -124,6 +124,13 @@ export class PowerResolver {
     const name = device.template ? `${device.name}@${host.name}` : device.name;
     if (device.template) this.#instantiate(device, name, host.name);
     return { device: name, outlet: feed.outlet ?? "1" };
+  }
+
+  /** What is really switched: commands that take no `{outlet}` have one output, whatever it is called. */
+  #output(ref: OutletRef): string {
+    const { input } = this.#declared.get(ref.device) ?? {};
+    const single = input?.driver === "command" && !input.off.some((word) => word.includes("{outlet}"));
+    return single ? `${ref.device}, whose off takes no {outlet},` : outletKey(ref);
   }
 
   #claim(key: string, host: string, place: Place): void {

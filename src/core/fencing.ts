@@ -16,7 +16,7 @@ import { end, goOn, leave, mayEscalate, nextLevel, owedAlarm, unconfirmed } from
 import { freshRun } from "./fresh.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
-import { allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
+import { EFFECT_MS, allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, patienceMs, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
@@ -36,8 +36,6 @@ const RECORD_AGAIN_MS = 5_000;
 /** An on that has not arrived is sent again after this, and then after longer and longer. */
 const ON_AGAIN_MS = 5_000;
 const SETTLE_READ_EVERY_MS = 5_000;
-/** What a device may take from the command to the relay. */
-const EFFECT_MS = 2_000;
 /** How long the answer to one search for a sign of life is waited for. */
 const TOUCH_GRACE_MS = 3_000;
 
@@ -179,7 +177,9 @@ function driveIntended(turn: Turn, operation: Operation, run: Run): void {
   if (run.resumed && turn.now.bootMs - run.takenUpMs < boundMs) return retryIn(turn, operation.id, run.takenUpMs + boundMs - turn.now.bootMs);
   if (run.resumed && run.freshBad < REEARN_ROUNDS) return retryIn(turn, operation.id, 1_000);
   if (run.resumed && run.takenUpMs === run.decidedMs) turn.patchRun(operation.id, { decidedMs: turn.now.bootMs });
-  const outlet = levelOf(operation).find((each) => !operation.sent.includes(outletKey(each)));
+  const rest = levelOf(operation).filter((each) => !operation.sent.includes(outletKey(each)));
+  // A feed that cannot be reached is tried first: while nothing is cut, a level is left without harm.
+  const outlet = rest.find((each) => (turn.state.devices.get(each.device)?.failure ?? null) !== null) ?? rest[0];
   if (outlet === undefined) return leave(turn, operation, "nothing is left to cut");
   act(turn, operation, outlet, "off");
 }
@@ -192,14 +192,14 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
   const nowMs = turn.now.bootMs;
   const sinceOffMs = operation.offAt === null ? 0 : ageMs(operation.offAt, turn.now);
   const boundMs = Math.max(...level.map((each) => each.maxActMs));
-  const patienceMs = Math.max(timing(turn, operation).offConfirmMs, boundMs + 2_000);
+  const waitMs = patienceMs(turn, operation);
   if (rest.length > 0 && !afterRestart) {
-    if (sinceOffMs > patienceMs) return unconfirmed(turn, operation, `${names(rest)} could not be cut`);
+    if (sinceOffMs > waitMs) return unconfirmed(turn, operation, `${names(rest)} could not be cut`);
     return act(turn, operation, rest[0] as OperationOutlet, "off");
   }
   const nextPassMs = run.lastPassMs === null ? nowMs : run.lastPassMs + turn.policy.limits.readBackEveryMs;
   const waitedMs = afterRestart ? nowMs - run.takenUpMs : sinceOffMs;
-  const boundPassed = waitedMs > (afterRestart ? boundMs : patienceMs);
+  const boundPassed = waitedMs > (afterRestart ? boundMs : waitMs);
   const stillOn = level.filter((each) => run.seen.get(outletKey(each)) === "on");
   const others = rest.filter((each) => run.seen.get(outletKey(each)) === "off");
   if (boundPassed && rest.length > 0 && others.length === rest.length) {
@@ -208,7 +208,7 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
     return unconfirmed(turn, operation, `${names(others)} is off, and not by us`);
   }
   if (boundPassed && run.seen.size > 0 && stillOn.length > 0) return resend(turn, operation, run, stillOn);
-  if (!afterRestart && boundPassed && run.lastPassMs !== null && run.offPasses === 0) return unconfirmed(turn, operation, `${names(level)} did not read off within ${inWords(patienceMs)}`);
+  if (!afterRestart && boundPassed && run.lastPassMs !== null && run.offPasses === 0) return unconfirmed(turn, operation, `${names(level)} did not read off within ${inWords(waitMs)}`);
   if (expired(turn, operation, run)) return unconfirmed(turn, operation, "the operation has expired");
   if (nowMs < nextPassMs) return wakeAt(turn, operation.id, nextPassMs);
   readPass(turn, operation, level, "is it off?");
@@ -226,7 +226,9 @@ function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly Op
   if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? run.takenUpMs)) {
     return goOn(turn, amend(turn, operation, { withdrawing: "a good round came before the cut" }));
   }
-  if (expired(turn, operation, run) || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
+  // What is cut already waits in the dark for the rest: the time of three tries is for all feeds together.
+  const overdue = ageMs(operation.phaseSince, turn.now) > SENDS_MAX * patienceMs(turn, operation);
+  if (expired(turn, operation, run) || overdue || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
   if ((operation.origin.kind === "auto" || run.resumed) && run.freshBad < REEARN_ROUNDS) {
     return readLater(turn, operation, run, levelOf(operation));
   }

@@ -1,8 +1,8 @@
 // What a host and an operation are before anything has happened to them: after a start, after another host hash, after a brake
 // was ended by hand. In one place, so that whatever is added to the memory says here how it begins.
 
-import type { HostRecord } from "./records.ts";
-import type { HostState, Run } from "./state.ts";
+import type { HostRecord, StormRecord } from "./records.ts";
+import type { HostState, Run, StormState } from "./state.ts";
 import type { Now } from "./time.ts";
 
 /** What is known of a host that nobody has seen yet. */
@@ -66,6 +66,11 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
 
 /** Counting starts again: a brake was ended by hand, or a hold was released. */
 export const FROM_ZERO = { counter: 0, badSinceMs: null, suspectPeak: 0, refusal: null, refusedAtMs: null, decideAtMs: null } as const;
+
+/** A storm, begun or found in the ledger: it is not calm until that has been seen. */
+export function freshStorm(record: StormRecord): StormState {
+  return { ...record, calmSinceMs: null, summedMs: -Infinity };
+}
 
 /** An operation as this process takes it up. */
 export function freshRun(now: Now, resumed: boolean): Run {

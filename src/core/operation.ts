@@ -7,6 +7,9 @@ import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet, RecordKey } from "./records.ts";
 import type { Turn, Undo } from "./state.ts";
 
+/** What a device may take from the command to the relay. */
+export const EFFECT_MS = 2_000;
+
 export function operationKey(id: number): RecordKey {
   return `op/${id}`;
 }
@@ -116,4 +119,9 @@ type Timing = Pick<HostPolicy, "offForMs" | "offConfirmMs" | "onConfirmMs" | "se
 /** The host's times; the documented defaults for a host that is no longer configured and is still owed its power. */
 export function timing(turn: Turn, operation: Operation): Timing {
   return turn.hostPolicy(operation.host) ?? { offForMs: 5_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000, healthyForMs: 10_000 };
+}
+
+/** How long an off is waited for, from when it was let go. */
+export function patienceMs(turn: Turn, operation: Operation): number {
+  return Math.max(timing(turn, operation).offConfirmMs, Math.max(...levelOf(operation).map((each) => each.maxActMs)) + EFFECT_MS);
 }

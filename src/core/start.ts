@@ -8,7 +8,7 @@ import { brakeKey, EVERYTHING } from "./brake-records.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
 import { resume } from "./fencing.ts";
-import { freshHost, freshRecord, FROM_ZERO } from "./fresh.ts";
+import { freshHost, freshRecord, freshStorm, FROM_ZERO } from "./fresh.ts";
 import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
 import type { HostPolicy } from "./policy.ts";
@@ -31,7 +31,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     ledger: seedOf(meta.ledger),
     offsetMs: turn.now.wallMs - turn.now.bootMs,
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
-    storms: new Map(records.storm.map((storm) => [storm.set, { ...storm, calmSinceMs: null }])),
+    storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
     revisions: new Map(input.records.map((record) => [record.key, record.revision])),
   });

@@ -150,6 +150,12 @@ export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<Reco
 
 export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
 
+export type StormState = StormRecord & {
+  readonly calmSinceMs: number | null;
+  /** When its hosts were last summed up. */
+  readonly summedMs: number;
+};
+
 export type State = {
   readonly started: boolean;
   readonly startedAtMs: number;
@@ -166,7 +172,7 @@ export type State = {
   readonly runs: ReadonlyMap<number, Run>;
   readonly locks: ReadonlyMap<string, DeviceLock>;
   readonly brakes: ReadonlyMap<RecordKey, BrakeRecord>;
-  readonly storms: ReadonlyMap<string, StormRecord & { readonly calmSinceMs: number | null }>;
+  readonly storms: ReadonlyMap<string, StormState>;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
   readonly revisions: ReadonlyMap<RecordKey, number>;

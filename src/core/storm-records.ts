@@ -1,6 +1,7 @@
 // Storms as records: begun, ended after `coolDown` of calm with fresh rounds, or let through one by one by a person.
 
 import { over, raise } from "./alarms.ts";
+import { freshStorm } from "./fresh.ts";
 import type { HostPolicy } from "./policy.ts";
 import { fresh, inSet, setsOf, stormIn } from "./storm.ts";
 import type { Turn } from "./state.ts";
@@ -13,12 +14,12 @@ export function reviewStorms(turn: Turn, policy: HostPolicy): void {
     const because = stormIn(set, turn.state, turn.policy, turn.now);
     if (because !== null) startStorm(turn, set, because);
   }
-  endStormWhenCalm(turn, setsOf(policy));
+  endStormWhenCalm(turn, setsOf(policy), "may break the calm");
 }
 
 function startStorm(turn: Turn, set: string, because: string): void {
   const record = { v: 1 as const, set, because, since: turn.stamp, proceedBy: null };
-  turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs: null }) });
+  turn.patch({ storms: new Map(turn.state.storms).set(set, freshStorm(record)) });
   turn.save(`storm/${set}`, record);
   turn.tell("storm", null, `${because}: nothing new is cut`);
   raise(turn, {
@@ -28,16 +29,21 @@ function startStorm(turn: Turn, set: string, because: string): void {
   });
 }
 
-export function endStormWhenCalm(turn: Turn, sets: readonly string[]): void {
+/** A sum over thousands of hosts is not made anew for each of their rounds. */
+const CALM_EVERY_MS = 1_000;
+
+export function endStormWhenCalm(turn: Turn, sets: readonly string[], after: "may break the calm" | "good round" = "good round"): void {
   for (const set of sets) {
     const storm = turn.state.storms.get(set);
     if (storm === undefined) continue;
+    const lately = turn.now.bootMs - storm.summedMs < CALM_EVERY_MS;
+    if (lately && (after === "good round" || storm.calmSinceMs === null)) continue;
     const calm = stormIn(set, turn.state, turn.policy, turn.now) === null && fresh(set, turn.state, turn.policy, turn.now);
     const calmSinceMs = calm ? (storm.calmSinceMs ?? turn.now.bootMs) : null;
     if (calmSinceMs !== null && turn.now.bootMs - calmSinceMs >= turn.policy.brakes.coolDownMs) {
       endStorm(turn, set);
-    } else if (calmSinceMs !== storm.calmSinceMs) {
-      turn.patch({ storms: new Map(turn.state.storms).set(set, { ...storm, calmSinceMs }) });
+    } else {
+      turn.patch({ storms: new Map(turn.state.storms).set(set, { ...storm, calmSinceMs, summedMs: turn.now.bootMs }) });
     }
   }
 }
@@ -56,8 +62,8 @@ export function proceed(turn: Turn, by: string): readonly string[] {
   const sets: string[] = [];
   for (const [set, storm] of turn.state.storms) {
     if (storm.proceedBy !== null) continue;
-    const { calmSinceMs, ...record } = { ...storm, proceedBy: by };
-    turn.patch({ storms: new Map(turn.state.storms).set(set, { ...record, calmSinceMs }) });
+    const { calmSinceMs: _, summedMs: __, ...record } = { ...storm, proceedBy: by };
+    turn.patch({ storms: new Map(turn.state.storms).set(set, { ...storm, proceedBy: by }) });
     turn.save(`storm/${set}`, record);
     turn.tell("storm-proceed", null, `${by} lets the storm ${inSet(set)} through, one host at a time`);
     sets.push(set);

@@ -36,7 +36,11 @@ export function membersOf(set: string, policy: Policy): readonly HostPolicy[] {
   if (members === undefined) {
     const made = new Map<string, HostPolicy[]>();
     for (const host of policy.hosts.values()) {
-      for (const each of setsOf(host)) made.set(each, [...(made.get(each) ?? []), host]);
+      for (const each of setsOf(host)) {
+        const list = made.get(each);
+        if (list === undefined) made.set(each, [host]);
+        else list.push(host);
+      }
     }
     members = made;
     membersByPolicy.set(policy, made);
@@ -65,7 +69,8 @@ export function unhealthy(host: HostState): boolean {
   return host.last !== null && (host.last.outcome === "bad" || host.last.outcome === "unknown");
 }
 
-function inTheSum(host: HostState | undefined, policy: HostPolicy, state: State, fleetArmed: boolean): host is HostState {
+/** Whether a host counts in the sums of its sets, well or ill. */
+export function inTheSum(host: HostState | undefined, policy: HostPolicy, state: State, fleetArmed: boolean): host is HostState {
   if (host === undefined || !fleetArmed || !policy.armed) return false;
   if (host.record.hold !== null || host.record.wanted.state === "off") return false;
   if (host.record.learned.seenHealthyAt === null) return false;

@@ -5,7 +5,7 @@
 import { note } from "./incident.ts";
 import type { ActOutcome } from "./io.ts";
 import { goOn, leave, mayEscalate, nextLevel, whyBraked } from "./ending.ts";
-import { allOutlets, amend, backOffMs, commit, lock, nextToken, unlock } from "./operation.ts";
+import { allOutlets, amend, backOffMs, commit, lock, nextToken, patienceMs, unlock } from "./operation.ts";
 import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
@@ -188,11 +188,7 @@ function actEnded(turn: Turn, operation: Operation, outlet: OutletRef, action: "
       turn.patchRun(operation.id, { undo: null });
       turn.tell("device-answer", operation.host, `${key} ${action}: ${outcome.kind === "accepted" ? "acknowledged" : "no answer that can be trusted"} (${outcome.evidence})`);
       turn.patchRun(operation.id, { lastActMs: nowMs, lastPassMs: null, offPasses: 0, failures: action === "on" ? run.failures : 0, freshBad: 0, seen: without(run.seen, key), tried: [...run.tried, key] });
-      // Longer than an act may take: this process was stopped, and the byte may have gone out at the end of that.
-      if (action === "off" && operation.offAt !== null && ageMs(operation.offAt, turn.now) > (allOutlets(operation).find((each) => outletKey(each) === key)?.maxActMs ?? Infinity)) {
-        turn.patchRecord(operation.host, { lastEdge: turn.stamp });
-        amend(turn, operation, { offAt: turn.stamp });
-      }
+      if (action === "off") edgeMayBeLater(turn, operation, key, outcome.kind === "unknown");
       return;
     case "refused":
       if (outcome.by === "device") {
@@ -212,6 +208,15 @@ function actEnded(turn: Turn, operation: Operation, outlet: OutletRef, action: "
   }
 }
 
+/** Whatever waits for time since the cut waits from the latest moment at which it can have been. */
+function edgeMayBeLater(turn: Turn, operation: Operation, key: string, unknown: boolean): void {
+  const maxActMs = allOutlets(operation).find((each) => outletKey(each) === key)?.maxActMs ?? Infinity;
+  // Longer than an act may take: this process was stopped, and the byte may have gone out at the end of that.
+  const stopped = operation.offAt !== null && ageMs(operation.offAt, turn.now) > maxActMs;
+  if (unknown || stopped) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
+  if (stopped) amend(turn, operation, { offAt: turn.stamp });
+}
+
 /** Nothing left this machine: the outlet is as it was, and what the swap noted is taken back. */
 export function notWritten(turn: Turn, asked: Operation, key: string, action: "on" | "off", failure: { readonly because: string } | null): void {
   const operation = turn.state.operations.get(asked.id) ?? asked;
@@ -224,6 +229,11 @@ export function notWritten(turn: Turn, asked: Operation, key: string, action: "o
     const others = allOutlets(operation).some((each) => operation.cut.includes(outletKey(each)) && !tried.includes(outletKey(each)));
     turn.patchRun(operation.id, { tried, retryAtMs: failure === null || others ? turn.now.bootMs : turn.now.bootMs + backOffMs(turn, failures), ...(failure === null ? {} : { lastActMs: turn.now.bootMs }) });
     return;
+  }
+  // With one feed cut and the other out of reach, power is given back when the time is over, and not a back-off later.
+  if (failure !== null && operation.phase === "off-sent" && operation.offAt !== null) {
+    const endsMs = turn.now.bootMs - ageMs(operation.offAt, turn.now) + patienceMs(turn, operation) + 1;
+    turn.patchRun(operation.id, { retryAtMs: Math.min(turn.run(operation.id).retryAtMs, Math.max(turn.now.bootMs, endsMs)) });
   }
   const back = run.undo === null ? operation : takeBack(turn, operation, run.undo);
   if (back.withdrawing !== null) return back.phase === "intended" ? leave(turn, back, back.withdrawing) : goOn(turn, back);

@@ -14,7 +14,7 @@ import { count, judge, retryAfterMs } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { ProbeResult, Round } from "./round.ts";
-import { isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
+import { inTheSum, isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
 import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
 import type { HostState, LastRound, Turn } from "./state.ts";
 import { ageMs } from "./time.ts";
@@ -37,7 +37,7 @@ export function round(turn: Turn, made: Round): void {
   const after = turn.host(policy.name) as HostState;
   if (judgement.outcome === "good") good(turn, policy, after);
   else if (judgement.outcome === "bad") bad(turn, policy, after);
-  else if (after.operation === null) reviewStorms(turn, policy);
+  else if (after.operation === null && inTheSum(after, policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
   reviewGuard(turn, policy.name);
 }
 
@@ -168,7 +168,8 @@ function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
   wrongOutlet(turn, policy);
   // While a host is suspect its outlet is read every round, to see somebody else's hand on it.
   if (host.operation === null) readPower(turn, policy);
-  reviewStorms(turn, policy);
+  // Who is in no sum begins no storm.
+  if (inTheSum(turn.host(name), policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
   decide(turn, name);
 }
 
@@ -185,12 +186,16 @@ function wrongOutlet(turn: Turn, policy: HostPolicy): void {
   if (silentSinceMs === null || host.last === null || !host.last.silent) return;
   if (host.last.startedAtMs - silentSinceMs < (SILENT_ROUNDS - 1) * policy.everyMs * 0.9) return;
   for (const operation of turn.state.operations.values()) {
-    if (operation.host === policy.name || operation.offAt === null || operation.contradiction !== null) continue;
+    if (operation.host === policy.name || operation.offAt === null) continue;
     const offMs = turn.now.bootMs - ageMs(operation.offAt, turn.now);
     const near = silentSinceMs >= offMs && silentSinceMs <= offMs + 2 * policy.everyMs;
     const shares = policy.levels.flat().some((outlet) => operation.sent.includes(outletKey(outlet)));
     // What hangs behind the host that was cut falls silent with it, and rightly.
-    if (near && !shares && !isBehind(policy, operation.host, turn.policy)) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
+    if (!near || shares || isBehind(policy, operation.host, turn.policy)) continue;
+    // What we felled boots by our doing: that was its edge, and `debounce` and `boot` hold from it.
+    const { lastEdge } = host.record;
+    if (lastEdge === null || turn.now.bootMs - ageMs(lastEdge, turn.now) < offMs) turn.patchRecord(policy.name, { lastEdge: turn.stamp });
+    if (operation.contradiction === null) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
   }
 }
 

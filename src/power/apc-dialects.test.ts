@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  BUSY, confirmProblem, contradicts, controlProblem, ENDS, entryNumber, findOutlet, LOGIN_REFUSED, MENU_ENTRIES, MENU_PATHS,
-  readMenuAnswer, readScreen, readShellAnswer, readShellList,
+  BUSY, contradicts, ENDS, entryNumber, findOutlet, identityOf, LOGIN_REFUSED, MENU_ENTRIES, MENU_PATHS, readMenuAnswer, readQuestion, readScreen,
+  readShellAnswer, readShellList,
 } from "./apc-dialects.ts";
 import type { Listed } from "./apc-dialects.ts";
 
@@ -97,26 +97,52 @@ test("a late screen in front of the right one is not mixed with it", () => {
   assert.equal(screen.outlet, 2);
 });
 
-test("the control screen must say that it is about the outlet", () => {
+test("a control screen names this outlet, another one, or none", () => {
   const all = [listed(1), listed(2, "Zedboard-1"), listed(3, "mail")];
-  const problem = (text: string, outlet: Listed, among = all): string => controlProblem(readScreen(text), outlet, among) ?? "none";
-  assert.equal(problem(CONTROL, listed(2, "Zedboard-1")), "none");
-  assert.equal(problem(CONTROL, listed(2, "Zedboard")), "none", "a list may cut long names off");
-  assert.match(problem(CONTROL, listed(3, "Zedboard-1")), /about outlet 2, not 3/);
-  assert.match(problem(CONTROL, listed(2, "mail")), /another name/);
+  const identity = (text: string, outlet: Listed, among = all): string => {
+    const found = identityOf(readScreen(text), outlet, among);
+    return found.kind === "other" ? found.why : found.kind;
+  };
+  assert.equal(identity(CONTROL, listed(2, "Zedboard-1")), "named");
+  assert.equal(identity(CONTROL, listed(2, "Zedboard")), "named", "a list may cut long names off");
+  assert.match(identity(CONTROL, listed(3, "Zedboard-1")), /about outlet 2, not 3/);
+  assert.match(identity(CONTROL, listed(2, "mail")), /another name/);
   const unnumbered = CONTROL.replace(/Outlet .*: 2/, "");
-  assert.equal(problem(unnumbered, listed(2, "Zedboard-1")), "none", "no number, but a name that no other outlet has");
-  assert.match(problem(unnumbered, listed(2, "Zedboard-1"), [...all, listed(4, "Zedboard-1")]), /does not say/);
-  assert.match(problem(unnumbered.replace(/Name .*/, ""), listed(2, "Zedboard-1")), /does not say/);
+  assert.equal(identity(unnumbered, listed(2, "Zedboard-1")), "named", "no number, but a name that no other outlet has");
+  assert.equal(identity(unnumbered, listed(2, "Zedboard-1"), [...all, listed(4, "Zedboard-1")]), "silent");
+  assert.equal(identity(unnumbered.replace(/Name .*/, ""), listed(2, "Zedboard-1")), "silent");
+});
+
+test("without fields the title may say which outlet it is", () => {
+  const all = [listed(1), listed(2, "db"), listed(3, "mail")];
+  const identity = (title: string, outlet: Listed, among = all): string => identityOf(readScreen(`------- ${title} -------\n1- Control Outlet\n> `), outlet, among).kind;
+  assert.equal(identity("db", listed(2, "db")), "named");
+  assert.equal(identity("mail", listed(2, "db")), "other");
+  assert.equal(identity("db", listed(2, "db"), [...all, listed(4, "db")]), "silent");
+  assert.equal(identity("Outlet 2", listed(2, "db")), "named");
+  assert.equal(identity("Outlet 3", listed(2, "db")), "other");
+  assert.equal(identity("Outlet 12 (db)", listed(2, "db")), "other");
+  assert.equal(identity("Control Outlet", listed(2, "db")), "silent");
+});
+
+test("a title stands between dashes, behind them, or alone where it is one of the path", () => {
+  for (const title of ["------- Control Console -------", "------- Control Console", "-------Control Console-------", "=== Control Console ===", "   Control Console"]) {
+    assert.equal(readScreen(`\n${title}\n\n  1- Device Manager\n  4- Logout\n> `).title, "Control Console", title);
+  }
+  assert.equal(readScreen("-----------------------\nsome text\n1- Device Manager\n> ").title, null);
 });
 
 test("YES is only said to the right question", () => {
   const outlet = listed(2, "Zedboard-1");
-  const ask = (text: string, action: "on" | "off" = "off", of = outlet): string | null => confirmProblem(text, of, action, of.label);
+  const ask = (text: string, action: "on" | "off" = "off", of = outlet): string | null => readQuestion(text, of, action, of.label).problem;
   assert.equal(ask(question("Immediate Off", "immediately shutdown\n        outlet 2 named 'Zedboard-1'.")), null);
   assert.equal(ask(question("Immediate On", "immediately turn on\n        outlet 2 named 'Zedboard-1'."), "on"), null);
   // Firmware that does not name the outlet here has named it on the screen before.
   assert.equal(ask(question("Immediate Off", "immediately turn the outlet off.")), null);
+  for (const off of ["", "immediately shutdown outlet 2.", "Turn outlet 2 Off immediately.", "turn off power on outlet 2", "Power off outlet 2?"]) {
+    assert.equal(ask(`2\n ${off}\n  Enter 'YES' to continue or <ENTER> to cancel : `), null, off);
+  }
+  for (const on of ["", "Turn outlet 2 On.", "Immediately power on outlet 2"]) assert.equal(ask(`1\n ${on}\n  Enter 'YES' to continue or <ENTER> to cancel : `, "on"), null, on);
   const wrong: readonly (readonly [string, string])[] = [
     ["Immediate On", "immediately turn on\n        outlet 2 named 'Zedboard-1'."],
     ["Immediate Reboot", "immediately shutdown\n        outlet 2 named 'Zedboard-1', delay for 5 seconds,\n        and then restart."],
@@ -127,16 +153,26 @@ test("YES is only said to the right question", () => {
     ["Immediate Off", "immediately shutdown\n        outlets 2 and 3."],
     ["Immediate Off", "immediately shutdown\n        outlet 2 named 'Zedboard-1' and its outlet group."],
     ["Master Immediate Off", "immediately shutdown everything."],
+    ["Immediate Off", "turn outlet 2 on, not off."],
     ["", "do something."],
+    ["", "turn outlet 2 on."],
   ];
   for (const [title, sentence] of wrong) assert.notEqual(ask(question(title, sentence)), null, `${title}: ${sentence}`);
+  for (const [title, sentence] of [["Immediate Off", "shutdown outlet 2"], ["", "turn outlet 2 off"], ["Immediate Reboot", ""]] as const) assert.notEqual(ask(question(title, sentence), "on"), null, `${title}: ${sentence}`);
+});
+
+test("a question names its outlet by number only", () => {
+  const named = (sentence: string): boolean => readQuestion(question("Immediate Off", sentence), listed(2, "db"), "off", "db").named;
+  assert.equal(named("immediately shutdown\n outlet 2 named 'db'."), true);
+  assert.equal(named("immediately shutdown\n outlet 1 named 'db'."), false);
+  assert.equal(named("immediately turn the outlet off."), false);
 });
 
 test("a name may read like anything: it is compared, and not taken for a part of the question", () => {
   for (const name of ["Immediate On", "ALL outlets", "reboot 'Master' group", "outlet 7", "db  1", "$&"]) {
-    assert.equal(confirmProblem(question("Immediate Off", `immediately shutdown\n        outlet 2 named '${name}'.`), listed(2, name), "off", name), null, name);
+    assert.equal(readQuestion(question("Immediate Off", `immediately shutdown\n        outlet 2 named '${name}'.`), listed(2, name), "off", name).problem, null, name);
   }
-  assert.notEqual(confirmProblem(question("Delayed Reboot", "restart outlet 2 named 'Immediate Off'."), listed(2, "Immediate Off"), "off", "Immediate Off"), null);
+  assert.notEqual(readQuestion(question("Delayed Reboot", "restart outlet 2 named 'Immediate Off'."), listed(2, "Immediate Off"), "off", "Immediate Off").problem, null);
 });
 
 test("the menus' answer: issued, failed, or nothing that can be trusted", () => {
@@ -155,6 +191,8 @@ test("the shells' answers: exactly one code", () => {
   assert.deepEqual(readShellAnswer("E104: User does not have access to this command.\napc>"), { kind: "refused", words: "E104: User does not have access to this command." });
   assert.equal(readShellAnswer("E101: Command Not Found\napc>").kind, "unknown-command");
   assert.equal(readShellAnswer("E100: Command does not exist.\napc>").kind, "unknown-command");
+  for (const words of ["Unknown command", "Invalid command: olStatus", "Command not found.", "ERROR: unrecognized command"]) assert.equal(readShellAnswer(`olStatus all\n${words}\napc>`).kind, "unknown-command", words);
+  assert.equal(readShellAnswer("off 3\n 1: unknown command: On\napc>").kind, "none", "an outlet of that name");
   for (const nothing of ["", "apc>", "E000", "E000: Success\nE000: Success\n", "OK\nE100: Command failed", "E201: No Response", "not OK"]) assert.equal(readShellAnswer(nothing).kind, "none", nothing);
 });
 
@@ -163,6 +201,11 @@ test("the shells' lists, in either order of the columns", () => {
     listed(1, "Switch 2108B", "on"), listed(2, "Switches 135/137", "off"), listed(3, "a: b", "unknown"),
   ]);
   assert.deepEqual(readShellList("OK\n1:ON:Outlet 1\n2:OFF:Outlet 2\n"), [listed(1, "Outlet 1", "on"), listed(2, "Outlet 2", "off")]);
+  for (const [line, label] of [["1: ON", null], ["Outlet 1: On", null], ["1 web server ON", "web server"], ["1. web  on", "web"], ["1: ON  web", "web"], ["1- web ON", "web"]] as const) {
+    assert.deepEqual(readShellList(`status\n${line}\napc>`), [listed(1, label)], line);
+  }
+  assert.deepEqual(readShellList("1 ON OFF\n"), [listed(1, null, "unknown")], "a name that is a state, without colons");
+  assert.deepEqual(readShellList("Up for 3 days, 12 users on\non 3\nUser 12 on\n"), []);
   assert.deepEqual(readShellList("1: On: Off\n"), [listed(1, null, "unknown")], "a name that is a state: nobody can tell");
 });
 
@@ -193,7 +236,8 @@ test("the ends: prompts only where a device comes to rest", () => {
   assert.deepEqual(ends("\noperator@apc>"), ["shell"]);
   assert.deepEqual(ends("\n   Press <ENTER> to continue..."), ["page"]);
   assert.deepEqual(ends(question("Immediate Off", "x")), ["confirm"]);
-  for (const none of ["", "> 1", "a >", "1- a > b\n", "\nUser Name : apc", "apc> status"]) assert.deepEqual(ends(none), [], none);
+  assert.deepEqual(ends("\nsucker>"), ["shell"], "the device's own name");
+  for (const none of ["", "> 1", "a >", "1- a > b\n", "1-a>", "     <ESC>", "Press <ENTER>", "\nUser Name : apc", "apc> status"]) assert.deepEqual(ends(none), [], none);
 });
 
 test("words for a device that serves another, and for a wrong password", () => {
@@ -221,10 +265,10 @@ test("no text makes a reader throw, take long, or find what is not there", () =>
       }
       contradicts(outlets);
       findOutlet(outlets, "3");
-      controlProblem(screen, listed(3), outlets);
+      identityOf(screen, listed(3), outlets);
       readShellAnswer(text);
       if (readMenuAnswer(text).kind === "accepted") assert.ok(text.includes("Command successfully issued"));
-      if (confirmProblem(text, listed(3), "off", null) === null) assert.match(text, /Immediate\s+Off/i);
+      if (readQuestion(text, listed(3), "off", null).problem === null) assert.match(text.split(/Enter 'YES'/i)[0] as string, /\boff\b|^[\d\s=-]*(?:named '.*')?$/i);
       assert.ok(performance.now() - started < 500);
     }),
     { numRuns: 3000 },
@@ -239,7 +283,7 @@ test("the longest text that a dialogue passes on is read quickly", () => {
     readShellList(text);
     readMenuAnswer(text);
     readShellAnswer(text);
-    confirmProblem(text, listed(3), "off", "a");
+    readQuestion(text, listed(3), "off", "a");
     for (const end of Object.values(ENDS)) end.test(text.slice(-160));
     assert.ok(performance.now() - started < 2_000, `${JSON.stringify(unit)} took ${performance.now() - started} ms`);
   }

@@ -25,7 +25,9 @@ export const ENDS = {
   userName: /(?:^|\n)[ \t]*(?:User Name|Username|login)\s*:\s*$/i,
   password: /(?:^|\n)[ \t]*Password\s*:\s*$/i,
   menu: /(?:^|\n)[ \t]*>\s*$/,
-  shell: /(?:^|\n)[ \t]*(?:[\w.@-]{1,64}@)?apc>\s*$/i,
+  // `apc>` on every firmware that was seen; an administrator may have given it the device's name. A menu may have it, too:
+  // what the screen above it is decides.
+  shell: /(?:^|\n)[ \t]*[a-z][\w.@-]{0,63}>\s*$/i,
   page: /Press <ENTER> to continue[. ]*$/i,
   confirm: /Enter 'YES' to continue or <ENTER> to cancel\s*:\s*$/i,
 } as const;
@@ -59,7 +61,7 @@ export const MENU_PATHS: Readonly<Record<"menu2" | "menu3", readonly Step[]>> = 
 };
 
 export const MENU_ENTRIES = {
-  controlOutlet: /^Control Outlet$/i,
+  controlOutlet: /^Control Outlet(?: #?\d{1,3})?$/i,
   immediate: { on: /^Immediate On$/i, off: /^Immediate Off$/i },
   logout: /^Logout$/i,
 } as const;
@@ -70,13 +72,15 @@ const ALL_OUTLETS = /^(?:Master\b|ALL Outlets\b|Control of ALL\b)/i;
 export type ShellFlavour = {
   readonly name: string;
   readonly list: string;
+  /** Whether every answer has a code or an OK. Of `status` in the older shell that is not known from a device. */
+  readonly coded: boolean;
   readonly switch: Readonly<Record<Action, string>>;
 };
 
 /** Tried in this order with their list command, which changes nothing and which the other one does not know. */
 export const SHELL_FLAVOURS: readonly ShellFlavour[] = [
-  { name: "v5", list: "olStatus all", switch: { on: "olOn", off: "olOff" } },
-  { name: "v3.7", list: "status", switch: { on: "on", off: "off" } },
+  { name: "v5", list: "olStatus all", coded: true, switch: { on: "olOn", off: "olOff" } },
+  { name: "v3.7", list: "status", coded: false, switch: { on: "on", off: "off" } },
 ];
 
 export const SHELL_QUIT = "quit";
@@ -102,8 +106,8 @@ export function readScreen(text: string): Screen {
   const twice = new Set<string>();
   const outlets: Listed[] = [];
   for (const line of linesOf(text)) {
-    const heading = /^-{2,}\s+(\S.*?)\s+-{2,}$/.exec(line)?.[1];
-    if (heading !== undefined) {
+    const heading = headingOf(line);
+    if (heading !== null) {
       // A new screen on an old one (drawn twice, or late): only the last counts.
       if (heading !== title) {
         entries.clear();
@@ -136,36 +140,84 @@ export function readScreen(text: string): Screen {
   return { title, entries, outlets, name, outlet, state };
 }
 
+const RULED = /^(?:-{2,}|={2,})\s*([^\s=-].*?)\s*(?:-{2,}|={2,})?$/;
+const KNOWN_TITLES = [...Object.values(MENU_PATHS).flatMap((path) => path.map((step) => step.at)), /^Control Outlet$/i];
+
+/** A title stands between dashes, or behind them; a screen of the path is also known by its title alone. */
+function headingOf(line: string): string | null {
+  const ruled = RULED.exec(line)?.[1];
+  return ruled ?? (KNOWN_TITLES.some((known) => known.test(line)) ? line : null);
+}
+
 /** The number of the one entry with this title. */
 export function entryNumber(screen: Screen, title: RegExp): number | null {
   const found = [...screen.entries].filter(([what]) => title.test(what));
   return found.length === 1 ? (found[0]?.[1] ?? null) : null;
 }
 
-/** Why the control screen is not certainly the one of `listed`, an outlet out of `all`; null when it is. */
-export function controlProblem(screen: Screen, listed: Listed, all: readonly Listed[]): string | null {
-  if (screen.outlet !== null && screen.outlet !== listed.number) return `the control screen is about outlet ${screen.outlet}, not ${listed.number}`;
-  if (screen.name !== null && !sameName(screen.name, listed.label)) return `outlet ${listed.number} has another name on its own screen than in the list`;
-  // Without a number only a name will do that no other outlet has.
-  const named = screen.name !== null && listed.label !== null && all.every((outlet) => outlet.number === listed.number || !sameName(screen.name ?? "", outlet.label));
-  return screen.outlet !== null || named ? null : "the control screen does not say which outlet it is about";
+/** How a screen stands to an outlet: it names that one, another one, or none. */
+export type Identity = { readonly kind: "named" } | { readonly kind: "silent" } | { readonly kind: "other"; readonly why: string };
+
+/** Which outlet a screen below the list is about, seen from `listed`, the one out of `all` whose number was typed. */
+export function identityOf(screen: Screen, listed: Listed, all: readonly Listed[]): Identity {
+  if (screen.outlet !== null) {
+    if (screen.outlet !== listed.number) return { kind: "other", why: `the control screen is about outlet ${screen.outlet}, not ${listed.number}` };
+    if (screen.name !== null && !sameName(screen.name, listed.label)) return { kind: "other", why: `outlet ${listed.number} has another name on its own screen than in the list` };
+    return { kind: "named" };
+  }
+  if (screen.name !== null) {
+    if (!sameName(screen.name, listed.label)) return { kind: "other", why: `outlet ${listed.number} has another name on its own screen than in the list` };
+    return isOnlyOne(screen.name, listed, all) ? { kind: "named" } : { kind: "silent" };
+  }
+  // Without these fields the title may say it: the outlet's name, or its number. A name may be shorter than its title and
+  // is not searched for in it.
+  if (screen.title === null) return { kind: "silent" };
+  if (sameName(screen.title, listed.label)) return { kind: isOnlyOne(screen.title, listed, all) ? "named" : "silent" };
+  if (all.some((outlet) => outlet.number !== listed.number && outlet.label !== null && flat(outlet.label) === flat(screen.title ?? ""))) {
+    return { kind: "other", why: `the screen "${screen.title}" is another outlet's, not ${listed.number}'s` };
+  }
+  const number = /\boutlet #?(\d{1,3})\b/i.exec(screen.title)?.[1];
+  if (number === undefined) return { kind: "silent" };
+  return Number(number) === listed.number ? { kind: "named" } : { kind: "other", why: `the screen "${screen.title}" is not outlet ${listed.number}'s` };
 }
 
-/** Why YES must not be said here, or null when the question is certainly about this action on this outlet alone. */
-export function confirmProblem(text: string, listed: Listed, action: Action, name: string | null): string | null {
+function isOnlyOne(name: string, listed: Listed, all: readonly Listed[]): boolean {
+  return listed.label !== null && all.every((outlet) => outlet.number === listed.number || !sameName(name, outlet.label));
+}
+
+export type Question = {
+  /** Why YES must not be said here; null when the question is about this action on this outlet alone, or does not say. */
+  readonly problem: string | null;
+  /** It says itself which outlet it is about, and that is this one. */
+  readonly named: boolean;
+};
+
+/** What the device wants a YES to. A question without any text is one about the entry that was just chosen. */
+export function readQuestion(text: string, listed: Listed, action: Action, name: string | null): Question {
   const question = flat(text).split(/Enter 'YES'/i)[0] as string;
   // A name is what somebody typed, and may read like anything: it is compared, and then taken out of the sentence.
   const named = /\bnamed '(.*)'/i.exec(question)?.[1] ?? null;
-  const sentence = named === null ? question : question.replace(`'${named}'`, "");
+  // What we typed comes back first, and rules are drawn with dashes.
+  const sentence = (named === null ? question : question.replace(`'${named}'`, "")).replace(/^\d{1,2}(?=\s|$)/, "").replace(/(?:^|\s)[-=]{3,}(?=\s|$)/g, " ").trim();
+  const refused = (problem: string): Question => ({ problem, named: false });
   const other = action === "on" ? "off" : "on";
-  if (!new RegExp(`\\bImmediate ${action}\\b`, "i").test(sentence)) return `the question is not about "Immediate ${action}"`;
-  if (new RegExp(`\\bImmediate ${other}\\b`, "i").test(sentence) || MORE_THAN_THIS.test(sentence)) return "the question is about another action, or about more than one outlet";
+  if (sentence !== "" && !SAYS[action].test(sentence)) return refused(`the question is not about "Immediate ${action}"`);
+  if (SAYS_NOT[action].test(sentence) || new RegExp(`\\bImmediate ${other}\\b`, "i").test(sentence) || MORE_THAN_THIS.test(sentence)) return refused("the question is about another action, or about more than one outlet");
   const numbers = [...sentence.matchAll(/\boutlets? #?(\d+)/gi)].map((match) => Number(match[1]));
-  if (numbers.some((number) => number !== listed.number)) return `the question is about outlet ${numbers.join(", ")}, not ${listed.number}`;
-  if (named !== null && !sameName(named, name ?? listed.label)) return "the question names another outlet";
-  return null;
+  if (numbers.some((number) => number !== listed.number)) return refused(`the question is about outlet ${numbers.join(", ")}, not ${listed.number}`);
+  if (named !== null && !sameName(named, name ?? listed.label)) return refused("the question names another outlet");
+  return { problem: null, named: numbers.length > 0 };
 }
 
+// "power" is a noun and a verb: "turn off power on outlet 2" is about off.
+const SAYS: Readonly<Record<Action, RegExp>> = {
+  on: /\bImmediate on\b|\b(?:turn|switch|power)(?:ed|ing)?\b.*?\bon\b/i,
+  off: /\bImmediate off\b|\bshut ?(?:s|ting )?(?:down|off)\b|\b(?:turn|switch|power|cut)(?:ed|ing)?\b.*?\boff\b/i,
+};
+const SAYS_NOT: Readonly<Record<Action, RegExp>> = {
+  on: /\boff\b|\bshut ?(?:s|ting )?down\b/i,
+  off: /\b(?:turn|switch)(?:ed|ing)? (?:the |it |this )?(?:outlet )?(?:#?\d+ )?on\b|\bpower(?:ed|ing)? (?:it |up )?on\b(?! (?:the |this )?outlet)/i,
+};
 const MORE_THAN_THIS = /\b(?:reboot|delay(?:ed)?|restart|master|all|groups?|outlets)\b/i;
 
 // Lists cut long names off.
@@ -193,10 +245,13 @@ export function readMenuAnswer(text: string): Answer {
   return { kind: "none" };
 }
 
+const UNKNOWN_COMMAND = /(?:^|\n)[ \t]*(?:error:? *)?(?:(?:unknown|invalid|unrecogni[sz]ed|bad) command|command not (?:found|recogni[sz]ed)|no such command)\b/i;
+
 /** What a shell answers to any command: one code, `OK` in the older flavour. Two codes are no answer. */
 export function readShellAnswer(text: string): Answer {
   const codes = linesOf(text).filter((line) => /^(?:E\d{3}\s*:.*|OK)$/i.test(line));
   const line = codes[0];
+  if (line === undefined && UNKNOWN_COMMAND.test(text)) return { kind: "unknown-command", words: flat(text).slice(0, 120) };
   if (line === undefined || codes.length > 1) return { kind: "none" };
   if (/^OK$/i.test(line) || /^E00[01]\s*:\s*(?:Success|Successfully Issued)\b/i.test(line)) return { kind: "accepted" };
   const words = line.slice(0, 120);
@@ -204,17 +259,26 @@ export function readShellAnswer(text: string): Answer {
   return /^E1\d\d\b/.test(line) ? { kind: "refused", words } : { kind: "none" };
 }
 
+// The columns of `status` of the 3.7 shell are not known from a device: with colons in either order, or with spaces alone.
+const LISTINGS: readonly (readonly [RegExp, (found: RegExpExecArray) => readonly [string | undefined, string]])[] = [
+  [/^(\d{1,3})\s*:\s*(.*?)\s*:\s*(On|Off)(\*?)$/i, ([, , name, state, star]) => [name, `${state}${star}`]],
+  [/^(\d{1,3})\s*:\s*(On|Off)(\*?)\s*:\s*(.*?)$/i, ([, , state, star, name]) => [name, `${state}${star}`]],
+  [/^(?:Outlet )?(\d{1,3})\s*[:.)-]?\s+(?:([^:]*?)\s+)?(On|Off)(\*?)$/i, ([, , name, state, star]) => [name, `${state}${star}`]],
+  [/^(?:Outlet )?(\d{1,3})\s*[:.)-]?\s+(On|Off)(\*?)\s+([^:]*)$/i, ([, , state, star, name]) => [name, `${state}${star}`]],
+];
+
 /** The outlets in a shell's listing, in either order of the columns; one that reads two ways is unknown. */
 export function readShellList(text: string): readonly Listed[] {
   const outlets: Listed[] = [];
   for (const line of linesOf(text)) {
-    const nameFirst = /^(\d{1,3})\s*:\s*(.*?)\s*:\s*(On|Off)(\*?)$/i.exec(line);
-    const stateFirst = /^(\d{1,3})\s*:\s*(On|Off)(\*?)\s*:\s*(.*?)$/i.exec(line);
-    if (nameFirst === null && stateFirst === null) continue;
-    const number = Number((nameFirst ?? stateFirst)?.[1]);
-    if (nameFirst !== null && stateFirst !== null) outlets.push({ number, label: null, state: "unknown", mark: null });
-    else if (nameFirst !== null) outlets.push({ number, label: nameFirst[2] || null, state: stateOf(`${nameFirst[3]}${nameFirst[4]}`), mark: null });
-    else if (stateFirst !== null) outlets.push({ number, label: stateFirst[4] || null, state: stateOf(`${stateFirst[2]}${stateFirst[3]}`), mark: null });
+    const readings = LISTINGS.flatMap(([pattern, columns]) => {
+      const found = pattern.exec(line);
+      return found === null ? [] : [[Number(found[1]), ...columns(found)] as const];
+    });
+    const [first, second] = readings;
+    if (first === undefined) continue;
+    const [number, label, state] = first;
+    outlets.push(second === undefined ? { number, label: label || null, state: stateOf(state), mark: null } : { number, label: null, state: "unknown", mark: null });
   }
   return outlets;
 }

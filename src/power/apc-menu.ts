@@ -3,7 +3,7 @@
 // above it, and the last question is only answered when the screens before it said which outlet they are about.
 
 import { UpkeepError } from "../core/errors.ts";
-import { confirmProblem, controlProblem, entryNumber, KEYS, MENU_ENTRIES, MENU_PATHS, readMenuAnswer, readScreen } from "./apc-dialects.ts";
+import { entryNumber, identityOf, KEYS, MENU_ENTRIES, MENU_PATHS, readMenuAnswer, readQuestion, readScreen } from "./apc-dialects.ts";
 import type { Action, Answer, Listed, Screen } from "./apc-dialects.ts";
 import type { Approach, Console } from "./apc-console.ts";
 import type { Dialogue, Heard } from "./apc-dialogue.ts";
@@ -66,20 +66,29 @@ export class MenuConsole implements Console {
     }
     const immediate = MENU_ENTRIES.immediate[action];
     const canSwitch = (screen: Screen): boolean => entryNumber(screen, immediate) !== null;
+    let named = false;
+    const check = (screen: Screen): void => {
+      const identity = identityOf(screen, listed, all);
+      if (identity.kind === "other") throw nonsense(this.#dialogue, identity.why);
+      named ||= identity.kind === "named";
+    };
     let control = await this.#press(`${listed.number}${KEYS.enter}`, (screen) => screen.outlets.length === 0 && (canSwitch(screen) || entryNumber(screen, MENU_ENTRIES.controlOutlet) !== null));
+    check(control);
     // An account for outlets alone has no screen between the list and the control screen.
-    if (!canSwitch(control)) control = await this.#choose(MENU_ENTRIES.controlOutlet, canSwitch);
-    const wrong = controlProblem(control, listed, all);
-    if (wrong !== null) throw nonsense(this.#dialogue, wrong);
+    if (!canSwitch(control)) {
+      control = await this.#choose(MENU_ENTRIES.controlOutlet, canSwitch);
+      check(control);
+    }
 
     const number = entryNumber(control, immediate);
     this.#dialogue.mark();
     this.#dialogue.send(`${number}${KEYS.enter}`);
     const question = await this.#dialogue.until(["confirm"], () => true);
-    const other = confirmProblem(question.text, listed, action, control.name);
-    if (other !== null) {
+    const asked = readQuestion(question.text, listed, action, control.name);
+    const wrong = asked.problem ?? (named || asked.named ? null : "neither the screens nor the question say which outlet this is about");
+    if (wrong !== null) {
       await this.#cancel();
-      throw nonsense(this.#dialogue, other);
+      throw nonsense(this.#dialogue, wrong);
     }
     return {
       state: control.state ?? listed.state,
@@ -90,7 +99,7 @@ export class MenuConsole implements Console {
   }
 
   async answer(): Promise<Answer> {
-    const heard = await this.#dialogue.until(["page", "menu"], (said) => readMenuAnswer(said.text).kind !== "none" || said.end === "page");
+    const heard = await this.#dialogue.until(["page", "menu", "shell"], (said) => readMenuAnswer(said.text).kind !== "none" || said.end === "page");
     this.#paused = heard.end === "page";
     if (!this.#paused) this.#here = readScreen(heard.text);
     return readMenuAnswer(heard.text);
@@ -122,13 +131,18 @@ export class MenuConsole implements Console {
   async #press(keys: string, wanted: (screen: Screen) => boolean, limitMs?: number): Promise<Screen> {
     let screen: Screen | null = null;
     this.#dialogue.send(keys);
-    await this.#dialogue.until(["menu"], (heard) => wanted((screen = readScreen(heard.text))), limitMs === undefined ? {} : { limitMs });
+    await this.#dialogue.until(["menu", "shell"], (heard) => wanted((screen = readScreen(heard.text))), limitMs === undefined ? {} : { limitMs });
     return (this.#here = screen ?? this.#here);
   }
 
   #stepHere(): number {
     return MENU_PATHS[this.name].findIndex((step) => isAt(this.#here, step.at));
   }
+}
+
+/** Whether what was said after the log-in is the main menu of a console. */
+export function isMainMenu(text: string): boolean {
+  return isAt(readScreen(text), MENU_PATHS.menu3[0]?.at ?? /^$/);
 }
 
 // An outlet may be named like a menu; its screen says that it is about an outlet.

@@ -21,11 +21,12 @@ export class ShellConsole implements Console {
     this.#dialogue.mark();
     for (const flavour of this.#flavour === null ? SHELL_FLAVOURS : [this.#flavour]) {
       this.#dialogue.send(flavour.list + KEYS.enter);
-      const heard = await this.#dialogue.until(["shell"], (said) => readShellAnswer(said.text).kind !== "none");
+      const uncoded = (text: string): boolean => !flavour.coded && readShellList(text).length > 0;
+      const heard = await this.#dialogue.until(["shell"], (said) => readShellAnswer(said.text).kind !== "none" || uncoded(said.text));
       const answer = readShellAnswer(heard.text);
       if (answer.kind === "unknown-command" && this.#flavour === null) continue;
       const outlets = readShellList(heard.text);
-      if (answer.kind !== "accepted" || outlets.length === 0) break;
+      if ((answer.kind !== "accepted" && !(answer.kind === "none" && uncoded(heard.text))) || outlets.length === 0) break;
       this.#flavour = flavour;
       return outlets;
     }

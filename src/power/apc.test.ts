@@ -295,7 +295,9 @@ test("whenever it is not certain which outlet the question is about, it is not a
   const cases: readonly Readonly<Record<string, string>>[] = [
     change("control", "Outlet       : 2", "Outlet       : 1"),
     change("control", "Name         : db", "Name         : web"),
-    change("control", /Name.*\r\n.*Outlet.*\r\n/, ""),
+    { outlet: MENU("Settings", "1- Control Outlet"), control: MENU("Control Outlet", ...ACTIONS), question: "\r\n     Enter 'YES' to continue or <ENTER> to cancel : " },
+    { outlet: MENU("web", "1- Control Outlet"), control: MENU("Control Outlet", ...ACTIONS) },
+    { outlet: MENU("Outlet 1", "1- Control Outlet"), control: MENU("Control Outlet", ...ACTIONS) },
     change("question", "outlet 2", "outlet 1"),
     change("question", "outlet 2", "outlet 12"),
     change("question", "outlet 2 named 'db'", "ALL outlets"),
@@ -303,7 +305,7 @@ test("whenever it is not certain which outlet the question is about, it is not a
     change("question", "Immediate Off", "Immediate Reboot"),
     change("question", "Immediate Off", "Delayed Off"),
     change("question", "Immediate Off", "Immediate On"),
-    change("question", "Immediate Off", ""),
+    change("question", /Immediate Off\r\n|shutdown/g, ""),
     change("list", "2- db          ON", "2- db          ON   Group 1"),
     change("list", "1- web         ON", "2- web         ON"),
     change("control", "2- Immediate Off", "2- Immediate Reboot"),
@@ -316,6 +318,44 @@ test("whenever it is not certain which outlet the question is about, it is not a
     await session.close();
     assert.ok(!target.heard.includes("YES"), `case ${index}`);
   }
+});
+
+test("sparse screens do, as long as one of them says which outlet it is", async (t) => {
+  const bare = MENU("Control Outlet", ...ACTIONS);
+  const ask = "\r\n     Enter 'YES' to continue or <ENTER> to cancel : ";
+  const titles = Object.fromEntries(["main", "device", "management", "list"].map((name) => [name, (SCREENS[name] as string).replace(/-{7} (.*) -{7}/, "$1")]));
+  const cases: readonly Readonly<Record<string, string>>[] = [
+    { control: bare },
+    { outlet: MENU("Outlet 2", "1- Control Outlet"), control: bare, question: ask },
+    { outlet: MENU("Settings", "1- Control Outlet 2", "2- Configure Outlet"), control: bare },
+    { question: ask },
+    { question: `\r\n     Turn outlet 2 off immediately.\r\n${ask}` },
+    { question: (SCREENS["question"] as string).replace("Immediate Off", "") },
+    { ...titles },
+    Object.fromEntries(Object.entries(SCREENS).map(([name, screen]) => [name, screen.replace(/\n> $/, "\nsucker> ")])),
+  ];
+  for (const [index, changed] of cases.entries()) {
+    const target = await walk(t, changed);
+    const session = await connectTo(target, { stepMs: 1_000 });
+    assert.equal((await session.set("2", "off", yes, signal())).kind, "accepted", `case ${index}`);
+    await session.close();
+    assert.deepEqual(target.heard.slice(-3), ["", "Ctrl-C", "4"], `case ${index}`);
+  }
+});
+
+test("a shell with a prompt of its own, whose status has no code, is read and switched", async (t) => {
+  let state = "ON";
+  const target = await scripted(t, (line, say, socket) => {
+    if (line === "quit") return void socket.end();
+    if (line.startsWith("off")) state = "OFF";
+    const answer: Readonly<Record<string, string>> = { [PASSWORD]: "", "olStatus all": "Unknown command\r\n", status: ` 1: ON\r\n 2: ${state}\r\n`, "off 2": "OK\r\n" };
+    say(`\r\n${answer[line] ?? "E102: Parameter Error\r\n"}sucker>`);
+  });
+  const session = await connectTo(target, { stepMs: 1_000 });
+  assert.equal((await session.set("2", "off", yes, signal())).kind, "accepted");
+  assert.deepEqual((await session.read(["1", "2"], signal())).map((reading) => reading.state), ["on", "off"]);
+  await session.close();
+  assert.deepEqual(target.heard, [USER, PASSWORD, "olStatus all", "status", "off 2", "status", "quit"]);
 });
 
 test("an answer that is not one leaves an unknown", async (t) => {

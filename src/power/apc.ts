@@ -11,7 +11,7 @@ import type { DialectName, Listed } from "./apc-dialects.ts";
 import type { Console } from "./apc-console.ts";
 import { aborted, Dialogue } from "./apc-dialogue.ts";
 import type { Heard } from "./apc-dialogue.ts";
-import { MenuConsole } from "./apc-menu.ts";
+import { isMainMenu, MenuConsole } from "./apc-menu.ts";
 import { ShellConsole } from "./apc-shell.ts";
 import { passGate } from "./gate.ts";
 import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome } from "./power.ts";
@@ -60,7 +60,7 @@ class ApcDevice implements PowerDevice {
     return await dialogue.while(signal, async () => {
       try {
         const login = await logIn(dialogue, options);
-        const console = login.end === "shell" ? new ShellConsole(dialogue) : await MenuConsole.open(dialogue, login);
+        const console = isShell(login) ? new ShellConsole(dialogue) : await MenuConsole.open(dialogue, login);
         const session = new ApcSession(dialogue, console);
         if (options.dialect === "auto" || options.dialect === console.name) return session;
         await session.close();
@@ -72,6 +72,11 @@ class ApcDevice implements PowerDevice {
       }
     });
   }
+}
+
+/** A menu may have a name in its prompt, too. */
+function isShell(login: Heard): boolean {
+  return login.end === "shell" && !isMainMenu(login.text);
 }
 
 async function logIn(dialogue: Dialogue, options: ApcOptions): Promise<Heard> {

@@ -5,7 +5,7 @@
 // One watcher: `embedded` (SQLite, journal/ledger). Several: etcd or ZooKeeper, with the same five methods.
 
 import type { StoredRecord, Write } from "../core/io.ts";
-import type { RecordKey } from "../core/records.ts";
+import type { AnyRecord, RecordKey } from "../core/records.ts";
 
 export type Guard = { readonly key: RecordKey; /** Null: the key must be absent. */ readonly revision: number | null };
 
@@ -27,4 +27,49 @@ export type Store = {
   /** Atomically: all guards hold and all writes happen, or nothing. Transactions are carried out in the order of the calls. */
   commit(guards: readonly Guard[], writes: readonly Write[]): Promise<CommitResult>;
   close(): Promise<void>;
+};
+
+// ---- shared ----------------------------------------------------------------------------------------------------------------
+
+/** What somebody wrote; `value` null: it was deleted, by hand or with its session. */
+export type Change = { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number };
+
+export type Sight = {
+  /** In the order of their revisions, each once, from the revision of `load` on; own writes too. */
+  changes(changes: readonly Change[]): void;
+  /** Changes were missed (the connection was away too long): all records as they are now. */
+  snapshot(records: readonly StoredRecord[]): void;
+  /** Told once when nothing is heard any more; `changes` or `snapshot` ends it. */
+  blind(because: string): void;
+};
+
+export type Session =
+  /** Held at least until then by the boot-time clock: when the last answered keep-alive was *sent*, plus the time to live. */
+  | { readonly kind: "held"; readonly untilMs: number }
+  /** Over, by the store's word or by the clock. Records bound to it are gone, or will be; `join` again under a new one. */
+  | { readonly kind: "lost"; readonly because: string };
+
+/**
+ * A store that several watchers share. Records of the kinds in `leased` live as long as the session that wrote them, and can
+ * only be written within one; all others are durable. Nothing here trusts the store's own word that a session lives.
+ */
+export type SharedStore = Store & {
+  readonly capabilities: { readonly shared: true };
+  /** Calls back for everything written since `load`. Returns what ends it. */
+  watch(sight: Sight): () => void;
+  /** Opens the session of this watcher, which keeps itself alive. Rejects with STORE_UNREACHABLE or STORE_REFUSED. */
+  join(onSession: (session: Session) => void): Promise<void>;
+  /** Ends the session at once: its records go. */
+  leave(): Promise<void>;
+};
+
+export type SharedStoreOptions = {
+  /** Starts every key; another site's prefix is another store. */
+  readonly prefix: string;
+  readonly ttlMs: number;
+  /** No call takes longer than this; then it has failed, and what it would have done is not known. */
+  readonly callMs: number;
+  readonly leased: ReadonlySet<string>;
+  /** Boot-time clock, milliseconds. */
+  readonly nowMs: () => number;
 };

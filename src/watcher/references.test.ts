@@ -65,6 +65,15 @@ test("one reference that speaks, or whose kernel refuses, is enough; silence and
   }
 });
 
+test("a refusal at an address of this very machine is its own kernel's: it reaches nothing", async () => {
+  for (const [address, expected] of [["127.0.7.1", "lost"], ["::1", "lost"], ["192.0.2.1", "reached"]] as const) {
+    const clock = new VirtualClock();
+    const family = address.includes(":") ? 6 : 4;
+    const check = createReferences([reference(() => Promise.resolve(REFUSED))], { clock, names: { address: () => ({ address, family }) }, tools: { icmp: noIcmp } });
+    assert.equal(await found(clock, check.check(clock.ms), 0), expected, address);
+  }
+});
+
 test("silence is lost after its time-out and not before; a name without an address does not help", async () => {
   const clock = new VirtualClock();
   const { check } = referencesOf([null], clock);

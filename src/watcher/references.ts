@@ -1,6 +1,6 @@
 // The references: neighbours that are never cut, by which this watcher tells its own network from a host's death. One that
 // answers, even wrongly or only by its kernel's refusal, is enough: it is our way to the world that is asked for, not
-// their health (safety.md §2.1).
+// their health (safety.md §2.1). A refusal at an address of this very machine is our own kernel's, and shows no way to anywhere.
 //
 // A check serves every round that began before it and comes within a quarter of a second, so a switch that takes a
 // thousand hosts down costs four checks a second. A check begun before a round never serves it.
@@ -9,6 +9,7 @@ import type { References } from "../core/round.ts";
 import type { Probe, ProbeTools } from "../probes/probe.ts";
 import type { Clock } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
+import { isOwnAddress } from "./touch.ts";
 
 export type Reference = { readonly address: string; readonly probe: Probe<unknown>; readonly options: unknown };
 
@@ -59,7 +60,7 @@ export function createReferences(list: readonly Reference[], deps: ReferenceDeps
         const located = deps.names.address(address);
         const found = "error" in located ? Promise.resolve(null) : probe.run({ host: address, ...located }, options, deps.tools, aborter.signal);
         found.then(
-          (finding) => tell(finding !== null && (finding.sign === "answer" || finding.sign === "refused")),
+          (finding) => tell(finding !== null && (finding.sign === "answer" || (finding.sign === "refused" && "address" in located && !isOwnAddress(located.address)))),
           () => tell(false),
         );
       }

@@ -14,7 +14,7 @@ export type TouchTarget = { readonly target: Target; /** TCP ports of the host's
 
 export async function touch(where: TouchTarget, icmp: Icmp): Promise<Touched> {
   const { target, ports } = where;
-  const ours = isOurs(target.address);
+  const ours = isOwnAddress(target.address);
   const asked: Promise<string | null>[] = ports.map((port) => knock(target.address, port, ours));
   if (!ours && icmp.refusal(target.family) === null) asked.push(echo(target, icmp));
   if (asked.length === 0) return { answered: "unknown", evidence: "nothing that it could be asked" };
@@ -22,8 +22,8 @@ export async function touch(where: TouchTarget, icmp: Icmp): Promise<Touched> {
   return signs.length > 0 ? { answered: "yes", evidence: signs.join(", ") } : { answered: "no", evidence: `no answer to ${asked.length} question${asked.length === 1 ? "" : "s"}` };
 }
 
-/** 127/8, ::1 and the addresses on this machine's interfaces. */
-function isOurs(address: string): boolean {
+/** 127/8, ::1 and the addresses on this machine's interfaces: there our own kernel answers, whoever else is dead. */
+export function isOwnAddress(address: string): boolean {
   if (address.startsWith("127.") || address === "::1") return true;
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some((each) => each.address === address) === true);
 }

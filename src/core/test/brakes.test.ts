@@ -60,7 +60,7 @@ const PUTTING: readonly Putting[] = [
   ["distrusted", "a contradicted mapping", (hand) => changeRecord(hand, { hold: { kind: "contradicted", because: "it answered", since: stamp(hand.now()), sticky: true } }), /^held: it answered/],
   ["budget", "a spent budget", (hand) => changeRecord(hand, { cycles: [stamp(hand.now()), stamp(hand.now()), stamp(hand.now())] }), /^3 power cycles within 6 h/],
   ["unconfirmed", "offs never confirmed", (hand) => changeRecord(hand, { unconfirmed: [stamp(hand.now()), stamp(hand.now()), stamp(hand.now())] }), /^3 offs within 6 h/],
-  ["storm", "a storm", (hand) => (hand.state = { ...hand.state, storms: new Map([["fleet", { v: 1, set: "fleet", because: "many", since: stamp(hand.now()), proceedBy: null, calmSinceMs: null }]]) }), /^storm: many/],
+  ["storm", "a storm", (hand) => (hand.state = { ...hand.state, storms: new Map([["fleet", { v: 1, set: "fleet", because: "many", since: stamp(hand.now()), proceedBy: null, calmSinceMs: null, summedMs: -Infinity }]]) }), /^storm: many/],
   ["label", "the label of another host", (hand) => {
     hand.labels.set("sucker/2", "ethos");
     hand.input({ kind: "tick", key: "device/sucker" });

@@ -99,3 +99,26 @@ test("a cycle of a host that was wanted off gives back what was dark, also when 
   hand.keep("logos", "good", 120_000);
   assert.deepEqual([hand.outlets.get("p1/1"), hand.outlets.get("p2/1") ?? "on"], ["on", "on"]);
 });
+
+test("with one feed's device out of reach nothing of the level is cut; lost after the first cut, power is back when its time is over", () => {
+  const gone = Hand.running(two({ bootMs: 60_000 }));
+  gone.unreachable.add("p2");
+  gone.input({ kind: "tick", key: "device/p2" });
+  gone.bad("logos", 5);
+  gone.keep("logos", "bad", 120_000);
+  assert.deepEqual(gone.bytes(), []);
+  const lost = Hand.running(two());
+  lost.bad("logos", 4);
+  lost.advance(5_000);
+  lost.auto.delete("act");
+  lost.round("logos", "bad", { ping: "good" });
+  lost.ready(lost.last("act"));
+  lost.acted(lost.last("act").act, { kind: "accepted", evidence: "" });
+  lost.auto.add("act");
+  lost.unreachable.add("p2");
+  lost.acted(lost.last("act").act, { kind: "failed", code: "POWER_UNREACHABLE", evidence: "connection refused" });
+  const began = lost.nowMs;
+  while (lost.bytes().length < 2 && lost.nowMs < began + 100_000) lost.keep("logos", "bad", 1_000);
+  assert.deepEqual(lost.bytes(), ["off p1/1", "on p1/1"]);
+  assert.ok(lost.nowMs - began <= 40_000, `${lost.nowMs - began} ms`);
+});

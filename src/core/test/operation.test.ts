@@ -465,6 +465,23 @@ test("another host that falls silent at our edge contradicts, unless it hangs be
   assert.equal(later.operation()?.contradiction, null, "more than two intervals after it");
 });
 
+test("a host that fell silent at our edge on another's outlet boots by our doing: it is not cut while it may", () => {
+  for (const answersWhenOff of [false, true]) {
+    const hand = Hand.running(policyOf([hostPolicy({ name: "logos" }), hostPolicy({ name: "ethos", levels: levels("sucker/3") })]));
+    hand.answersWhenOff = answersWhenOff;
+    hand.bad("logos", 5);
+    hand.round("ethos", "good");
+    const began = hand.nowMs;
+    while (hand.nowMs < began + 200_000) {
+      hand.advance(5_000);
+      hand.round("ethos", "bad");
+      hand.round("logos", "bad");
+    }
+    assert.deepEqual(hand.bytes(), ["off sucker/2", "on sucker/2"], `contradicted ${answersWhenOff ? "by an answer" : "by the silence"}`);
+    assert.ok(hand.record("ethos").lastEdge !== null);
+  }
+});
+
 // ---- levels -------------------------------------------------------------------------------------------------------------------
 
 test("the next level waits for boot without a good round, restores the one before, and has its own time", () => {

@@ -262,7 +262,7 @@ test("a storm holds back no on", () => {
   hand.bad("n1", 5);
   hand.advance(2_000);
   assert.equal(hand.operation("n1")?.phase, "off-confirmed");
-  hand.state = { ...hand.state, storms: new Map([["fleet", { v: 1, set: "fleet", because: "x", since: stamp(hand.now()), proceedBy: null, calmSinceMs: null }]]) };
+  hand.state = { ...hand.state, storms: new Map([["fleet", { v: 1, set: "fleet", because: "x", since: stamp(hand.now()), proceedBy: null, calmSinceMs: null, summedMs: -Infinity }]]) };
   hand.advance(5_000);
   assert.deepEqual(hand.bytes(), ["off sucker/1", "on sucker/1"]);
 });
