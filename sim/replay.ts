@@ -104,6 +104,9 @@ function outputOf(effect: Effect): unknown {
 // ---- the same inputs, a little better ---------------------------------------------------------------------------------
 
 function otherwise(world: World, life: Life, random: Random): void {
+  // Illness at the wrong moment is itself what holds a host (§3.5) or says that we felled it (§4.5): better rounds free it.
+  const ill = (told: Partial<Told>): boolean => (told.kind === "held" && told.because?.includes("ran out while") === true) || told.kind === "contradicted";
+  if (life.outputs.some((output) => ill(output as Partial<Told>))) return;
   const share = random.pick([0.03, 0.15, 0.5]);
   const calm = !life.outputs.some((output) => ["storm", "held"].includes((output as Partial<Told>).kind ?? ""));
   const better = calm && random.chance(0.4) ? random.pick([...world.hosts.keys()]) : null;
