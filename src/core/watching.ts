@@ -194,7 +194,10 @@ function wrongOutlet(turn: Turn, policy: HostPolicy): void {
     if (!near || shares || isBehind(policy, operation.host, turn.policy)) continue;
     // What we felled boots by our doing: that was its edge, and `debounce` and `boot` hold from it.
     const { lastEdge } = host.record;
-    if (lastEdge === null || turn.now.bootMs - ageMs(lastEdge, turn.now) < offMs) turn.patchRecord(policy.name, { lastEdge: turn.stamp });
+    if (lastEdge === null || turn.now.bootMs - ageMs(lastEdge, turn.now) < offMs) {
+      turn.patchRecord(policy.name, { lastEdge: turn.stamp });
+      turn.patchHost(policy.name, { counter: 0 });
+    }
     if (operation.contradiction === null) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
   }
 }
