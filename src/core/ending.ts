@@ -65,7 +65,7 @@ export function whyBraked(turn: Turn, operation: Operation, sameCut = operation.
 }
 
 export function end(turn: Turn, operation: Operation, outcome: OperationOutcome, because: string, hold: Pick<Hold, "kind" | "sticky"> | null, endedMs = turn.now.bootMs): void {
-  for (const outlet of allOutlets(operation)) unlock(turn, outlet.device);
+  for (const outlet of allOutlets(operation)) unlock(turn, outlet.device, operation.id);
   const operations = new Map(turn.state.operations);
   operations.delete(operation.id);
   const runs = new Map(turn.state.runs);

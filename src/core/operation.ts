@@ -80,8 +80,9 @@ export function lock(turn: Turn, operation: Operation, outlet: OutletRef, token:
   return { key: `lock/${outlet.device}`, value };
 }
 
-export function unlock(turn: Turn, device: string): void {
-  if (!turn.state.locks.has(device)) return;
+/** Frees a device that this operation holds; another's lock stays. */
+export function unlock(turn: Turn, device: string, operation: number): void {
+  if (turn.state.locks.get(device)?.operation !== operation) return;
   const locks = new Map(turn.state.locks);
   locks.delete(device);
   turn.patch({ locks });

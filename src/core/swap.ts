@@ -170,7 +170,7 @@ export function acted(turn: Turn, actId: number, outcome: ActOutcome): number | 
       return null;
     }
     if (wait.on !== "act" || wait.act !== actId) continue;
-    unlock(turn, wait.outlet.device);
+    unlock(turn, wait.outlet.device, operation.id);
     actEnded(turn, operation, wait.outlet, wait.action, outcome);
     return operation.id;
   }

@@ -122,3 +122,13 @@ test("with one feed's device out of reach nothing of the level is cut; lost afte
   assert.deepEqual(lost.bytes(), ["off p1/1", "on p1/1"]);
   assert.ok(lost.nowMs - began <= 40_000, `${lost.nowMs - began} ms`);
 });
+
+test("an operation that ends frees its own lock of a device, and not the one of another that is about to act there", () => {
+  const hand = Hand.running(policyOf([hostPolicy({ name: "logos" }), hostPolicy({ name: "ethos", levels: [[{ device: "sucker", outlet: "3" }]] })], { brakes: { ...policyOf([]).brakes, concurrent: 2 } }));
+  hand.command({ kind: "fence", host: "logos", reason: "", again: true, confirm: "logos" });
+  hand.auto.delete("store");
+  hand.command({ kind: "fence", host: "ethos", reason: "", again: true, confirm: "ethos" });
+  while (!hand.of("store").some(({ writes }) => writes.some(({ key, value }) => key === "lock/sucker" && (value as { operation: number } | null)?.operation === hand.operation("ethos")?.id))) hand.store();
+  hand.command({ kind: "confirm-off", host: "logos", confirm: "logos", reason: "I have looked" });
+  assert.equal(hand.state.locks.get("sucker")?.operation, hand.operation("ethos")?.id);
+});
