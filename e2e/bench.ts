@@ -1,21 +1,22 @@
-// A site for one outage after the other: three process hosts, a virtual PDU in this process, a real watcher, everything as
+// A site for one outage after the other: four process hosts, a virtual PDU in this process, a real watcher, everything as
 // quick as it may be configured. An outage is: a host freezes, something is struck at a chosen moment (the watcher killed,
 // the cable cut), and at the end the world is judged: the host is back, its outlet went off once and on once, no other
 // outlet moved, and never two connections were open at the device.
 //
-// The three hosts take turns, so that the brakes debounce and boot stay on and still hold nobody up.
+// The hosts take turns, so that the brakes debounce and boot stay on and still hold nobody up.
 
 import assert from "node:assert/strict";
 import type { ApcPdu, ApcPduOptions, LogRecord } from "../lab/apc-pdu.ts";
 import { startRig } from "../lab/rig.ts";
 import type { Rig } from "../lab/rig.ts";
 import { inOrder } from "../lab/virtual-host.ts";
+import type { Incident } from "./watching.ts";
 import { assertPolite, edgesOf, guarded, incidentsOf, overlapsOf, recordsOf, until, Watching } from "./watching.ts";
 
 export type Dialect = ApcPduOptions["dialect"];
 
-export const EVERY_MS = 400;
-export const TIMEOUT_MS = 300;
+export const EVERY_MS = 500;
+export const TIMEOUT_MS = 450;
 export const THRESHOLD = 3;
 /** The bound of one whole action, `deadline` in the configuration. */
 export const MAX_ACT_MS = 2_000;
@@ -23,10 +24,11 @@ export const MAX_ACT_MS = 2_000;
 export const BUSY_MS = 4_000;
 
 const SETTINGS = `brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000, perHost: { cycles: 100, within: 0s } }
-defaults: { every: ${EVERY_MS}ms, timeout: ${TIMEOUT_MS}ms, threshold: ${THRESHOLD}, debounce: 4s, boot: 8s, offFor: 0s, healthyFor: 200ms, settle: 1s, offConfirm: 3s, onConfirm: 3s }
+defaults: { every: ${EVERY_MS}ms, timeout: ${TIMEOUT_MS}ms, threshold: ${THRESHOLD}, debounce: 4s, boot: 14s, offFor: 0s, healthyFor: 200ms, settle: 1s, offConfirm: 4s, onConfirm: 4s }
 `;
-const HOSTS = ["logos", "ethos", "pathos"] as const;
-const OUTAGE_LIMIT_MS = 90_000;
+const HOSTS = ["logos", "ethos", "pathos", "topos"] as const;
+/** One whose power could not be reached is tried again after a minute: where the machine is so busy that a device is silent. */
+const OUTAGE_LIMIT_MS = 240_000;
 const ASK_EVERY_MS = 250;
 
 /** A start costs most of a second of a core: many at once would only be late together. */
@@ -54,6 +56,8 @@ export class Bench {
   readonly rig: Rig;
   readonly pdu: ApcPdu;
   watching: Watching | null = null;
+  /** Unix milliseconds at which the last watcher said that it is ready. */
+  readyMs = 0;
   /** Everything that watchers of this bench wrote, for whoever looks for a secret. */
   written = "";
   #turn = 0;
@@ -73,7 +77,7 @@ export class Bench {
 
   static async #start(dialect: Dialect, more: BenchOptions): Promise<Bench> {
     const rig = await startRig({
-      hosts: HOSTS, kind: "processes", bootMs: 0, pdu: { dialect, outlets: 4, ...more.pdu }, settings: more.settings ?? SETTINGS, device: `check: 10s, timeout: 1s, deadline: ${MAX_ACT_MS}ms`,
+      hosts: HOSTS, kind: "processes", bootMs: 0, pdu: { dialect, outlets: 5, password: "apc", ...more.pdu }, settings: more.settings ?? SETTINGS, device: `check: 10s, timeout: 1s, deadline: ${MAX_ACT_MS}ms`,
       probes: (host) => `[{ ssh: { port: ${host.sshPort} } }]`,
     });
     const bench = new Bench(rig, rig.pdu as ApcPdu);
@@ -95,6 +99,7 @@ export class Bench {
         this.watching = watching;
         void watching.ended.then(() => (this.written += watching.stdout + watching.stderr));
         await watching.ready();
+        this.readyMs = Date.now();
       } finally {
         this.#starting = null;
       }
@@ -116,7 +121,7 @@ export class Bench {
     const host = HOSTS[this.#turn % HOSTS.length] as string;
     this.#turn += 1;
     const outlet = rig.outlet(host);
-    await this.rest();
+    await this.rest([host]);
     const known = new Set((await incidentsOf(rig)).map((each) => each.incident));
     const mark = pdu.log.records.length;
     const { lines, bytes } = pdu.state();
@@ -124,23 +129,21 @@ export class Bench {
     strike(this, { lines, bytes });
     const diedMs = Date.now();
     await rig.host(host).wedge("frozen");
-    let last = "";
+    let fresh: readonly Incident[] = [];
     const isOver = async (): Promise<boolean> => {
       if (this.keepAlive && this.#starting === null && (this.watching === null || this.watching.over !== null)) await this.begin().catch(() => undefined);
       // The world is looked at often, the watcher is asked seldom: its answers cost more than its work.
       if (!rig.host(host).powered || rig.host(host).wedged !== null || !edgesOf(pdu.log.records.slice(mark)).includes(`${outlet} on`)) return false;
-      const fresh = (await incidentsOf(rig, host)).filter((each) => !known.has(each.incident));
-      last = JSON.stringify(fresh.map((each) => each.outcome));
+      fresh = (await incidentsOf(rig, host)).filter((each) => !known.has(each.incident));
       return fresh.length > 0 && fresh.every((each) => each.ended !== null);
     };
     await until(`${host} is back in service`, isOver, OUTAGE_LIMIT_MS, ASK_EVERY_MS).catch((error: unknown) => {
-      throw new Error(`${String(error)}; incidents ${last}; edges ${edgesOf(pdu.log.records.slice(mark)).join(", ")}\n${this.watching?.tail(40)}`);
+      throw new Error(`${String(error)}; incidents ${fresh.map((each) => each.outcome).join(", ")}; edges ${edgesOf(pdu.log.records.slice(mark)).join(", ")}\n${this.watching?.tail(40)}`);
     });
     Object.assign(pdu.hooks, { onByte: null, onLine: null });
     await pdu.idle();
     const records = pdu.log.records.slice(mark);
     const off = recordsOf(records, "edge").find((edge) => edge.state === "off");
-    const fresh = (await incidentsOf(rig, host)).filter((each) => !known.has(each.incident));
     const outage = { host, outlet, records, offAfterMs: off === undefined ? null : off.wallMs - diedMs, starts: this.#starts };
     this.#explained(() => {
       assert.deepEqual(edgesOf(records), [`${outlet} off`, `${outlet} on`], "exactly one off and one on, at this outlet alone");
@@ -150,9 +153,10 @@ export class Bench {
     return outage;
   }
 
-  /** All is well and guarded, and whoever wants something of the device has to log in: what the watcher kept has died unnoticed. */
-  async rest(): Promise<void> {
-    await guarded(this.rig).catch((error: unknown) => {
+  /** These hosts are guarded, and whoever wants something of the device has to log in: what the watcher kept has died unnoticed. */
+  async rest(hosts: readonly string[] = HOSTS): Promise<void> {
+    if (this.watching === null || this.watching.over !== null) await this.begin();
+    await guarded(this.rig, hosts).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${this.watching?.tail(30)}`);
     });
     this.pdu.dropSessions();

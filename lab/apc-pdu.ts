@@ -5,7 +5,8 @@
 // It is faithful where it hurts: one session at a time, menus that page, relays that lag behind the acknowledgement, cut
 // cables, late lines, ghosts, lies. Its log is the world's truth. As a program: bin/node24 lab/apc-pdu.ts --help.
 
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
 import { Device, type ApcPduOptions, type Hooks } from "./apc-device.ts";
 import type { Faults } from "./apc-faults.ts";
 import type { ApcLog } from "./apc-log.ts";
@@ -53,10 +54,17 @@ export type ApcPdu = {
 /** Starts a virtual PDU; resolves when it listens. */
 export async function startApcPdu(options: ApcPduOptions): Promise<ApcPdu> {
   const device = new Device(options);
-  const server = createServer((socket) => {
+  let closing = false;
+  const admit = async (socket: Socket): Promise<void> => {
+    socket.on("error", () => undefined);
+    // What the kernel knew before this connection is seen before it: that the one before has left. One turn of the loop for
+    // what came in the same moment, one for what came while that was read, one until its `close` is told.
+    for (let turns = 0; turns < 3; turns += 1) await turn();
+    if (closing || socket.destroyed) return void socket.destroy();
     const session = new Session(device, socket, device.nextConnection());
     session.start(device.admit(session));
-  });
+  };
+  const server = createServer((socket) => void admit(socket));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port ?? 0, options.address ?? "127.0.0.1", () => resolve());
@@ -80,6 +88,7 @@ export async function startApcPdu(options: ApcPduOptions): Promise<ApcPdu> {
     },
     idle: () => device.outlets.idle(),
     close: async () => {
+      closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       device.drop("the device is switched off");
       await closed;

@@ -22,7 +22,7 @@ import { startPduIn } from "./pdu-node.ts";
 import { startProcessHost } from "./process-host.ts";
 import type { VirtualHost } from "./virtual-host.ts";
 
-type PduOptions = Partial<Pick<ApcPduOptions, "dialect" | "shell" | "pageLines" | "outlets" | "faults" | "initial" | "names">>;
+type PduOptions = Partial<Pick<ApcPduOptions, "dialect" | "shell" | "pageLines" | "outlets" | "faults" | "initial" | "names" | "password">>;
 
 /** One wire: this outlet of this PDU feeds the host. */
 export type Wire = { readonly pdu: string; readonly outlet: number };
@@ -150,7 +150,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     } else {
       rigs += 1;
       const prefix = `127.${1 + (process.pid % 250)}.${rigs % 250}`;
-      for (const made of await Promise.all(options.hosts.map((name, index) => startProcessHost({ name, address: `${prefix}.${11 + index}`, bootMs })))) hosts.set(made.name, made);
+      const starts = await Promise.allSettled(options.hosts.map((name, index) => startProcessHost({ name, address: `${prefix}.${11 + index}`, bootMs })));
+      // Those that started are stopped with the rig if one did not.
+      for (const start of starts) if (start.status === "fulfilled") hosts.set(start.value.name, start.value);
+      for (const start of starts) if (start.status === "rejected") throw start.reason;
       for (const name of names) {
         const pdu = await startApcPdu({ ...pduOptions, onSwitch: (outlet, state) => switched(name, outlet, state) });
         local.set(name, pdu);
@@ -165,7 +168,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
 
   const config = join(folder, "upkeep.yaml");
   const password = join(folder, "sucker.password");
-  writeFileSync(password, `${PASSWORD}\n`, { mode: 0o600 });
+  writeFileSync(password, `${pduOptions.password}\n`, { mode: 0o600 });
   const probes = options.probes ?? ((host: VirtualHost) => `[ping, { ssh: { port: ${host.sshPort} } }, { dns: { port: ${host.dnsPort}, name: ${host.dnsName} } }]`);
   const power = options.power ?? ((_host: string, outlet: number) => `${names[0]}/${outlet}`);
   // On loopback every reference answers, and proves nothing.
@@ -196,7 +199,7 @@ ${options.morePower ?? ""}`,
     config,
     dataDir: join(folder, "data"),
     socket: join(folder, "data/upkeep.sock"),
-    password: PASSWORD,
+    password: pduOptions.password ?? PASSWORD,
     lab,
     pdu: first,
     pdus: local,

@@ -3,8 +3,6 @@
 //
 // The URL is a secret of sorts (who knows it can keep the alarm quiet), so no report has more of it than the server's name.
 
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
 
 export type DeadmanOptions = {
@@ -72,7 +70,9 @@ function get(url: URL, signal: AbortSignal): Promise<string | null> {
       resolve(statusCode > 0 && statusCode < 400 ? null : `it answered ${statusCode}`);
     };
     try {
-      const sent = url.protocol === "https:" ? httpsRequest(url, options, answered) : httpRequest(url, options, answered);
+      // Loaded with the first call, TLS only where it is used; not imported, for the reason that src/api/server.ts gives.
+      const { request } = url.protocol === "https:" ? process.getBuiltinModule("node:https") : process.getBuiltinModule("node:http");
+      const sent = request(url, options, answered);
       sent.once("error", (error: NodeJS.ErrnoException) => resolve(signal.aborted ? "no answer in time" : error.code ?? "the connection failed"));
       sent.end();
     } catch (error) {

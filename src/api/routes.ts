@@ -9,7 +9,6 @@ import type { IncidentRecord } from "../core/records.ts";
 import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts";
 import type { State } from "../core/state.ts";
 import type { Now } from "../core/time.ts";
-import { parseCommand } from "./command-schema.ts";
 import type { Answer, EventLine, Failure, Health, IncidentReport, ReloadAnswer, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS } from "./contract.ts";
 import type { EventFilter, Feed } from "./feed.ts";
@@ -78,6 +77,8 @@ async function route(request: Request, mayCommand: boolean, sources: Sources, fe
 }
 
 async function command(body: unknown, { watcher }: Sources): Promise<Answer> {
+  // Loaded with the first command: the schema brings zod, 4 MB that most watchers never need.
+  const { parseCommand } = await import("./command-schema.ts");
   const parsed = parseCommand(body);
   if (!parsed.ok) throw new Refusal(400, parsed.error);
   let timer: NodeJS.Timeout | undefined;

@@ -221,7 +221,7 @@ class WorkerHistory implements History {
 
   #start(): void {
     const limits: HistoryLimits = { ...HISTORY_LIMITS, ...this.#options.limits };
-    const worker = new Worker(new URL("./history-worker.ts", import.meta.url), {
+    const worker = new Worker(new URL("./history-worker-start.mjs", import.meta.url), {
       workerData: { path: join(this.#options.dataDir, HISTORY_NAME), limits },
       resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 2 },
       name: "history",

@@ -58,13 +58,14 @@ test("a process without a descriptor left has not looked: every probe says unkno
     import { openSync } from "node:fs";
     import net from "node:net";
     import { openIcmp } from ${JSON.stringify(new URL("./ping.ts", import.meta.url).href)};
-    import { probes } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};
+    import { loadProbes } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};
     const server = net.createServer().listen(0, "127.0.0.1", async () => {
       const { port } = server.address();
       const icmp = openIcmp();
       icmp.refusal(6); // koffi is loaded while there are descriptors
       const target = { host: "patient", address: "127.0.0.1", family: 4 };
-      const look = (name, options) => probes[name].run(target, options, { icmp }, AbortSignal.timeout(10_000));
+      const probes = await loadProbes(["tcp", "ssh", "http", "dns", "ping"]);
+      const look = (name, options) => probes.get(name).run(target, options, { icmp }, AbortSignal.timeout(10_000));
       try { for (;;) openSync("/dev/null"); } catch {}
       const found = [];
       found.push(await look("tcp", { port }), await look("ssh", { port }), await look("http", { url: "http://127.0.0.1:" + port, status: 200 }));

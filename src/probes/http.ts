@@ -7,13 +7,16 @@
 // A certificate is reported, never judged: whether it has expired is a question to the wall clock, and no jump of that may
 // cut power (safety.md §5.17); nor does power mend a certificate. `expires` puts it into the evidence.
 
-import nodeHttp from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import net from "node:net";
 import tls from "node:tls";
 import { ANSWER_BYTES_MAX, type Expectation, expectationOf, watcherFor } from "./expect.ts";
 import { bad, describe, errorCode, excerpt, good, networkFinding, notRun, redacted } from "./finding.ts";
 import type { Finding, Probe, ProbeTools, Target } from "./probe.ts";
 import { gather } from "./stream.ts";
+
+// Not imported: as an ECMAScript module it evaluates its lazy exports, among them undici's WebSocket, 13 MB.
+const nodeHttp = process.getBuiltinModule("node:http");
 
 export type HttpOptions = {
   readonly url: string;
@@ -86,7 +89,7 @@ function ask(look: Look): Promise<Finding> {
     let connected = false;
     let settled = false;
     let socket: net.Socket | undefined;
-    let request: nodeHttp.ClientRequest | undefined;
+    let request: ClientRequest | undefined;
     signal.addEventListener("abort", abort, { once: true });
     try {
       // Our own socket, so that an abort has something to close from the first moment on; node:http makes it a tick later.
@@ -107,7 +110,7 @@ function ask(look: Look): Promise<Finding> {
         setHost: false,
         createConnection: () => through,
       });
-      const answered = (response: nodeHttp.IncomingMessage): void => {
+      const answered = (response: IncomingMessage): void => {
         if (settled) response.destroy();
         else judge(look, response, through, settle);
       };
@@ -153,7 +156,7 @@ function ask(look: Look): Promise<Finding> {
   });
 }
 
-function judge(look: Look, response: nodeHttp.IncomingMessage, socket: net.Socket, settle: (finding: Finding) => void): void {
+function judge(look: Look, response: IncomingMessage, socket: net.Socket, settle: (finding: Finding) => void): void {
   const { options, expectation, progress } = look;
   const status = response.statusCode ?? 0;
   // The reason phrase is the registry's, not the server's, which may say anything (RFC 9112 §4).

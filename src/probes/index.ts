@@ -1,18 +1,24 @@
 // Every way of looking at a host, by its name in the configuration. A new one: its file, its test, its page, a line here.
+//
+// A probe is loaded when a configuration names it: http alone brings TLS and its root certificates, 8 MB that a watcher
+// of SSH and DNS servers does without.
 
-import { dns } from "./dns.ts";
-import { http } from "./http.ts";
-import { ping } from "./ping.ts";
 import type { Probe } from "./probe.ts";
-import { ssh } from "./ssh.ts";
-import { tcp } from "./tcp.ts";
 
-/** The probes with their own option types. */
-export const probes = { ping, tcp, ssh, dns, http } as const;
+const load = {
+  ping: async () => (await import("./ping.ts")).ping,
+  tcp: async () => (await import("./tcp.ts")).tcp,
+  ssh: async () => (await import("./ssh.ts")).ssh,
+  dns: async () => (await import("./dns.ts")).dns,
+  http: async () => (await import("./http.ts")).http,
+} as const;
 
-export type ProbeName = keyof typeof probes;
+export type ProbeName = keyof typeof load;
 
-/** The probe of that name for the round runner, which passes on options that the configuration has validated. */
-export function probeNamed(name: string): Probe<unknown> | undefined {
-  return Object.hasOwn(probes, name) ? (probes[name as ProbeName] as Probe<unknown>) : undefined;
+/** Probes by name, for the round runner, which passes on options that the configuration has validated. */
+export type Probes = ReadonlyMap<ProbeName, Probe<unknown>>;
+
+/** Loads the probes of these names. */
+export async function loadProbes(names: Iterable<ProbeName>): Promise<Probes> {
+  return new Map(await Promise.all([...new Set(names)].map(async (name): Promise<[ProbeName, Probe<unknown>]> => [name, await load[name]()])));
 }

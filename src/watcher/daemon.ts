@@ -8,12 +8,15 @@ import type { ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
-import { loadConfig } from "../config/load.ts";
+import type { Loaded } from "../config/load.ts";
+import { loadConfigApart } from "../config/load-apart.ts";
 import { formatProblem } from "../config/problems.ts";
 import { UpkeepError } from "../core/errors.ts";
 import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
 import { openLedger } from "../stores/embedded.ts";
+import type { Probes } from "../probes/index.ts";
+import { loadProbes } from "../probes/index.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
 import { createLog } from "./log.ts";
@@ -21,7 +24,7 @@ import { createNames } from "./names.ts";
 import type { Notify } from "./notify.ts";
 import { serviceNotify } from "./notify.ts";
 import { reloadProblems } from "./reload.ts";
-import { makeSite } from "./site.ts";
+import { makeSite, probeNamesIn } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -34,7 +37,7 @@ const TELL_MANAGER_EVERY_MS = 5_000;
 /** Runs the watcher until SIGTERM or SIGINT has been served. Resolves with the exit code. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const log = createLog(options.log);
-  const loaded = await loadConfig(options.config);
+  const loaded = await loadConfigApart(options.config);
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
     process.stderr.write(`upkeep: ${options.config} has errors: nothing was started (upkeep check -c ${options.config})\n`);
@@ -61,7 +64,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const history = await openHistory({ dataDir, onProblem: (text) => log.say("warning", text) });
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
-  let site = makeSite(config, tools);
+  let site = makeSite(config, await loadProbes(probeNamesIn(config)), tools);
   sayWhatCannotRun(config, tools.icmp, log);
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const warn = (text: string) => log.say("warning", text);
@@ -97,7 +100,9 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     let deadman = makeDeadman();
 
     const reload = async (): Promise<ReloadAnswer> => {
-      const next = await loadConfig(options.config);
+      const read = await readAgain(options.config);
+      if ("refusal" in read) return refused([read.refusal]);
+      const { next, probes } = read;
       const problems = next.problems.map(formatProblem);
       if (!next.ok) return refused(problems);
       const fixed = fixedParts(config, next.config);
@@ -106,7 +111,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const old = site;
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
-      site = makeSite(config, tools);
+      site = makeSite(config, probes, tools);
       old.close();
       if (callsOthers) {
         alerts.reload(alertChannels(config));
@@ -174,6 +179,17 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       await ledger.store.close();
     };
   });
+}
+
+/** Everything that takes time comes first: what is checked against the state afterwards is taken over in the same turn. */
+async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly probes: Probes } | { readonly refusal: string }> {
+  try {
+    const next = await loadConfigApart(path);
+    return { next, probes: await loadProbes(next.ok ? probeNamesIn(next.config) : []) };
+  } catch (error) {
+    // No thread to be had: a reload may fail, the watcher goes on.
+    return { refusal: `${path} cannot be read now: ${error instanceof Error ? error.message : String(error)}` };
+  }
 }
 
 /** What a running watcher cannot change: another ledger, another socket. */

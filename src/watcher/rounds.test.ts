@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { References, Round } from "../core/round.ts";
 import { noIcmp, tcpPeer } from "../probes/conformance.ts";
-import { probeNamed } from "../probes/index.ts";
+import { ssh } from "../probes/ssh.ts";
 import type { Finding, Probe } from "../probes/probe.ts";
 import { type Clock, bootClock, watchStalls } from "./boot-clock.ts";
 import type { ReferenceCheck } from "./references.ts";
@@ -101,6 +101,20 @@ test("at its limit the round aborts what still runs, and says no more", async ()
   assert.equal(ssh?.aborted(), true);
   await run.clock.advance(5_000);
   assert.deepEqual([run.rounds.length, run.lates.length, run.clock.pending], [1, 0, 0]);
+});
+
+test("the limit may come before the time-out, after a time in which this process stood still: the round ends all the same", async () => {
+  // Node runs timers of one length together, in the order of the lengths' first timers: not in the order of their moments.
+  const clock = new VirtualClock();
+  const due = new Map<() => void, number>();
+  const unordered: Clock = { nowMs: () => clock.nowMs(), at: (atMs, fn) => (due.set(fn, atMs), () => void due.delete(fn)) };
+  const probe = played(clock, "ssh", null);
+  const run = bench({ probes: () => [probe.probe], deps: () => ({ clock: unordered }) });
+  clock.stall(9_000);
+  for (const [fn] of [...due].toSorted(([, one], [, other]) => other - one)) if (due.has(fn)) fn();
+  await clock.advance(0);
+  assert.deepEqual(run.rounds.map((round) => outcomes(round)), [["ssh unknown not-run"]]);
+  assert.ok(probe.aborted());
 });
 
 test("a wrong answer after the time-out changes nothing", async () => {
@@ -268,8 +282,6 @@ test("whatever the probes do and when: one round, every probe in it once, late a
 
 const tools = { icmp: noIcmp };
 const real = (port: number, name: string, timeoutMs: number): RoundHost => {
-  const ssh = probeNamed("ssh");
-  assert.ok(ssh !== undefined);
   return { name, hash: "h", address: "127.0.0.1", timeoutMs, limitMs: 3 * timeoutMs, probes: [{ id: "ssh", probe: ssh, options: { port } }] };
 };
 const realDeps: RoundDeps = { clock: bootClock, names: { address: (address) => ({ address, family: 4 }) }, tools, references: { last: () => "none", check: () => Promise.resolve("none") } };
@@ -302,10 +314,10 @@ test("a watcher that was stopped for a second does not blame the host", { timeou
     import net from "node:net";
     import { bootClock, watchStalls } from ${JSON.stringify(new URL("./boot-clock.ts", import.meta.url).href)};
     import { startRound } from ${JSON.stringify(new URL("./rounds.ts", import.meta.url).href)};
-    import { probeNamed } from ${JSON.stringify(new URL("../probes/index.ts", import.meta.url).href)};
+    import { ssh } from ${JSON.stringify(new URL("../probes/ssh.ts", import.meta.url).href)};
     const stalls = watchStalls(bootClock);
     const deps = { clock: bootClock, names: { address: (address) => ({ address, family: 4 }) }, tools: {}, references: { last: () => "none", check: async () => "none" }, stalls };
-    const host = { name: "h", hash: "h", address: "127.0.0.1", timeoutMs: 700, limitMs: 5000, probes: [{ id: "ssh", probe: probeNamed("ssh"), options: { port: Number(process.argv[1]) } }] };
+    const host = { name: "h", hash: "h", address: "127.0.0.1", timeoutMs: 700, limitMs: 5000, probes: [{ id: "ssh", probe: ssh, options: { port: Number(process.argv[1]) } }] };
     startRound(host, deps, (round) => { console.log(JSON.stringify(round.results[0])); process.exit(0); }, () => undefined);
     console.log("started");`;
   const wedged = await tcpPeer((socket) => void socket.resume());

@@ -85,7 +85,7 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
     host.probes.forEach((probe, index) => start(probe, index, target));
     // Most hosts have one time-out for all their probes, and one timer does.
     for (const timeoutMs of new Set(host.probes.map(timeoutOf))) later(timeoutMs, () => timeOut(timeoutMs));
-    later(host.limitMs, stop);
+    later(host.limitMs, atLimit);
   }
   // Also a round with nothing to wait for ends only after its caller has got hold of it.
   queueMicrotask(considerEnd);
@@ -172,7 +172,16 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
     });
   }
 
-  /** The limit: what still runs has timed out before, and is aborted. */
+  /**
+   * Time-outs came before, or are due in this very turn: Node runs timers of one length together, so after a time in which
+   * this process stood still the limit may come first. A round that never ended would be this host's last.
+   */
+  function atLimit(): void {
+    for (const timeoutMs of new Set(host.probes.map(timeoutOf))) timeOut(timeoutMs);
+    stop();
+  }
+
+  /** What still runs is aborted. */
   function stop(): void {
     aborter?.abort(new Error("the round is over"));
     aborter = null;

@@ -5,7 +5,7 @@ import type { Config, DeviceSpec, ProbeSpec } from "../config/config.ts";
 import { openDevice, openProbe } from "../config/open.ts";
 import { powerDriver } from "../power/index.ts";
 import type { PowerDevice } from "../power/power.ts";
-import { probeNamed } from "../probes/index.ts";
+import type { ProbeName, Probes } from "../probes/index.ts";
 import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
@@ -29,12 +29,18 @@ export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly s
 
 type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
 
-export function makeSite(config: Config, tools: SiteTools): Site {
+/** The kinds of probes that a configuration uses, for `loadProbes`. */
+export function probeNamesIn({ shell }: Config): ReadonlySet<ProbeName> {
+  return new Set([...[...shell.hosts.values()].flatMap((host) => host.probes), ...shell.references].map((spec) => spec.kind));
+}
+
+/** `probes` has all that `probeNamesIn` this configuration. */
+export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site {
   const { policy, shell } = config;
   const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
   const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec)]));
   const references: ReferenceCheck = createReferences(
-    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference) })),
+    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),
     { clock: bootClock, names: tools.names, tools: probeTools },
   );
   const hosts = new Map<string, Watched>();
@@ -42,7 +48,7 @@ export function makeSite(config: Config, tools: SiteTools): Site {
     const host = policy.hosts.get(name);
     assert(host !== undefined, `host ${name} has no policy`);
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe) })) },
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe, probes) })) },
       ports: [...new Set(spec.probes.flatMap(portOf))],
     });
   }
@@ -67,10 +73,10 @@ export function makeSite(config: Config, tools: SiteTools): Site {
   };
 }
 
-function probeOf(spec: ProbeSpec): { probe: Probe<unknown>; options: unknown } {
+function probeOf(spec: ProbeSpec, probes: Probes): { probe: Probe<unknown>; options: unknown } {
   const { kind, options } = openProbe(spec);
-  const probe = probeNamed(kind);
-  assert(probe !== undefined, `no probe ${kind}`);
+  const probe = probes.get(kind);
+  assert(probe !== undefined, `the probe ${kind} was not loaded`);
   return { probe, options };
 }
 
