@@ -44,7 +44,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     blindToldMs: null,
     goodSinceMs: null,
     lastGoodAtMs: null,
-    lastBadAtMs: null,
+    lastIllAtMs: null,
     onsetMs: null,
     refusedAtMs: null,
     silentSinceMs: null,

@@ -49,7 +49,7 @@ export type HostState = {
   readonly blindToldMs: number | null;
   readonly goodSinceMs: number | null;
   readonly lastGoodAtMs: number | null;
-  readonly lastBadAtMs: number | null;
+  readonly lastIllAtMs: number | null;
   /** When it last went from good to bad or unknown: an onset, for the storm brake. */
   readonly onsetMs: number | null;
   /** In this suspicion a probe was refused at this time: with silence after it, an orderly reboot. */

@@ -114,7 +114,7 @@ function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement)
     slow: outcome === "good" ? false : host.slow,
     goodSinceMs: outcome === "good" ? (host.goodSinceMs ?? nowMs) : isBad ? null : host.goodSinceMs,
     lastGoodAtMs: outcome === "good" ? nowMs : host.lastGoodAtMs,
-    lastBadAtMs: isBad ? nowMs : host.lastBadAtMs,
+    lastIllAtMs: ill ? nowMs : host.lastIllAtMs,
     onsetMs: ill && wasGood && host.last !== null ? nowMs : host.onsetMs,
     refusedAtMs: isBad && judgement.refused ? nowMs : cured ? null : host.refusedAtMs,
     silentSinceMs: isBad && judgement.silent ? (host.silentSinceMs ?? (wasGood && host.last !== null ? made.startedAtMs : null)) : outcome === "good" ? null : host.silentSinceMs,
@@ -158,7 +158,7 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   for (const other of membersOf(`behind:${name}`, turn.policy)) {
     // What was seen of a host while the thing before it was away proves nothing (safety.md §3.6).
     const state = turn.host(other.name);
-    if (state !== undefined && host.lastBadAtMs !== null && state.freshAfterMs < host.lastBadAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
+    if (state !== undefined && host.lastIllAtMs !== null && state.freshAfterMs < host.lastIllAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
   }
 }
 
