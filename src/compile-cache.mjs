@@ -9,9 +9,11 @@
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
 
-/** Twice: on a busy machine a first start, which strips every type, may take longer than the first of them. */
-const WRITE_AFTER_MS = [5_000, 60_000];
+const FIRST_WRITE_MS = 5_000;
+const WRITE_EVERY_MS = 60_000;
 
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/upkeep"));
-// It is written at the end of a process; a watcher that is killed after months would never have written it.
-for (const afterMs of WRITE_AFTER_MS) setTimeout(flushCompileCache, afterMs).unref();
+// It is written at the end of a process; a watcher that is killed after months would never have written it. Again and again,
+// because some of it is loaded late (a probe, the schema of commands); when nothing is new this takes no time.
+setTimeout(flushCompileCache, FIRST_WRITE_MS).unref();
+setInterval(flushCompileCache, WRITE_EVERY_MS).unref();
