@@ -26,6 +26,11 @@ export const BUSY_MS = 4_000;
 const SETTINGS = `brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000, perHost: { cycles: 100, within: 0s } }
 defaults: { every: ${EVERY_MS}ms, timeout: ${TIMEOUT_MS}ms, threshold: ${THRESHOLD}, debounce: 4s, boot: 14s, offFor: 0s, healthyFor: 200ms, settle: 1s, offConfirm: 4s, onConfirm: 4s }
 `;
+/**
+ * For outages in which a watcher is killed: an off that is waited for. A start that a busy machine draws out must not use up
+ * the time that the off has, which goes on while nobody watches.
+ */
+export const PATIENT: BenchOptions = { settings: SETTINGS.replace("offConfirm: 4s", "offConfirm: 20s") };
 const HOSTS = ["logos", "ethos", "pathos", "topos"] as const;
 /** One whose power could not be reached is tried again after a minute: where the machine is so busy that a device is silent. */
 const OUTAGE_LIMIT_MS = 240_000;
@@ -185,13 +190,13 @@ export class Bench {
 }
 
 /** Works through a list with so many benches at once; what fails is collected, so that one bad point does not hide the next. */
-export async function inParallel<Point>(benches: number, dialect: Dialect, points: Iterator<Point>, work: (bench: Bench, point: Point) => Promise<void>, judge: (bench: Bench) => void = (bench) => bench.assertOneSession()): Promise<void> {
+export async function inParallel<Point>(benches: number, dialect: Dialect, points: Iterator<Point>, work: (bench: Bench, point: Point) => Promise<void>, judge: (bench: Bench) => void = (bench) => bench.assertOneSession(), more: BenchOptions = {}): Promise<void> {
   const failures: string[] = [];
   const lane = async (): Promise<void> => {
     let bench: Bench | null = null;
     try {
       for (let next = points.next(); next.done !== true; next = points.next()) {
-        bench ??= await Bench.start(dialect);
+        bench ??= await Bench.start(dialect, more);
         try {
           await work(bench, next.value);
         } catch (error) {

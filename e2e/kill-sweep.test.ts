@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BUSY_MS, EVERY_MS, inParallel, THRESHOLD, TIMEOUT_MS } from "./bench.ts";
+import { BUSY_MS, EVERY_MS, inParallel, PATIENT, THRESHOLD, TIMEOUT_MS } from "./bench.ts";
 import { sweep } from "./sweep.ts";
 import { distribution } from "./watching.ts";
 
@@ -43,7 +43,7 @@ async function again(t: TestContext): Promise<void> {
     let killing: Promise<void> | null = null;
     await bench.outage(() => (killing = kill())).finally(() => (killer.on = false));
     await killing;
-  });
+  }, (bench) => bench.assertOneSession(), PATIENT);
   t.diagnostic(`${kills} kills in 3 outages`);
   assert.ok(kills >= 5, "hardly anybody was killed");
 }

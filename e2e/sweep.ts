@@ -10,7 +10,7 @@
 
 import assert from "node:assert/strict";
 import type { Dialect, Outage } from "./bench.ts";
-import { Bench, BUSY_MS, inParallel, MAX_ACT_MS } from "./bench.ts";
+import { Bench, BUSY_MS, inParallel, MAX_ACT_MS, PATIENT } from "./bench.ts";
 import { distribution, recordsOf } from "./watching.ts";
 
 export type Unit = "line" | "byte";
@@ -102,7 +102,7 @@ export async function sweep(dialect: Dialect, unit: Unit, benches: number, from:
     dark += 1;
     const darkMs = on.wallMs - bench.readyMs;
     assert.ok(darkMs <= MAX_ACT_MS + 5_000 + BUSY_MS, `without power for ${darkMs} ms after the start`);
-  });
+  }, (bench) => bench.assertOneSession(), PATIENT);
   const reached = points.reached.toSorted((a, b) => a - b);
   assert.ok(reached.length >= LEAST[unit], `only ${reached.length} ${unit}s were reached`);
   const last = reached.at(-1) as number;
