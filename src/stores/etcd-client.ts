@@ -79,7 +79,11 @@ export class EtcdClient {
         ended(`${endpoint.name}: ${because}`);
       };
       const take = linesOf(onLine, () => finish(`a line longer than ${LINE_BYTES_MAX} bytes`));
-      if (answer.statusCode !== 200) throw new Fault("refused", `${endpoint.name}: HTTP ${answer.statusCode}`, { sent: true });
+      if (answer.statusCode !== 200) {
+        end();
+        this.#token = null;
+        throw new Fault("refused", `${endpoint.name}: HTTP ${answer.statusCode} to a watch`, { sent: true });
+      }
       answer.on("data", (part: Buffer) => { if (!over) take(part); });
       answer.on("error", () => finish("the connection broke"));
       answer.on("close", () => finish("the connection was closed"));

@@ -119,7 +119,13 @@ export class EtcdWatch {
     const over = Promise.withResolvers<string>();
     this.#part = [];
     const first = { create_request: { key: b64(root), range_end: b64(endOf(root)), start_revision: String(this.#last + 1), fragment: true } };
-    const stream = await client.stream("/v3/watch", first, callMs, (line) => this.#take(line, over.resolve), over.resolve);
+    // What comes after the first trouble is not read any more: it would raise the revision that the next stream begins at.
+    let live = true;
+    const end = (because: string): void => {
+      live = false;
+      over.resolve(because);
+    };
+    const stream = await client.stream("/v3/watch", first, callMs, (line) => { if (live) this.#take(line, end); }, end);
     if (this.#ended) {
       stream.close();
       return "ended";
@@ -127,7 +133,7 @@ export class EtcdWatch {
     this.#stream = stream;
     this.#openedMs = nowMs();
     this.#signMs = this.#openedMs;
-    this.#wake = () => over.resolve("the watch is silent");
+    this.#wake = () => end("the watch is silent");
     const because = await over.promise;
     this.#stream = null;
     stream.close();
@@ -135,7 +141,7 @@ export class EtcdWatch {
   }
 
   #take(line: string, over: (because: string) => void): void {
-    if (this.#ended || this.#stream === null) return;
+    if (this.#ended) return;
     const parsed = watchAnswer.safeParse(jsonOf(line));
     if (!parsed.success) return over(`this is not etcd's: ${line.slice(0, 100)}`);
     if ("error" in parsed.data) {

@@ -68,6 +68,7 @@ export class UnreadableRecords {
   }
 
   add(record: UnreadableRecord): void {
+    if (this.#records.get(record.key)?.revision === record.revision) return;
     this.#records.set(record.key, record);
     this.#changed = true;
   }
