@@ -39,8 +39,8 @@ export type EtcdMember = {
   /** SIGSTOP: it keeps its connections and its port, and says nothing. */
   freeze(): void;
   thaw(): void;
-  /** After a kill, with its data or without. */
-  start(options?: { readonly wiped?: boolean }): Promise<void>;
+  /** After a kill: with its data, without any, or with those of a file that `etcdctl snapshot save` has made. */
+  start(options?: { readonly wiped?: boolean; readonly restoredFrom?: string }): Promise<void>;
 };
 
 export type EtcdCluster = {
@@ -137,12 +137,13 @@ async function plan(options: EtcdOptions, folder: string, lives: Map<string, Lif
     const address = node?.address ?? "127.0.0.1";
     return { name, node, client: `${scheme}://${address}:${ports[2 * n] ?? 2379}`, peer: `http://${address}:${ports[2 * n + 1] ?? 2380}` };
   }));
+  const token = `lab-${process.pid}-${clusters}`;
   const initial = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
   return places.map(({ name, node, client, peer }) => {
     const data = join(folder, name);
     const argv = [
       "etcd", "--name", name, "--data-dir", data, "--listen-client-urls", client, "--advertise-client-urls", client,
-      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", initial, "--initial-cluster-token", `lab-${process.pid}-${clusters}`,
+      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", initial, "--initial-cluster-token", token,
       "--heartbeat-interval", String(heartbeatMs), "--election-timeout", String(electionMs),
       ...(tls === undefined ? [] : ["--cert-file", tls.cert, "--key-file", tls.key, "--trusted-ca-file", tls.ca, "--client-cert-auth"]),
     ];
@@ -169,9 +170,13 @@ async function plan(options: EtcdOptions, folder: string, lives: Map<string, Lif
         child()?.kill("SIGCONT");
         frozen = false;
       },
-      async start({ wiped = false } = {}) {
+      async start({ wiped = false, restoredFrom } = {}) {
         if (member.running) throw new Error(`${name} is running`);
-        if (wiped) rmSync(data, { recursive: true, force: true });
+        if (wiped || restoredFrom !== undefined) rmSync(data, { recursive: true, force: true });
+        if (restoredFrom !== undefined) {
+          const restored = await member.ctl(["snapshot", "restore", restoredFrom, "--data-dir", data, "--name", name, "--initial-cluster", initial, "--initial-cluster-token", token, "--initial-advertise-peer-urls", peer]);
+          if (restored.code !== 0) throw new Error(`etcdctl snapshot restore: ${restored.stderr}`);
+        }
         const life: Life = { child: spawnIn(node, argv), log: "" };
         life.child.on("error", (error) => { life.log += String(error); });
         life.child.stderr?.on("data", (bytes: Buffer) => { life.log = (life.log + bytes.toString()).slice(-8_000); });

@@ -224,6 +224,28 @@ test("a server whose data were lost is not the store any more", { skip }, async 
   });
 });
 
+test("a server that was restored from a backup is not the store any more, though cluster and prefix are the same", { skip }, async () => {
+  const { cluster, member } = await only();
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-etcd-backup-"));
+  try {
+    await withStore({}, async (store) => {
+      const seen = sighted(store);
+      committed(await store.commit([], [put("ack/a", "1")]));
+      await ctl("snapshot", "save", join(folder, "backup"));
+      await reached(seen, committed(await store.commit([], [put("ack/a", "2")])));
+      await member.kill();
+      await member.start({ restoredFrom: join(folder, "backup") });
+      await cluster.leader();
+      await until(() => seen.gone.length > 0);
+      assert.match(seen.gone.join(), /went back from revision \d+ to \d+/);
+      assert.equal((await store.commit([], [put("ack/a", "3")])).kind, "failed");
+      assert.equal(seen.latest("ack/a"), "2");
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a user and a password: right, wrong, missing; a token that ended is renewed", { skip }, async () => {
   const cluster = await startEtcd({ members: 1 });
   const [member] = cluster.members;
