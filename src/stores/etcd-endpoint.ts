@@ -182,6 +182,9 @@ export class Endpoint {
         return settle(null, raw);
       }
       const { ca, cert, key } = this.#tls;
+      // From here on the reason is told by the TLS side; a reset shows on both.
+      raw.off("error", settle);
+      raw.on("error", (error) => setImmediate(() => settle(new Error(`TLS was not set up: ${plain(error)}`))));
       const secure = tls.connect({
         socket: raw, minVersion: "TLSv1.2", host: this.#host, ALPNProtocols: ["http/1.1"],
         ...(net.isIP(this.#host) === 0 ? { servername: this.#host } : {}),
@@ -189,8 +192,8 @@ export class Endpoint {
       });
       this.#raw.set(secure, raw);
       secure.setTimeout(IDLE_MS, () => settle(new Error(`no TLS session within ${IDLE_MS} ms`)));
-      secure.on("error", settle);
-      secure.once("close", () => settle(new Error("the connection was closed while TLS was set up")));
+      secure.on("error", (error) => settle(Object.assign(new Error(`TLS was not set up: ${plain(error)}`, { cause: error }), "code" in error ? { code: error.code } : {})));
+      secure.once("close", () => settle(new Error("TLS was not set up: the connection was closed")));
       secure.once("secureConnect", () => {
         secure.setTimeout(0);
         settle(null, secure);

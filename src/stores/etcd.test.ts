@@ -183,14 +183,19 @@ test("after a compaction that it has missed, a watch reads everything anew", { s
   assert.equal(seen.latest("ack/b"), "again");
 }));
 
-test("a session that the store has ended is lost at once, and its writes are not made", { skip }, () => withStore({}, async (store) => {
+test("a session that the store has ended is lost at once, and its writes are not made", { skip }, () => withStore({}, async (store, prefix) => {
   const session = await joined(store);
+  const idle = await openEtcd(await options(prefix));
+  const idleSession = await joined(idle);
   committed(await store.commit([], [alive("one")]));
   for (const id of (await ctl("lease", "list")).match(/^[0-9a-f]{10,}$/gm) ?? []) await ctl("lease", "revoke", id);
   const refused = await store.commit([], [put("ack/a", "b"), alive("two")]);
   assert.equal(refused.kind, "failed");
   assert.match(refused.kind === "failed" ? refused.evidence : "", /lease not found; nothing was written|needs a session/);
   await until(() => session.lost.length === 1);
+  await until(() => idleSession.lost.length === 1);
+  assert.match(idleSession.lost.join(), /the store says that the session is over/);
+  await idle.close();
   assert.deepEqual(await found(store), {});
 }));
 

@@ -58,12 +58,12 @@ export function sharedStoreConformance(name: string, make: () => Promise<SharedR
     await one.load();
     const seen = sighted(one);
     const writes = Array.from({ length: 30 }, (_, n) => [one.commit([], [put(KEY, `one ${n}`), put(OTHER, `one ${n}`)]), other.commit([], [put(KEY, `other ${n}`)])]).flat();
-    const results = await Promise.all([...writes, other.commit([], [remove(KEY)])]);
+    const results = await Promise.all(writes);
+    results.push(await other.commit([], [remove(KEY)]));
     const told = await reached(seen, Math.max(...results.map(committed)));
     const revisions = told.map((change) => change.revision);
     assert.deepEqual(revisions, revisions.toSorted((a, b) => a - b));
     assert.deepEqual(told.map(({ key, revision }) => `${revision} ${key}`).length, new Set(told.map(({ key, revision }) => `${revision} ${key}`)).size, "told twice");
-    // Deletes without an effect have no revision of their own; all others must be there.
     for (const [n, result] of results.entries()) {
       const keys = told.filter(({ revision }) => revision === committed(result)).map(({ key }) => key);
       assert.ok(keys.includes(KEY), `write ${n} is missing`);
@@ -282,11 +282,15 @@ export function sharedStoreConformance(name: string, make: () => Promise<SharedR
   });
 
   check("a store that is wiped is gone: told once, the session is over, nothing is committed, and it opens as another one", async (rig, open) => {
-    const one = await open();
+    const [one, unwatching, late] = [await open(), await open(), await open()];
     const seen = sighted(one);
     const session = await joined(one);
     await reached(seen, committed(await one.commit([], [put(KEY, "a"), alive("one")])));
     await rig.wipe();
+    // Who does not watch learns it from the commit itself, before anything is written.
+    const refusedAtOnce = await unwatching.commit([{ key: KEY, revision: null }], [put(KEY, "as if it were new")]);
+    assert.match(refusedAtOnce.kind === "failed" ? refusedAtOnce.evidence : refusedAtOnce.kind, /wiped/);
+    await assert.rejects(late.load(), { code: "STORE_REFUSED" });
     await until(() => seen.gone.length > 0);
     assert.equal(session.lost.length, 1);
     assert.match(seen.troubles.join(), /^blind: .*wiped/);
