@@ -137,7 +137,7 @@ for (const how of ["killed", "stopped"] as const) {
     let count = 0;
     const before = await writeOn(writer, () => (count += 1) > 5);
     if (how === "killed") await leader.kill();
-    else leader.freeze();
+    else await leader.freeze();
     count = 0;
     const later = await writeOn(writer, () => (count += 1) > 5);
     const next = await etcd.leader({ without: [leader.name] });

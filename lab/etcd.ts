@@ -5,7 +5,7 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import { labEnv, run, whenWeEnd } from "./child.ts";
 import type { Ran } from "./child.ts";
 import type { LabNode, Network } from "./netns.ts";
 import { spawnBound } from "./netns.ts";
+import type { Mend } from "./network-faults.ts";
 
 /** Files of a certificate authority, and of certificates that the members show and clients have to show. */
 export type EtcdTls = { readonly ca: string; readonly cert: string; readonly key: string; readonly clientCert: string; readonly clientKey: string };
@@ -36,8 +37,8 @@ export type EtcdMember = {
   readonly running: boolean;
   /** `kill -9`. */
   kill(): Promise<void>;
-  /** SIGSTOP: it keeps its connections and its port, and says nothing. */
-  freeze(): void;
+  /** SIGSTOP: it keeps its connections and its port, and says nothing. Resolves when its last thread stands still. */
+  freeze(): Promise<void>;
   thaw(): void;
   /** After a kill: with its data, without any, or with those of a file that `etcdctl snapshot save` has made. */
   start(options?: { readonly wiped?: boolean; readonly restoredFrom?: string }): Promise<void>;
@@ -110,7 +111,9 @@ async function startOnce(options: EtcdOptions): Promise<EtcdCluster> {
       async isolate(name) {
         const { network } = options;
         if (network === undefined) throw new Error("members on loopback cannot be cut off");
-        const mends = await Promise.all(members.filter((other) => other.name !== name).map((other) => network.faults.part(name, other.name)));
+        const mends: Mend[] = [];
+        // One after the other: each loads all rules anew, and the last must know of all.
+        for (const other of members) if (other.name !== name) mends.push(await network.faults.part(name, other.name));
         return async () => {
           for (const mend of mends) await mend();
         };
@@ -163,8 +166,10 @@ async function plan(options: EtcdOptions, folder: string, lives: Map<string, Lif
         if (found !== undefined) await ended(found);
         frozen = false;
       },
-      freeze() {
-        frozen = child()?.kill("SIGSTOP") ?? false;
+      async freeze() {
+        const found = child();
+        frozen = found?.kill("SIGSTOP") ?? false;
+        while (frozen && alive(found) && !standsStill(found?.pid ?? 0)) await sleep(2);
       },
       thaw() {
         child()?.kill("SIGCONT");
@@ -200,6 +205,17 @@ function spawnIn(node: LabNode | null, argv: readonly string[]): ChildProcess {
 
 function alive(child: ChildProcess | undefined): boolean {
   return child !== undefined && child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+}
+
+/** A signal is sent to a process, and each thread stops when it comes to it. */
+function standsStill(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((thread) => {
+    try {
+      return /^State:\s+[TtZX]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "latin1"));
+    } catch {
+      return true; // this thread has ended
+    }
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {

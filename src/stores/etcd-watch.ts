@@ -92,6 +92,8 @@ export class EtcdWatch {
         if (this.#anew) await this.#readAnew();
         else await this.#source.verify();
         if (this.#ended) return;
+        // It became blind in the meantime.
+        if (this.#anew) continue;
         const heardMs = this.#heardMs;
         this.#trouble = await this.#listen();
         if (this.#heardMs > heardMs) failures = 0;
@@ -126,9 +128,10 @@ export class EtcdWatch {
       over.resolve(because);
     };
     const stream = await client.stream("/v3/watch", first, callMs, (line) => { if (live) this.#take(line, end); }, end);
-    if (this.#ended) {
+    // It may have become blind while the stream was opened: then everything is read first.
+    if (this.#ended || this.#anew) {
       stream.close();
-      return "ended";
+      return "too late";
     }
     this.#stream = stream;
     this.#openedMs = nowMs();
