@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   PORT_TAKEN: "the TCP interface cannot be opened, and the configuration requires it",
   NOT_RUNNING: "no watcher answers on the control socket",
   NAME_UNKNOWN: "the name does not resolve",
+  STORE_UNREACHABLE: "the store of the watchers cannot be reached, or does not answer in time",
+  STORE_REFUSED: "the store of the watchers refuses us, or is not the store that was meant",
   ALERT_FAILED: "an alert could not be delivered",
 } as const;
 

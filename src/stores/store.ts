@@ -31,6 +31,12 @@ export type Store = {
 
 // ---- shared ----------------------------------------------------------------------------------------------------------------
 
+/**
+ * A record that is there and cannot be read. It is no part of `load`, `changes` and `snapshot`; its key can still be guarded
+ * by its revision. newer: written by a later version of Upkeep. damaged: not written by us.
+ */
+export type UnreadableRecord = { readonly key: string; readonly revision: number; readonly kind: "newer" | "damaged"; readonly because: string };
+
 /** What somebody wrote; `value` null: it was deleted, by hand or with its session. */
 export type Change = { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number };
 
@@ -41,6 +47,11 @@ export type Sight = {
   snapshot(records: readonly StoredRecord[]): void;
   /** Told once when nothing is heard any more; `changes` or `snapshot` ends it. */
   blind(because: string): void;
+  /**
+   * This is not the store that was opened any more: wiped, restored from a backup, another cluster's. Told once, after
+   * `blind`; every commit fails from now on. Opening it again gives another identity: time went back (safety.md §3.9).
+   */
+  gone?(because: string): void;
 };
 
 export type Session =
@@ -59,7 +70,10 @@ export type SharedStore = Store & {
   watch(sight: Sight): () => void;
   /** Opens the session of this watcher, which keeps itself alive. Rejects with STORE_UNREACHABLE or STORE_REFUSED. */
   join(onSession: (session: Session) => void): Promise<void>;
-  /** Ends the session at once: its records go. */
+  /**
+   * Ends the session at once: its records go, or, when the store cannot be reached, go with its time to live. `lost` is not
+   * told. A `close` without it leaves them to their time to live.
+   */
   leave(): Promise<void>;
 };
 
@@ -72,4 +86,6 @@ export type SharedStoreOptions = {
   readonly leased: ReadonlySet<string>;
   /** Boot-time clock, milliseconds. */
   readonly nowMs: () => number;
+  /** All records that cannot be read, whenever that set changes; before the `changes` or `snapshot`, or the end of the `load`, that shows it. */
+  readonly onUnreadable?: (records: readonly UnreadableRecord[]) => void;
 };

@@ -1,0 +1,95 @@
+// The session of a watcher, judged by its own clock alone. It is held until the moment at which the last *answered*
+// keep-alive was sent, plus the time to live: the store counts from when it received it, which is later. What the store says
+// of a lease's age proves nothing: a change of leader renews all leases of etcd, and a client library may believe in a
+// connection to a server that is frozen (ADR 8). The store's word counts in one direction only: that the session is over.
+//
+// Once lost it stays lost, however late an answer comes in.
+
+import type { Session } from "./store.ts";
+
+export type LeaseOptions = {
+  readonly ttlMs: number;
+  /** Boot-time clock, milliseconds. */
+  readonly nowMs: () => number;
+  /** When the request that opened the session was sent. */
+  readonly sentMs: number;
+  /** One keep-alive, bounded by `withinMs`. Rejects when nothing is known. */
+  readonly keepAlive: (withinMs: number) => Promise<"kept" | "over">;
+  readonly onSession: (session: Session) => void;
+};
+
+/** Keep-alives to one time to live: two may go unanswered. */
+const PER_TTL = 3;
+/** How often the clock is looked at in one time to live: a timer does not count the time that the machine was suspended. */
+const LOOKS_PER_TTL = 12;
+
+export class Lease {
+  readonly #options: LeaseOptions;
+  #sentMs: number;
+  #untilMs: number;
+  #ended = false;
+  #trouble: string | null = null;
+  #beat: NodeJS.Timeout | undefined;
+  readonly #look: NodeJS.Timeout;
+
+  /** Reports `held` at once, and then at every keep-alive that was answered. */
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#sentMs = options.sentMs;
+    this.#untilMs = options.sentMs + options.ttlMs;
+    this.#look = setInterval(() => this.#isOver(), Math.max(1, options.ttlMs / LOOKS_PER_TTL));
+    this.#next();
+    options.onSession({ kind: "held", untilMs: this.#untilMs });
+  }
+
+  /** Whether it is held at this moment; asks the clock. */
+  get held(): boolean {
+    return !this.#isOver();
+  }
+
+  /** The store says that it is over. */
+  lose(because: string): void {
+    if (this.#ended) return;
+    this.stop();
+    this.#options.onSession({ kind: "lost", because });
+  }
+
+  /** Ends it without a word. */
+  stop(): void {
+    this.#ended = true;
+    clearInterval(this.#look);
+    clearTimeout(this.#beat);
+  }
+
+  #isOver(): boolean {
+    if (this.#ended) return true;
+    if (this.#options.nowMs() < this.#untilMs) return false;
+    this.lose(`no keep-alive was answered within ${this.#options.ttlMs} ms${this.#trouble === null ? "" : `: ${this.#trouble}`}`);
+    return true;
+  }
+
+  #next(): void {
+    const { ttlMs, nowMs } = this.#options;
+    const dueMs = this.#trouble === null ? this.#sentMs + ttlMs / PER_TTL - nowMs() : ttlMs / LOOKS_PER_TTL;
+    this.#beat = setTimeout(() => void this.#keep(), Math.max(0, dueMs));
+  }
+
+  async #keep(): Promise<void> {
+    if (this.#isOver()) return;
+    const { ttlMs, nowMs, keepAlive, onSession } = this.#options;
+    const sentMs = nowMs();
+    const said = await keepAlive(ttlMs / PER_TTL).catch((error: unknown) => {
+      this.#trouble = error instanceof Error ? error.message : String(error);
+      return "unknown" as const;
+    });
+    if (this.#isOver()) return;
+    if (said === "over") return this.lose("the store says that the session is over");
+    if (said === "kept") {
+      this.#trouble = null;
+      this.#sentMs = sentMs;
+      this.#untilMs = sentMs + ttlMs;
+    }
+    this.#next();
+    if (said === "kept") onSession({ kind: "held", untilMs: this.#untilMs });
+  }
+}
