@@ -88,7 +88,7 @@ export class World {
     const hosts = new Map([...this.#hosts].map(([name, host]) => [name, host.line.policy]));
     const names = new Set([...hosts.values()].flatMap((host) => host.levels.flat().map((outlet) => outlet.device)));
     const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]));
-    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", limits: LIMITS };
+    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", shared: null, limits: LIMITS };
   }
 
   #happen(words: readonly string[]): void {

@@ -70,13 +70,13 @@ function lossySpec(seed: number, count: number, minutes: number, loss: number): 
     everyMs: 5_000, timeoutMs: 1_000, threshold: 5, retryMs: [], debounceMs: 40_000, bootMs: 120_000, offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null,
     levels: [[{ device: `pdu${Math.floor(at / OUTLETS) + 1}`, outlet: String((at % OUTLETS) + 1) }]],
-    budget: { cycles: 3, withinMs: 21_600_000 }, self: false,
+    budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0,
   }));
   const policy: Policy = {
     site: "sim", watcher: "w1", armed: true,
     hosts: new Map(hosts.map((host) => [host.name, host])), devices: new Map(devices.map((device) => [device.policy.name, device.policy])),
     brakes: { startupMs: 60_000, maxUnhealthy: 1, coolDownMs: 120_000, concurrent: 4, perHour: null },
-    observers: 3, lone: "hold", limits: LIMITS,
+    observers: 3, lone: "hold", shared: null, limits: LIMITS,
   };
   return {
     seed, activeMs: minutes * MINUTE_MS, devices, policy, faults: new Map(), aim: 0, loss, references: true, uptimeMs: 86_400_000, commitMs: 5,

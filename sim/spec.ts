@@ -65,7 +65,7 @@ export function draw(seed: number): Spec {
       concurrent: random.weigh([[6, 1], [3, 2], [1, 4]] as const),
       perHour: random.weigh([[6, null], [2, 100], [1, 2]] as const),
     },
-    observers: 3, lone: "hold", limits: LIMITS,
+    observers: 3, lone: "hold", shared: null, limits: LIMITS,
   };
   return {
     seed, hosts, devices, policy, faults,
@@ -118,6 +118,7 @@ function drawHost(random: Random, name: string, at: number, names: readonly stri
     levels: drawLevels(random, at, devices),
     budget: { cycles: random.weigh([[5, 3], [2, 1], [2, 2]] as const), withinMs: random.pick([6 * HOUR_MS, 6 * HOUR_MS, 10 * MINUTE_MS]) },
     self: random.chance(0.02),
+    storeMembers: 0,
   };
 }
 

@@ -142,14 +142,14 @@ function policyOf(names: readonly string[], outletOf: (host: string) => string, 
     name, hash: `hash-${name}`, address: "192.0.2.1", group: "default", behind: null, armed: true,
     everyMs: EVERY_MS, timeoutMs: 20, threshold: 3, retryMs: [], debounceMs: 0, bootMs: 2_000, offForMs: 60, healthyForMs: 80, offConfirmMs: 500, onConfirmMs: 500, settleMs: 50,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null,
-    levels: [[{ device: "sucker", outlet: outletOf(name) }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false,
+    levels: [[{ device: "sucker", outlet: outletOf(name) }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0,
   });
   const change = options.change ?? ((each: HostPolicy) => each);
   return {
     site: "homelab", watcher: "rikis-hopuuj", armed: options.armed ?? true,
     hosts: new Map(names.map((name) => [name, change(host(name))])),
     devices: new Map([["sucker", { name: "sucker", driver: "virtual", address: "192.0.2.9", maxActMs: 500, checkEveryMs: 200, exclusiveSession: true }]]),
-    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 100, concurrent: 1, perHour: 100 }, observers: 3, lone: "hold",
+    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 100, concurrent: 1, perHour: 100 }, observers: 3, lone: "hold", shared: null,
     limits: { ...LIMITS, checkWindowMs: 2_000, readBackEveryMs: 30 },
   };
 }

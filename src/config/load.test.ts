@@ -47,7 +47,7 @@ test("the smallest example of the design holds with the documented defaults", as
     name: "logos", address: "10.0.0.11", group: "ungrouped", behind: null, armed: true, everyMs: 5_000, timeoutMs: 1_000, threshold: 5, retryMs: [],
     debounceMs: 40_000, bootMs: 300_000, offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels: [[{ device: "sucker", outlet: "2" }]],
-    budget: { cycles: 3, withinMs: 21_600_000 }, self: false,
+    budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0,
   });
   assert.deepEqual([...policy.hosts.keys()], ["logos", "ethos", "pathos"]);
   assert.deepEqual(policy.devices.get("sucker"), { name: "sucker", driver: "apc", address: "10.0.0.9:23", maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true });

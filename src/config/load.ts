@@ -76,6 +76,7 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, self: ReadonlySet<st
     devices: new Map([...fleet.devices].map(([name, { policy }]) => [name, policy])),
     brakes: { startupMs: startup, maxUnhealthy, coolDownMs: coolDown, concurrent, perHour },
     observers: top.observers ?? 3,
+    shared: null,
     lone: top.lone ?? "hold",
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };

@@ -125,7 +125,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     everyMs: every.value, timeoutMs: timeout.value, threshold: threshold.value, retryMs: choose("retry").value,
     debounceMs: choose("debounce").value, bootMs: choose("boot").value, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
     offConfirmMs: choose("offConfirm").value, onConfirmMs: choose("onConfirm").value, settleMs: choose("settle").value,
-    probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false,
+    probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
   const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec) };

@@ -59,6 +59,8 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       const sets = proceed(turn, by);
       return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm ${sets.map(inSet).join(", ")} is let through, one host at a time`);
     }
+    case "forget-watcher":
+      return answer(1, "this watcher is alone: there is nobody to forget");
     case "ack":
       return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
   }

@@ -31,7 +31,8 @@ export type Command =
   | { readonly kind: "unbrake"; readonly brake: "disarmed" | "maintenance" | "inhibit" | "going-down" | "kdump"; readonly scope: string }
   | { readonly kind: "release"; readonly host: string }
   | { readonly kind: "storm-proceed" }
-  | { readonly kind: "ack"; readonly alarm: string };
+  | { readonly kind: "ack"; readonly alarm: string }
+  | { readonly kind: "forget-watcher"; readonly watcher: string };
 
 export type Input =
   | {
@@ -45,6 +46,8 @@ export type Input =
       readonly seq: number;
       /** A 32-bit seed for names of incidents, from the ledger's identity. */
       readonly ledger: string;
+      /** With several watchers: the identity of this data folder, and a name of this process that no other one has had. */
+      readonly fleet?: { readonly folder: string; readonly life: string; readonly version: string };
     }
   | { readonly kind: "policy" }
   | { readonly kind: "round"; readonly round: Round }
@@ -58,7 +61,16 @@ export type Input =
   | { readonly kind: "tick"; readonly key: string }
   | { readonly kind: "clock" }
   | { readonly kind: "command"; readonly id: number; readonly by: string; readonly command: Command }
-  | { readonly kind: "stop" };
+  | { readonly kind: "stop" }
+  // Of a shared store only (src/stores/store.ts).
+  | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
+  | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
+  | { readonly kind: "snapshot"; readonly records: readonly StoredRecord[] }
+  | { readonly kind: "blind"; readonly because: string }
+  /** It is not the store any more that was opened: nothing can be recorded there. */
+  | { readonly kind: "gone"; readonly because: string }
+  /** All records that this version cannot read, whenever that changes. */
+  | { readonly kind: "unreadable"; readonly records: readonly { readonly key: string; readonly kind: "newer" | "damaged"; readonly because: string }[] };
 
 // ---- out -----------------------------------------------------------------------------------------------------------
 
@@ -81,6 +93,7 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
+  | "watcher" | "vote" | "charge" | "disagreement"
   | "store-failed" | "store-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
 
 export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "disarmed" | "cut" | "foreign";
@@ -105,8 +118,8 @@ export type Effect =
   | { readonly kind: "store"; readonly txn: number; readonly guards: readonly { readonly key: RecordKey; readonly revision: number | null }[]; readonly writes: readonly Write[]; readonly because: string; readonly cause: number }
   /** Log in, navigate, read, then input `ready` and wait for `fire` or `cancel`; ends with input `acted`. */
   | { readonly kind: "act"; readonly act: number; readonly operation: number; readonly outlet: OutletRef; readonly action: "on" | "off"; readonly maxActMs: number; readonly because: string; readonly cause: number }
-  /** Write the irreversible byte now, if no more than `withinMs` has passed since `sinceMs` (boot-time clock); else `acted: stale`. Null: no bound (an owed on). */
-  | { readonly kind: "fire"; readonly act: number; readonly sinceMs: number; readonly withinMs: number | null; readonly because: string; readonly cause: number }
+  /** Write the irreversible byte now, if no more than `withinMs` has passed since `sinceMs` (boot-time clock) and it is not `beforeMs` (the end of our lease) yet; else `acted: stale`. Null: no bound (an owed on). */
+  | { readonly kind: "fire"; readonly act: number; readonly sinceMs: number; readonly withinMs: number | null; readonly beforeMs: number | null; readonly because: string; readonly cause: number }
   | { readonly kind: "cancel"; readonly act: number; readonly because: string; readonly cause: number }
   | { readonly kind: "read"; readonly read: number; readonly device: string; readonly outlets: readonly string[]; readonly because: string; readonly cause: number }
   /** Does anything answer at the host's own address? Ends with input `touched`. */
@@ -120,5 +133,11 @@ export type Effect =
   | { readonly kind: "pace"; readonly host: string; readonly atMs: number }
   | { readonly kind: "incident"; readonly record: IncidentRecord }
   | { readonly kind: "reply"; readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; /** The host's name must be typed before this is done. */ readonly confirm: string | null }
+  /** Make rounds of these hosts, and of no others (several watchers; without this effect: of all). */
+  | { readonly kind: "observe"; readonly hosts: readonly string[] }
+  /** Another watcher may log in at this device from now on: end the session there at once. */
+  | { readonly kind: "hang-up"; readonly device: string; readonly because: string; readonly cause: number }
+  /** The store is gone and nothing is owed any more: open it anew and start again from what it says. */
+  | { readonly kind: "reopen"; readonly because: string }
   /** SIGTERM has been served: nothing is open past off. */
   | { readonly kind: "exit"; readonly because: string };

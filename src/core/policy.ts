@@ -43,6 +43,8 @@ export type HostPolicy = {
   readonly budget: { readonly cycles: number; readonly withinMs: number };
   /** This watcher runs on it (or its outlets feed this watcher): never cut by us. */
   readonly self: boolean;
+  /** So many members of the shared store run on it. */
+  readonly storeMembers: number;
 };
 
 export type DevicePolicy = {
@@ -74,6 +76,8 @@ export type Policy = {
   };
   readonly observers: number;
   readonly lone: "hold" | "act";
+  /** Several watchers agree in a shared store; null: this one is alone. `members`: servers of the store. */
+  readonly shared: { readonly ttlMs: number; readonly members: number } | null;
   /** An operation's limits that nobody configures: here so that the simulator and the scenarios can show them. */
   readonly limits: Limits;
 };

@@ -2,7 +2,7 @@
 // incidents). Each is a plain JSON value under one key, with the version of its shape. Everything else in the core's
 // state is made again from fresh rounds after a restart, because an old observation must never cut power.
 
-import type { Alarm } from "./io.ts";
+import type { Alarm, Command } from "./io.ts";
 import type { OutletRef } from "./policy.ts";
 import type { Deadline, Stamp } from "./time.ts";
 
@@ -26,6 +26,8 @@ export type HostRecord = {
     readonly passed: readonly string[];
     /** Outlets (`device/outlet`) that a past good cycle or a drill proved to feed this host. */
     readonly proved: readonly string[];
+    /** With several watchers: what has passed seen from each of them. */
+    readonly passedFrom?: { readonly [watcher: string]: readonly string[] };
   };
   readonly wanted: Wanted;
   readonly hold: Hold | null;
@@ -59,6 +61,8 @@ export type BrakeRecord = {
   readonly reason: string;
   readonly since: Stamp;
   readonly until: Deadline | null;
+  /** With several watchers: ended by hand, and left for a moment so that every watcher counts from zero. */
+  readonly endedBy?: string;
 };
 
 export type StormRecord = {
@@ -69,6 +73,8 @@ export type StormRecord = {
   readonly since: Stamp;
   /** `upkeep storm proceed`: who asked; ends at the first host that does not recover. */
   readonly proceedBy: string | null;
+  /** With several watchers: who sees it, and so says when it is over. */
+  readonly watcher?: string;
 };
 
 /** design.md §4: the walk of one operation; `ended` operations leave the store. */
@@ -154,6 +160,84 @@ export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly crea
 /** A call to a person that is not over: it outlives a restart, so that its end is told as well. */
 export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp };
 
+// ---- several watchers (docs/adr/0008-several-watchers.md) ------------------------------------------------------------------
+
+/** `watcher/NAME`, the durable roster: who is dead stays in n until `upkeep watcher forget`. */
+export type WatcherRecord = {
+  readonly v: 1;
+  readonly watcher: string;
+  readonly joined: Stamp;
+  /** It has made its first rounds and counts among the observers; never taken back. */
+  readonly ready: boolean;
+  /** Hosts that it runs on or that its power hangs on: it neither judges nor cuts them. */
+  readonly self: readonly string[];
+  readonly version: string;
+};
+
+/** `alive/NAME`, under the watcher's lease. */
+export type AliveRecord = {
+  readonly v: 1;
+  readonly watcher: string;
+  /** Identity of its data folder: who holds the folder's lock knows that a process of the same folder before it is dead. */
+  readonly folder: string;
+  readonly since: Stamp;
+  /** Power devices that it does not reach. */
+  readonly cannot: readonly string[];
+  /** Its own rounds prove nothing at present. */
+  readonly blind: boolean;
+};
+
+/** `charge/DEVICE` (or `charge/host=NAME` for a host without power), under a lease: who alone logs in there and writes what becomes of its hosts. */
+export type ChargeRecord = { readonly v: 1; readonly of: string; readonly watcher: string; readonly since: Stamp };
+
+/** `vote/HOST/WATCHER`, under a lease, written when it changes and in every round of a ballot. */
+export type VoteRecord = {
+  readonly v: 1;
+  readonly host: string;
+  readonly watcher: string;
+  readonly says: "up" | "down" | "abstain";
+  readonly hash: string;
+  readonly because: string;
+  /** The ballot that this answers, and how old its round was when it was written. */
+  readonly ballot: number | null;
+  readonly ageMs: number;
+  /** Probes that have passed here, seen from this watcher, under this hash. */
+  readonly passed: readonly string[];
+};
+
+/** `ballot/HOST`, under the lease of the one in charge: asks the observers for their word of now (ADR 8). */
+export type BallotRecord = { readonly v: 1; readonly host: string; readonly number: number; readonly watcher: string };
+
+/** `guard/HOST`, under the lease of the one in charge: what the others cannot see themselves. */
+export type GuardRecord = {
+  readonly v: 1;
+  readonly host: string;
+  readonly watcher: string;
+  /** Null: guarded. */
+  readonly why: string | null;
+  readonly power: readonly { readonly outlet: string; readonly state: "on" | "off" | "unknown"; readonly label: string | null }[];
+};
+
+/** `ask/ID`: what a person asked of a watcher that is not in charge, and the answer of the one that is. */
+export type AskRecord = {
+  readonly v: 1;
+  readonly id: string;
+  readonly at: Stamp;
+  /** Who took it and waits for the answer. */
+  readonly watcher: string;
+  readonly by: string;
+  readonly command: Command;
+  readonly answer: Answer | null;
+};
+
+export type Answer = { readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
+
+/** Kinds of records that go with the session of the watcher that wrote them. */
+export const LEASED: ReadonlySet<RecordKind> = new Set<RecordKind>(["alive", "charge", "vote", "ballot", "guard"]);
+
+/** Every record in a shared store says who wrote it, in which life of his, and when by his clock: stamps are compared within one clock only. */
+export type Written = { readonly by: string; readonly life: string; readonly at: Stamp };
+
 export type RecordOf = {
   host: HostRecord;
   brake: BrakeRecord;
@@ -164,10 +248,17 @@ export type RecordOf = {
   meta: MetaRecord;
   ack: { readonly v: 1; readonly alarm: string; readonly by: string; readonly at: Stamp };
   alarm: AlarmRecord;
+  watcher: WatcherRecord;
+  alive: AliveRecord;
+  charge: ChargeRecord;
+  vote: VoteRecord;
+  ballot: BallotRecord;
+  guard: GuardRecord;
+  ask: AskRecord;
 };
 
 export type RecordKind = keyof RecordOf;
 export type RecordKey = `${RecordKind}/${string}`;
-export type AnyRecord = RecordOf[RecordKind];
+export type AnyRecord = RecordOf[RecordKind] & { readonly written?: Written };
 
 export const MAX_STAMPS = 64;

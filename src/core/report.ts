@@ -78,6 +78,12 @@ export type HostReport = {
   readonly brakes: readonly { readonly brake: string; readonly because: string }[];
   readonly power: readonly OutletReport[];
   readonly incident: string | null;
+  /** The watcher that decides and acts for it; null: none at present. */
+  readonly inCharge: string | null;
+  /** The watchers that are assigned to it, and what they say. One watcher alone: itself. */
+  readonly observers: readonly VoteReport[];
+  /** How many of them have to say down. */
+  readonly need: number;
   readonly address: string;
   readonly group: string;
   readonly round: { readonly outcome: Outcome; readonly because: string; readonly at: string } | null;
@@ -120,7 +126,28 @@ export type StormReport = { readonly set: string; readonly because: string; read
 
 export type AlarmReport = Alarm & { readonly at: string; readonly acknowledged: boolean };
 
-export type WatcherReport = { readonly watcher: string; readonly self: boolean; readonly started: string; readonly stopping: boolean };
+export type WatcherReport = {
+  readonly watcher: string;
+  readonly self: boolean;
+  /** Null: it is not there. */
+  readonly started: string | null;
+  readonly stopping: boolean;
+  /** Its session in the store lives. */
+  readonly alive: boolean;
+  /** It has made its first rounds and counts among the observers. */
+  readonly ready: boolean;
+  readonly version: string | null;
+  /** Hosts that it is in charge of, and hosts that it observes. */
+  readonly inCharge: number;
+  readonly observes: number;
+  /** Power devices that it says it does not reach. */
+  readonly cannot: readonly string[];
+  /** Its own rounds prove nothing at present. */
+  readonly blind: boolean;
+};
+
+/** One observer's word on a host. `says` null: it has not said anything. */
+export type VoteReport = { readonly watcher: string; readonly says: "up" | "down" | "abstain" | null; readonly because: string };
 
 export type StatusReport = {
   readonly site: string;
@@ -135,6 +162,8 @@ export type StatusReport = {
   /** Calls to a person that are not over, the worst first. */
   readonly alarms: readonly AlarmReport[];
   readonly ledger: { readonly ok: boolean; readonly why: string | null };
+  /** The store that several watchers share; null: this one is alone. `heldUntil`: end of this watcher's lease. */
+  readonly store: { readonly ok: boolean; readonly why: string | null; readonly heldUntil: string | null; readonly unreadable: readonly { readonly key: string; readonly why: string }[] } | null;
   /** Why nothing at all is cut by itself: `armed: false`. */
   readonly armed: boolean;
 };
@@ -170,7 +199,7 @@ export function statusReport(state: State, policy: Policy, now: Now, host: strin
     at: iso(now.wallMs),
     guarded: `${guarded} of ${policy.hosts.size}`,
     hosts,
-    watchers: [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping }],
+    watchers: [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping, alive: true, ready: true, version: null, inCharge: policy.hosts.size, observes: policy.hosts.size, cannot: [], blind: false }],
     devices: [...policy.devices.values()].map((device) => {
       const known = state.devices.get(device.name);
       const failure = known?.failure ?? null;
@@ -188,6 +217,7 @@ export function statusReport(state: State, policy: Policy, now: Now, host: strin
       .map((known) => ({ ...known.alarm, at: isoBoot(known.lastMs, now), acknowledged: known.acknowledged }))
       .sort((one, other) => severities.indexOf(one.severity) - severities.indexOf(other.severity)),
     ledger: { ok: state.storeFailure === null, why: state.storeFailure },
+    store: null,
     armed: policy.armed,
   };
 }
@@ -216,6 +246,9 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
       }),
     ),
     incident: host.incident?.incident ?? null,
+    inCharge: fleet.watcher,
+    observers: [{ watcher: fleet.watcher, says: host.last === null || host.last.outcome === "unknown" ? "abstain" : verdict(host, policy) === "down" ? "down" : "up", because: host.last?.because ?? "no round yet" }],
+    need: 1,
     address: policy.address,
     group: policy.group,
     round: host.last === null ? null : { outcome: host.last.outcome, because: host.last.because, at: isoBoot(host.last.endedAtMs, now) },

@@ -132,7 +132,9 @@ function disarmAndAsk(turn: Turn, because: string): void {
   });
 }
 
-type Sorted = { readonly [Kind in Exclude<keyof RecordOf, "host">]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
+type Durable = "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
+
+type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
 function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
   const of = <Kind extends keyof RecordOf>(kind: Kind) => records.filter((record) => record.key.startsWith(`${kind}/`));

@@ -75,6 +75,13 @@ function take(turn: Turn, input: Input): void {
     case "clock":
       followWallClock(turn);
       return expire(turn);
+    case "session":
+    case "changes":
+    case "snapshot":
+    case "blind":
+    case "gone":
+    case "unreadable":
+      return;
     case "command":
       return command(turn, input.id, input.by, input.command);
     case "stop":

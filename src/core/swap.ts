@@ -148,7 +148,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);
   if (action === "off") note(turn, operation.host, "offSentAt");
   turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: true } : {}) });
-  turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, because: `operation ${operation.id}, token ${operation.token}`, cause });
+  turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, beforeMs: null, because: `operation ${operation.id}, token ${operation.token}`, cause });
 }
 
 /** Something that came between the decision and the byte: a good round, a person's word. */

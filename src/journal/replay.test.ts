@@ -23,12 +23,12 @@ const WALL_MS = Date.UTC(2026, 10, 21, 10, 0, 0);
 const HOST: HostPolicy = {
   name: "logos", hash: "h1", address: "10.0.0.11", group: "", behind: null, armed: true, everyMs: 5_000, timeoutMs: 1_000, threshold: 5, retryMs: [],
   debounceMs: 40_000, bootMs: 300_000, offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
-  probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels: [[{ device: "sucker", outlet: "2" }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false,
+  probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels: [[{ device: "sucker", outlet: "2" }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0,
 };
 const POLICY: Policy = {
   site: "homelab", watcher: "rikis", armed: true, hosts: new Map([["logos", HOST]]),
   devices: new Map([["sucker", { name: "sucker", driver: "apc", address: "10.0.0.9", maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]]),
-  brakes: { startupMs: 60_000, maxUnhealthy: 1, coolDownMs: 120_000, concurrent: 1, perHour: null }, observers: 1, lone: "hold", limits: LIMITS,
+  brakes: { startupMs: 60_000, maxUnhealthy: 1, coolDownMs: 120_000, concurrent: 1, perHour: null }, observers: 1, lone: "hold", shared: null, limits: LIMITS,
 };
 
 /** Time that passes when the test says so. */

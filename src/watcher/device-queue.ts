@@ -25,6 +25,7 @@ export class DeviceQueue {
   #busy = false;
   #closed = false;
   #session: PowerSession | null = null;
+  #current: AbortController | null = null;
   #stopKeeping: (() => void) | null = null;
 
   constructor(device: () => PowerDevice | undefined, clock: Clock) {
@@ -51,6 +52,12 @@ export class DeviceQueue {
         request.abort?.();
       },
     };
+  }
+
+  /** Ends the session and what is being asked in it at once, unless a byte has gone out; what comes later opens another. */
+  hangUp(): void {
+    this.#current?.abort(new UpkeepError("POWER_BUSY", "another watcher has taken this device over"));
+    if (!this.#busy) this.#logOut();
   }
 
   /** Ends the session politely, and all that waits for it: nothing is opened any more. */
@@ -148,6 +155,7 @@ export class DeviceQueue {
 
   async #bounded<Value>(boundMs: number, request: ActRequest | null, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
     const controller = new AbortController();
+    this.#current = controller;
     const abort = () => controller.abort(new UpkeepError("POWER_TIMEOUT", `not done within ${Math.round(boundMs / 100) / 10} s`));
     const cancel = this.#clock.at(this.#clock.now().bootMs + boundMs, abort);
     if (request !== null) request.abort = abort;
@@ -155,6 +163,7 @@ export class DeviceQueue {
       return await work(controller.signal);
     } finally {
       cancel();
+      this.#current = null;
     }
   }
 

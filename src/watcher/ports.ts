@@ -45,6 +45,8 @@ export type Ports = {
   power(device: string): PowerDevice | undefined;
   /** Does anything answer at the host's own address? Must settle within a few seconds. */
   touch(host: string): Promise<Touched>;
+  /** A shared store is gone and nothing is owed any more: open it anew, and start again from what it says. */
+  reopen?(because: string): void;
   /** SIGTERM has been served. */
   exit(because: string): void;
 };

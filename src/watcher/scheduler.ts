@@ -11,6 +11,8 @@ export class Scheduler {
   readonly #ports: Ports;
   readonly #post: (input: Input) => void;
   readonly #hosts = new Map<string, Watched>();
+  /** The hosts that the core wants looked at; null: all. */
+  #observed: ReadonlySet<string> | null = null;
   /** The earliest pending wake of each key: the core asks often and needs each once. */
   readonly #wakes = new Map<string, { atMs: number; cancel: () => void }>();
   #closed = false;
@@ -23,13 +25,14 @@ export class Scheduler {
   /** Watches exactly the hosts of this policy; the ones that stay keep their pace. */
   follow(policy: Policy): void {
     for (const [name, watched] of this.#hosts) {
-      if (policy.hosts.has(name)) continue;
+      if (policy.hosts.has(name) && this.#observed?.has(name) !== false) continue;
       watched.cancelTimer();
       watched.cancelRound();
       this.#hosts.delete(name);
     }
     const nowMs = this.#ports.clock.now().bootMs;
     for (const host of policy.hosts.values()) {
+      if (this.#observed?.has(host.name) === false) continue;
       const known = this.#hosts.get(host.name);
       if (known !== undefined) {
         known.everyMs = host.everyMs;
@@ -39,6 +42,12 @@ export class Scheduler {
       this.#hosts.set(host.name, watched);
       this.#arm(host.name, watched);
     }
+  }
+
+  /** Watches these hosts of the policy and no others. */
+  observe(hosts: ReadonlySet<string>, policy: Policy): void {
+    this.#observed = hosts;
+    this.follow(policy);
   }
 
   /** The core wants the next look at this moment instead. */

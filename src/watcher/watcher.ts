@@ -162,6 +162,12 @@ export class Watcher {
         this.#commands.delete(effect.id);
         return;
       }
+      case "observe":
+        return this.#scheduler.observe(new Set(effect.hosts), this.#policy);
+      case "hang-up":
+        return this.#devices.get(effect.device)?.hangUp();
+      case "reopen":
+        return this.#ports.reopen?.(effect.because);
       case "exit":
         void this.kill().then(() => this.#ports.exit(effect.because));
         return;
@@ -205,6 +211,10 @@ export class Watcher {
     if (open === undefined || gate === null) return;
     open.gate = null;
     const ageMs = this.#ports.clock.now().bootMs - effect.sinceMs;
+    if (effect.beforeMs !== null && this.#ports.clock.now().bootMs >= effect.beforeMs) {
+      open.stale = "the lease of this watcher had ended";
+      return gate.answer(false);
+    }
     if (effect.withinMs !== null && ageMs > effect.withinMs) {
       open.stale = `${Math.round(ageMs)} ms had passed since the swap, more than ${effect.withinMs} ms`;
       return gate.answer(false);

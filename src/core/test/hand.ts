@@ -21,7 +21,7 @@ export function hostPolicy(change: Partial<HostPolicy> & { readonly name: string
     hash: "h1", address: "10.0.0.11", group: "ungrouped", behind: null, armed: true, everyMs: 5_000, timeoutMs: 1_000, threshold: 5, retryMs: [],
     debounceMs: 40_000, bootMs: 300_000, offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels: [[{ device: "sucker", outlet: "2" }]],
-    budget: { cycles: 3, withinMs: 6 * 3_600_000 }, self: false, ...change,
+    budget: { cycles: 3, withinMs: 6 * 3_600_000 }, self: false, storeMembers: 0, ...change,
   };
 }
 
@@ -30,7 +30,7 @@ export function policyOf(hosts: readonly HostPolicy[], change: Partial<Policy> =
   return {
     site: "test", watcher: "rikis-hopuuj", armed: true, hosts: new Map(hosts.map((host) => [host.name, host])),
     devices: new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }])),
-    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 120_000, concurrent: 1, perHour: null }, observers: 3, lone: "hold", limits: LIMITS, ...change,
+    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 120_000, concurrent: 1, perHour: null }, observers: 3, lone: "hold", shared: null, limits: LIMITS, ...change,
   };
 }
 

@@ -21,12 +21,12 @@ function policyWith(change: Partial<HostPolicy> = {}, fleet: Partial<Policy> = {
     name: "logos", hash: "h", address: "10.0.0.11", group: "default", behind: null, armed: true, everyMs: 5_000, timeoutMs: 1_000, threshold: 5, retryMs: [],
     debounceMs: 40_000, bootMs: 300_000, offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }, { id: "dns", counts: true }], goodNeeded: null, levels: [[{ device: "sucker", outlet: "2" }]],
-    budget: { cycles: 3, withinMs: 21_600_000 }, self: false, ...change,
+    budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0, ...change,
   };
   return {
     site: "homelab", watcher: "rikis-hopuuj", armed: true, hosts: new Map([["logos", host]]),
     devices: new Map([["sucker", { name: "sucker", driver: "apc", address: "10.0.0.9:23", maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]]),
-    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 0, concurrent: 1, perHour: null }, observers: 3, lone: "hold", limits: LIMITS, ...fleet,
+    brakes: { startupMs: 0, maxUnhealthy: 1, coolDownMs: 0, concurrent: 1, perHour: null }, observers: 3, lone: "hold", shared: null, limits: LIMITS, ...fleet,
   };
 }
 
