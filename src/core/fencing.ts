@@ -71,7 +71,7 @@ export function resume(turn: Turn, operation: Operation, sure: Run["sure"] = "ow
   const run = { ...freshRun(turn.now, true), sure, unrecorded: turn.state.fleet !== null, recordAtMs: turn.now.bootMs };
   turn.patch({ runs: new Map(turn.state.runs).set(operation.id, run), operations: new Map(turn.state.operations).set(operation.id, operation) });
   if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: operation.id });
-  turn.tell("resumed", operation.host, `operation ${operation.id} was open when this watcher started: phase ${operation.phase}, begun ${inWords(ageMs(operation.began, turn.now))} ago`);
+  turn.tell("resumed", operation.host, `operation ${operation.id} ${turn.state.fleet === null ? "was open when this watcher started" : "is taken over"}: phase ${operation.phase}, begun ${inWords(ageMs(operation.began, turn.now))} ago`);
   drive(turn, operation.id);
 }
 

@@ -80,10 +80,10 @@ function send(turn: Turn, transaction: Transaction): void {
   const lost = [...guards.keys()].find((key) => kindOf(key) === "charge" && !fleet.mine.has(nameOf(key)) && !writes.some((write) => write.key === key));
   if (lost !== undefined) return turn.patch({ unsent: [...unsent, { txn, evidence: `${lost} is not ours` }] });
   const written = { by: turn.policy.watcher, life: fleet.life, at: turn.stamp };
-  turn.patch({ underWay: { ...transaction, writes } });
+  const held = [...guards].map(([key, revision]) => ({ key, revision }));
+  turn.patch({ underWay: { ...transaction, guards: held, writes } });
   turn.emit({
-    kind: "store", txn, because: transaction.because, cause: transaction.cause,
-    guards: [...guards].map(([key, revision]) => ({ key, revision })),
+    kind: "store", txn, because: transaction.because, cause: transaction.cause, guards: held,
     writes: writes.map(({ key, value }) => ({ key, value: value === null ? null : { ...value, written } })),
   });
 }
@@ -94,8 +94,11 @@ export function answered(turn: Turn, txn: number, revision: number | null): Tran
   if (underWay === null || underWay.txn !== txn) return null;
   turn.patch({ underWay: null });
   if (revision === null) return underWay;
-  let { revisions } = turn.state;
+  let { revisions, queue } = turn.state;
+  // What waits behind it was decided before our own write, which nobody else's came before: it stands after it, too.
+  const ours = new Map(underWay.guards.filter(({ key }) => underWay.writes.some((write) => write.key === key)).map(({ key, revision: was }) => [key, was]));
+  queue = queue.map((each) => ({ ...each, guards: each.guards.map((guard) => (ours.has(guard.key) && ours.get(guard.key) === guard.revision ? { ...guard, revision } : guard)) }));
   for (const { key, value } of underWay.writes) revisions = value === null ? revisions.without(key) : revisions.with(key, Math.max(revision, revisions.get(key) ?? 0));
-  turn.patch({ revisions });
+  turn.patch({ revisions, queue });
   return underWay;
 }
