@@ -81,6 +81,10 @@ class EtcdStore implements SharedStore {
     this.#unreadable = new UnreadableRecords(options.onUnreadable ?? (() => undefined));
   }
 
+  get revision(): number {
+    return this.#seen;
+  }
+
   async load(): Promise<readonly StoredRecord[]> {
     try {
       const { records, revision } = await this.#load();

@@ -66,6 +66,11 @@ export type Session =
  */
 export type SharedStore = Store & {
   readonly capabilities: { readonly shared: true };
+  /**
+   * The highest revision that an answer has shown; it never falls, whatever is deleted. A store that stands below what a
+   * watcher remembers was restored from a backup. Absent: not known.
+   */
+  readonly revision?: number;
   /** Calls back for everything written since `load`. Returns what ends it. */
   watch(sight: Sight): () => void;
   /** Opens the session of this watcher, which keeps itself alive. Rejects with STORE_UNREACHABLE or STORE_REFUSED. */
