@@ -60,7 +60,9 @@ export type ZookeeperCluster = {
 };
 
 const JAR = "/usr/share/java/zookeeper.jar";
-const JAVA = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", `/etc/zookeeper/conf:${JAR}:/usr/share/java/slf4j-simple.jar`, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
+/** Debian's ZooKeeper names most of what it needs itself; for TLS it forgets a part of netty. */
+const CLASSES = ["/etc/zookeeper/conf", JAR, ...["slf4j-simple", "netty-codec", "netty-resolver"].map((name) => `/usr/share/java/${name}.jar`)].join(":");
+const JAVA = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", CLASSES, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
 /** A log file is allocated before it is written, 64 MiB at a time if nothing is said. */
 const SETTINGS = ["-Xmx64m", "-Dzookeeper.admin.enableServer=false", "-Dzookeeper.preAllocSize=1024", "-Dzookeeper.4lw.commands.whitelist=srvr"];
 const TLS_SETTINGS = ["-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory"];

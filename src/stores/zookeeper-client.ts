@@ -27,7 +27,7 @@ const GRACE_MS = 20;
 
 /** Throws a plain error that does not show the text when it is no server: it may hold a password. */
 export function serverOf(text: string): Server {
-  const [, bare, bracketed, port] = /^(?:([^\s:/?#@[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, bare, bracketed, port] = /^(?:([A-Za-z0-9._-]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/.exec(text) ?? [];
   const host = bare ?? bracketed;
   const number = port === undefined ? PORT : Number(port);
   if (host === undefined || number < 1 || number > 65_535) throw new Error("a server must be HOST:PORT");
