@@ -5,7 +5,7 @@ import type { Alarm } from "../src/core/io.ts";
 import type { Policy } from "../src/core/policy.ts";
 import type { Operation } from "../src/core/records.ts";
 import type { Watcher } from "../src/watcher/watcher.ts";
-import type { Checkers } from "./checker.ts";
+import type { Checker } from "./checker.ts";
 import type { Owner, Timeline } from "./clock.ts";
 import type { Counts } from "./counts.ts";
 import type { Random } from "./random.ts";
@@ -30,11 +30,14 @@ export type Process = Owner & {
   point(name: string): void;
 };
 
+/** The moments at which checkers look that hosts, devices and sessions know of. */
+type Moment = "edge" | "energy" | "condition" | "opening" | "readings" | "bytes";
+
 export type Scene = {
   readonly timeline: Timeline;
   readonly random: Random;
   readonly counts: Counts;
-  readonly checkers: Pick<Checkers, "edge" | "energy" | "condition" | "opening" | "readings" | "bytes">;
+  readonly checkers: { readonly [Each in Moment]: readonly Pick<Checker, Each>[] };
   say(line: () => string): void;
   fail(invariant: string, what: string): void;
   /** Something may have become due among the promises. */

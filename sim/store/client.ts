@@ -14,7 +14,7 @@ import type { Foreign, LoggedChange, StoreServer, Version } from "./server.ts";
 
 export type ClientOptions = Omit<SharedStoreOptions, "prefix"> & {
   readonly server: StoreServer;
-  readonly link: StoreLink;
+  readonly link: Pick<StoreLink, "call" | "carry">;
   /** Whose client it is, for who looks at the store from outside. */
   readonly name: string;
   /** Timers of this client's own clock. */
@@ -225,14 +225,15 @@ class Watch {
       // What is told is what the store knows when it is told; it may be more by then.
       const changes = server.since(this.#last);
       const foreign = server.identity === this.#client.identity ? null : "the store was wiped or restored: it is another one now";
-      hand(() => this.#take(changes, foreign));
+      const { revision } = server;
+      hand(() => this.#take(changes, revision, foreign));
     });
     const batchMs = this.#options.batchMs?.() ?? 0;
     if (batchMs > 0) this.#options.after(batchMs, go);
     else go();
   }
 
-  #take(changes: readonly LoggedChange[] | null, foreign: string | null): void {
+  #take(changes: readonly LoggedChange[] | null, upTo: number, foreign: string | null): void {
     this.#due = false;
     if (this.#ended) return;
     if (foreign !== null) return this.#client.isGone(foreign);
@@ -252,7 +253,7 @@ class Watch {
         told.push({ key: version.read.key as RecordKey, value: version.read.value, revision });
       } else this.#unreadable.add({ key, revision, kind: version.read.kind, because: version.read.because });
     }
-    this.#last = Math.max(from, changes.at(-1)?.revision ?? 0);
+    this.#last = Math.max(from, upTo);
     this.#unreadable.flush();
     if (told.length > 0) this.#sight.changes(told);
     if (this.#options.server.revision > this.#last) this.#wake();
