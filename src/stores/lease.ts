@@ -7,10 +7,15 @@
 
 import type { Session } from "./store.ts";
 
+/** Calls back after so many milliseconds of the clock that it belongs to. Returns what cancels it. */
+export type After = (ms: number, then: () => void) => () => void;
+
 export type LeaseOptions = {
   readonly ttlMs: number;
   /** Boot-time clock, milliseconds. */
   readonly nowMs: () => number;
+  /** Node's timers, where there are no others. */
+  readonly after?: After;
   /** When the request that opened the session was sent. */
   readonly sentMs: number;
   /**
@@ -33,15 +38,17 @@ export class Lease {
   #untilMs: number;
   #ended = false;
   #trouble: string | null = null;
-  #beat: NodeJS.Timeout | undefined;
-  readonly #look: NodeJS.Timeout;
+  #stopBeat: () => void = () => undefined;
+  #stopLook: () => void = () => undefined;
+  readonly #after: After;
 
   /** Reports `held` at once, and then at every keep-alive that was answered. */
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.#after = options.after ?? afterIn;
     this.#sentMs = options.sentMs;
     this.#untilMs = options.sentMs + options.ttlMs;
-    this.#look = setInterval(() => this.#isOver(), Math.max(1, options.ttlMs / LOOKS_PER_TTL));
+    this.#lookAgain();
     this.#next();
     options.onSession({ kind: "held", untilMs: this.#untilMs });
   }
@@ -61,8 +68,14 @@ export class Lease {
   /** Ends it without a word. */
   stop(): void {
     this.#ended = true;
-    clearInterval(this.#look);
-    clearTimeout(this.#beat);
+    this.#stopLook();
+    this.#stopBeat();
+  }
+
+  #lookAgain(): void {
+    this.#stopLook = this.#after(Math.max(1, this.#options.ttlMs / LOOKS_PER_TTL), () => {
+      if (!this.#isOver()) this.#lookAgain();
+    });
   }
 
   #isOver(): boolean {
@@ -75,7 +88,7 @@ export class Lease {
   #next(): void {
     const { ttlMs, nowMs, perTtl = PER_TTL } = this.#options;
     const dueMs = this.#trouble === null ? this.#sentMs + ttlMs / perTtl - nowMs() : ttlMs / LOOKS_PER_TTL;
-    this.#beat = setTimeout(() => void this.#keep(), Math.max(0, dueMs));
+    this.#stopBeat = this.#after(Math.max(0, dueMs), () => void this.#keep());
   }
 
   async #keep(): Promise<void> {
@@ -97,4 +110,9 @@ export class Lease {
     this.#next();
     if (this.#untilMs > beforeMs) onSession({ kind: "held", untilMs: this.#untilMs });
   }
+}
+
+function afterIn(ms: number, then: () => void): () => void {
+  const timer = setTimeout(then, ms);
+  return () => clearTimeout(timer);
 }

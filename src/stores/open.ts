@@ -1,7 +1,6 @@
 // The stores that watchers share, by name: the one place where a driver is named. Each is loaded when it is used, because a
 // watcher that works alone needs neither of them, nor what they bring with them.
 
-import { UpkeepError } from "../core/errors.ts";
 import type { Tls } from "./etcd-endpoint.ts";
 import type { SharedStore, SharedStoreOptions } from "./store.ts";
 
@@ -19,8 +18,9 @@ export async function openShared(spec: SharedStoreSpec, options: SharedStoreOpti
       const { openEtcd } = await import("./etcd.ts");
       return openEtcd({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "etcd" }>, "kind"> });
     }
-    case "zookeeper":
-      // The driver goes here: `(await import("./zookeeper.ts")).openZookeeper({ ...options, ...rest })`.
-      throw new UpkeepError("STORE_REFUSED", "zookeeper: this build of Upkeep has no driver for it; there is etcd");
+    case "zookeeper": {
+      const { openZookeeper } = await import("./zookeeper.ts");
+      return openZookeeper({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "zookeeper" }>, "kind"> });
+    }
   }
 }
