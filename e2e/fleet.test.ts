@@ -13,6 +13,8 @@ import { backInService, cutOnce, edge, edgesAt, EVERY_MS, guardedEverywhere, hos
 import { expect, onTime, Stage } from "./stage.ts";
 import { until } from "./watching.ts";
 
+/** So slow a PDU leaves the time to see an operation in each of its phases, and to strike there. */
+const SLOWLY_MS = 150;
 const FAKETIME = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"].find(existsSync);
 
 describe("several watchers", { skip: fleetRefusal() }, () => {
@@ -71,9 +73,12 @@ describe("several watchers", { skip: fleetRefusal() }, () => {
   describe("the acting watcher is killed (kill -9), and another finishes", () => {
     const killed = (phases: readonly string[]) => (t: { diagnostic(text: string): void }) => stage.play(async (fleet, host, mark) => {
       const actor = await inCharge(fleet, host);
+      const [seer] = others(fleet, actor) as readonly [FleetWatcher];
+      await fleet.pdu.faults({ answerDelayMs: SLOWLY_MS });
       await fleet.host(host).wedge("frozen");
-      const phase = await phaseAt(fleet.watchers, host, phases);
+      const phase = await phaseAt(seer, host, phases);
       await actor.kill();
+      await fleet.pdu.faults({ answerDelayMs: 0 });
       const killedMs = Number(process.hrtime.bigint()) / 1e6;
       const off = await edge(fleet, host, "off", mark);
       const on = await edge(fleet, host, "on", mark);
@@ -127,9 +132,12 @@ describe("several watchers", { skip: fleetRefusal() }, () => {
   describe("the acting watcher is stopped (SIGSTOP) for longer than its lease, and goes on", () => {
     const stopped = (phases: readonly string[], forMs: number) => (t: { diagnostic(text: string): void }) => stage.play(async (fleet, host, mark) => {
       const actor = await inCharge(fleet, host);
+      const [seer] = others(fleet, actor) as readonly [FleetWatcher];
+      await fleet.pdu.faults({ answerDelayMs: SLOWLY_MS });
       await fleet.host(host).wedge("frozen");
-      const phase = await phaseAt(fleet.watchers, host, phases);
+      const phase = await phaseAt(seer, host, phases);
       actor.pause();
+      await fleet.pdu.faults({ answerDelayMs: 0 });
       const took = edgesAt(fleet, host, mark).length;
       await sleep(forMs);
       t.diagnostic(`${phase}: ${took} edges before the stop, ${edgesAt(fleet, host, mark).length} before it goes on`);

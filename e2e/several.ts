@@ -93,15 +93,12 @@ export function others(fleet: Fleet, ...not: readonly FleetWatcher[]): readonly 
   return fleet.watchers.filter((each) => !not.includes(each));
 }
 
-/** Waits until a watcher knows of an operation on the host in one of these phases. */
-export function phaseAt(watchers: readonly FleetWatcher[], host: string, phases: readonly string[], limitMs = PATIENCE_MS): Promise<string> {
+/** Waits until this watcher knows of an operation on the host in one of these phases. */
+export function phaseAt(watcher: FleetWatcher, host: string, phases: readonly string[], limitMs = PATIENCE_MS): Promise<string> {
   return until(`${host} is ${phases.join(" or ")}`, async () => {
-    for (const watcher of watchers) {
-      const phase = (await hostAt(watcher, host))?.operation?.phase;
-      if (phase !== undefined && phases.includes(phase)) return phase;
-    }
-    return null;
-  }, limitMs, 10);
+    const phase = (await hostAt(watcher, host))?.operation?.phase;
+    return phase !== undefined && phases.includes(phase) ? phase : null;
+  }, limitMs, 15);
 }
 
 /** Incidents of a host that any watcher knows, by the latest that is told of each. */

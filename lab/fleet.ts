@@ -105,7 +105,7 @@ export async function etcdStore(network: Network, ttl = "3s"): Promise<LabStore>
   const etcd = await startEtcd({ members: 3, network });
   return {
     members: etcd.members, isolate: etcd.isolate, stop: etcd.stop, leader: () => etcd.leader(),
-    yaml: `{ etcd: { endpoints: [${etcd.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: /upkeep/lab/, ttl: ${ttl} } }`,
+    yaml: `{ etcd: { endpoints: [${etcd.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: /upkeep/lab/, ttl: ${ttl}, timeout: 1s } }`,
   };
 }
 
