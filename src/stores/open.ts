@@ -1,7 +1,7 @@
 // The stores that watchers share, by name: the one place where a driver is named. Each is loaded when it is used, because a
 // watcher that works alone needs neither of them, nor what they bring with them.
 
-import type { Tls } from "./etcd-endpoint.ts";
+import type { Tls } from "./dial.ts";
 import type { SharedStore, SharedStoreOptions } from "./store.ts";
 
 /** Where the store is, and how it lets us in; secrets are open. */
