@@ -114,7 +114,6 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
   noteUnfitness(turn);
-  becomeReady(turn);
   observe(turn);
   const { ofCharge } = unitsOf(turn.policy);
   for (const charge of turn.fleet.mine) {
@@ -153,12 +152,13 @@ function noteUnfitness(turn: Turn): void {
 }
 
 /** The first rounds have been made: from now on we count. */
-function becomeReady(turn: Turn): void {
+export function becomeReady(turn: Turn): void {
   const { fleet, policy, state } = turn;
   const record = fleet.watchers.get(policy.watcher);
-  if (record === undefined || record.ready) return;
+  if (record === undefined || record.ready || !leaseHolds(turn)) return;
   const firstRoundsMs = Math.max(0, ...[...policy.hosts.values()].map((host) => host.threshold * host.everyMs + host.timeoutMs));
-  if (turn.now.bootMs - state.startedAtMs < firstRoundsMs) return turn.wake("fleet", state.startedAtMs + firstRoundsMs);
+  const made = [...state.hosts.values()].every((host) => !host.observed || host.judged >= (turn.hostPolicy(host.name)?.threshold ?? 0));
+  if (!made && turn.now.bootMs - state.startedAtMs < firstRoundsMs) return;
   const ready = { ...record, ready: true };
   turn.patchFleet({ watchers: new Map(fleet.watchers).set(policy.watcher, ready), dirty: true });
   turn.save(`watcher/${policy.watcher}`, ready);
