@@ -168,6 +168,8 @@ export function becomeReady(turn: Turn): void {
 /** Makes rounds of what is assigned to us, and of nothing else. */
 export function observe(turn: Turn): void {
   const { fleet, policy } = turn;
+  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive) return;
+  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive] });
   const hosts = observedBy(turn, policy.watcher);
   if (fleet.observed !== null && fleet.observed.size === hosts.size && [...hosts].every((host) => fleet.observed?.has(host) === true)) return;
   turn.patchFleet({ observed: hosts });
