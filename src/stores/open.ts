@@ -1,8 +1,7 @@
 // The stores that watchers share, by name: the one place where a driver is named. Each is loaded when it is used, because a
 // watcher that works alone needs neither of them, nor what they bring with them.
 
-import { UpkeepError } from "../core/errors.ts";
-import type { Tls } from "./etcd-endpoint.ts";
+import type { Tls } from "./dial.ts";
 import type { SharedStore, SharedStoreOptions } from "./store.ts";
 
 /** Where the store is, and how it lets us in; secrets are open. */
@@ -13,14 +12,10 @@ export type SharedStoreSpec = ({ readonly kind: "etcd"; readonly endpoints: read
 
 /** Opens a shared store. Rejects with STORE_UNREACHABLE or STORE_REFUSED, and then holds nothing. */
 export async function openShared(spec: SharedStoreSpec, options: SharedStoreOptions): Promise<SharedStore> {
-  const { kind, ...rest } = spec;
-  switch (kind) {
-    case "etcd": {
-      const { openEtcd } = await import("./etcd.ts");
-      return openEtcd({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "etcd" }>, "kind"> });
-    }
+  switch (spec.kind) {
+    case "etcd":
+      return (await import("./etcd.ts")).openEtcd({ ...spec, ...options });
     case "zookeeper":
-      // The driver goes here: `(await import("./zookeeper.ts")).openZookeeper({ ...options, ...rest })`.
-      throw new UpkeepError("STORE_REFUSED", "zookeeper: this build of Upkeep has no driver for it; there is etcd");
+      return (await import("./zookeeper.ts")).openZookeeper({ ...spec, ...options });
   }
 }
