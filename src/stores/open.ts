@@ -12,15 +12,10 @@ export type SharedStoreSpec = ({ readonly kind: "etcd"; readonly endpoints: read
 
 /** Opens a shared store. Rejects with STORE_UNREACHABLE or STORE_REFUSED, and then holds nothing. */
 export async function openShared(spec: SharedStoreSpec, options: SharedStoreOptions): Promise<SharedStore> {
-  const { kind, ...rest } = spec;
-  switch (kind) {
-    case "etcd": {
-      const { openEtcd } = await import("./etcd.ts");
-      return openEtcd({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "etcd" }>, "kind"> });
-    }
-    case "zookeeper": {
-      const { openZookeeper } = await import("./zookeeper.ts");
-      return openZookeeper({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "zookeeper" }>, "kind"> });
-    }
+  switch (spec.kind) {
+    case "etcd":
+      return (await import("./etcd.ts")).openEtcd({ ...spec, ...options });
+    case "zookeeper":
+      return (await import("./zookeeper.ts")).openZookeeper({ ...spec, ...options });
   }
 }
