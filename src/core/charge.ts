@@ -58,8 +58,9 @@ function sayAlive(turn: Turn): void {
   turn.save(`alive/${watcher}`, record);
 }
 
-/** All that it looks at is unknown to it: nobody should wait for its word. */
+/** All that it looks at is unknown to it, or it cannot read what the others write: nobody should wait for its word. */
 function isBlind(turn: Turn): boolean {
+  if (turn.fleet.unreadable.length > 0) return true;
   let seen = 0;
   for (const host of turn.state.hosts.values()) {
     if (!host.observed || host.last === null) continue;
