@@ -34,19 +34,26 @@ export function agreement(world: FleetWorld): FleetChecker {
     const voices = roster.filter(({ self }) => !self.includes(operation.host));
     const votes = world.server.all<VoteRecord>("vote").filter(({ host }) => host === operation.host);
     const seen = votes.map(({ watcher, says }) => `${watcher} ${says}`).join(", ") || "no votes";
-    const veto = votes.find(({ says, hash, watcher }) => says === "up" && hash === policy.hash && roster.some((each) => each.watcher === watcher));
-    if (veto !== undefined) return world.fail("Freshness", `${name} although ${veto.watcher} says up`);
     const boundMs = DRIFT * (2 * policy.everyMs + policy.timeoutMs) + SLACK_MS;
-    const down = new Set(votes.filter((vote) => vote.says === "down" && vote.hash === policy.hash && roster.some(({ watcher }) => watcher === vote.watcher) && young(vote.watcher, policy, boundMs, carried.atMs)).map(({ watcher }) => watcher));
-    const need = Math.floor(Math.min(Math.max(1, policyObservers(life)), Math.max(1, voices.length)) / 2) + 1;
+    const voter = (watcher: string): boolean => roster.some((each) => each.watcher === watcher);
+    const veto = votes.find(({ says, hash, watcher }) => says === "up" && hash === policy.hash && voter(watcher) && watcher !== life.site.name && isHeard(watcher, policy, boundMs, carried.atMs));
+    if (veto !== undefined) return world.fail("Freshness", `${name} although ${veto.watcher} says up`);
+    const down = new Set(votes.filter((vote) => vote.says === "down" && vote.hash === policy.hash && voter(vote.watcher) && young(vote.watcher, policy, boundMs, carried.atMs)).map(({ watcher }) => watcher));
+    // Its own word it need not write to itself.
+    if (young(life.site.name, policy, boundMs, carried.atMs)) down.add(life.site.name);
+    const need = Math.floor(Math.min(life.policy.observers, Math.max(1, voices.length)) / 2) + 1;
     const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name);
     const enough = down.size >= need || (life.policy.lone === "act" && others.length === 0 && down.size >= 1);
     if (!enough) return world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
     freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? calledMs, calledMs, name);
   }
 
-  function policyObservers(life: FleetLife): number {
-    return life.policy.observers;
+  /** It says what it has just seen, and nothing keeps its word from being heard. */
+  function isHeard(watcher: string, policy: HostPolicy, boundMs: number, atMs: number): boolean {
+    const site = world.sites.get(watcher);
+    if (site === undefined || !site.awake(atMs) || !site.whole) return false;
+    const last = site.life?.sight.last(policy.name);
+    return last !== undefined && last.outcome === "good" && atMs - last.atMs <= boundMs;
   }
 
   /** Its word rests on a bad round of late. */

@@ -2,7 +2,7 @@
 // moment that the store carries it out. It is what makes of several watchers one, as far as a host is concerned.
 
 import type { HostPolicy } from "../../../src/core/policy.ts";
-import type { ChargeRecord, Operation, RecordKey } from "../../../src/core/records.ts";
+import type { ChargeRecord, RecordKey } from "../../../src/core/records.ts";
 import type { FleetChecker } from "../checker.ts";
 import type { FleetLife } from "../life.ts";
 import type { Carried, FleetWorld } from "../world.ts";
@@ -57,8 +57,6 @@ export function charge(world: FleetWorld): FleetChecker {
   return {
     invariant: "Charge",
     commit(carried) {
-      const operations = carried.writes.filter(({ key }) => key.startsWith("op/")).map(({ value }) => value as Operation | null);
-      void operations;
       judge(carried);
       took(carried);
     },

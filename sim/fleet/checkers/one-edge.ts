@@ -58,8 +58,6 @@ export function oneEdge(world: FleetWorld): FleetChecker {
       // An owed on that could not be recorded (§4.7): nobody else knows of it, and an off that seems never to have arrived may be earned again.
       if (action === "on" && operation !== null && operation.phase !== "on-sent") anew(operation.host);
     },
-    readings(device, readings) {
-    },
     edge({ outlet, to, by }) {
       if (by === "others") {
         if (to === "on") foreignOnMs.set(outlet.key, world.timeline.nowMs);
