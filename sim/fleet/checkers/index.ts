@@ -2,5 +2,18 @@
 
 import type { FleetChecker } from "../checker.ts";
 import type { FleetWorld } from "../world.ts";
+import { agreement } from "./agreement.ts";
+import { brakes } from "./brakes.ts";
+import { charge } from "./charge.ts";
+import { intent } from "./intent.ts";
+import { lease } from "./lease.ts";
+import { liveness } from "./liveness.ts";
+import { oneEdge } from "./one-edge.ts";
+import { owed } from "./owed.ts";
+import { precedence } from "./precedence.ts";
+import { quiescence } from "./quiescence.ts";
+import { resume } from "./resume.ts";
+import { session } from "./session.ts";
+import { stop } from "./stop.ts";
 
-export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [];
+export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [intent, agreement, oneEdge, session, charge, lease, owed, quiescence, brakes, precedence, resume, liveness, stop];
