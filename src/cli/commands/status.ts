@@ -9,7 +9,7 @@ import type { Options } from "../options.ts";
 import type { Cell } from "../terminal.ts";
 import { moment, paint, print, printable, printJson, table, zone } from "../terminal.ts";
 import { votes } from "../votes.ts";
-import { storeLines, watcherTable } from "./watcher.ts";
+import { storeLines, watcherTable } from "../watchers.ts";
 
 const SHAPES = { up: "●", suspect: "▲", down: "✖", unknown: "○" } as const;
 const STYLES = { up: "green", suspect: "yellow", down: "red", unknown: "magenta" } as const;
@@ -25,7 +25,7 @@ export async function runStatus(host: string | undefined, options: Options): Pro
 
 function render(status: StatusReport, only: string | null): readonly string[] {
   const all = /^(\d+) of \1$/.test(status.guarded);
-  const watchers = status.watchers.map((watcher) => watcher.watcher + (watcher.stopping ? " (stopping)" : "")).join(", ");
+  const watchers = status.watchers.map((watcher) => printable(watcher.watcher) + (watcher.stopping ? " (stopping)" : "")).join(", ");
   const lines = [`${paint(all ? ["bold", "green"] : ["bold", "yellow"], `guarded ${status.guarded}`)}  ${paint("dim", `${status.site} · ${watchers} · ${moment(status.at, status.at)} ${zone(status.at)}`)}`, ""];
   lines.push(...table(["HOST", "VERDICT", "COUNTER", "SINCE", "POWER", ""], status.hosts.map((host) => row(host, status))));
   const shown = status.hosts[0];

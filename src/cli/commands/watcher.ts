@@ -1,14 +1,14 @@
 // `upkeep watcher list` and `upkeep watcher forget`: who watches, and who is gone for good. A watcher that is dead stays among
 // those of whom a majority is wanted until a person forgets it here; nothing else shrinks that number.
 
-import type { StatusReport, WatcherReport } from "../../api/contract.ts";
-import { inWords, PATHS } from "../../api/contract.ts";
+import type { StatusReport } from "../../api/contract.ts";
+import { PATHS } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import { send, show } from "../submit.ts";
-import type { Cell } from "../terminal.ts";
-import { paint, print, printable, printJson, table } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
+import { storeLines, watcherTable } from "../watchers.ts";
 
 /** Runs `upkeep watcher list`. Exit 1 when one of them is not there. */
 export async function runWatcherList(options: Options): Promise<number> {
@@ -23,44 +23,4 @@ export async function runWatcherList(options: Options): Promise<number> {
 export async function runWatcherForget(watcher: string, options: Options): Promise<number> {
   const client = await connect(options);
   return show(await send(client, { kind: "forget-watcher", watcher }), options);
-}
-
-/** The watchers as a table; also a part of `upkeep status`. */
-export function watcherTable(status: StatusReport): readonly string[] {
-  const versions = new Set(status.watchers.flatMap(({ version }) => version ?? []));
-  return table(["WATCHER", "STATE", "FOR", "IN CHARGE OF", "WATCHES", ""], status.watchers.map((watcher): readonly Cell[] => [
-    { text: printable(watcher.watcher), style: "bold" },
-    stateOf(watcher),
-    { text: watcher.started === null ? "" : inWords(Math.max(0, Date.parse(status.at) - Date.parse(watcher.started))) },
-    { text: String(watcher.inCharge) },
-    { text: String(watcher.observes) },
-    { text: printable(notes(watcher, versions.size > 1).join(" · ")) },
-  ]));
-}
-
-/** What is wrong with the store, if anything is; nothing for a watcher that is alone. */
-export function storeLines({ store }: StatusReport): readonly string[] {
-  if (store === null) return [];
-  const lines = store.why === null ? [] : [paint("red", `The store of the watchers: ${printable(store.why)}. Nothing new is begun while that lasts; power that is owed is restored all the same.`)];
-  for (const { key, why } of store.unreadable.slice(0, 5)) lines.push(paint("yellow", `${printable(key)} in the store cannot be read: ${printable(why)}`));
-  if (store.unreadable.length > 5) lines.push(paint("yellow", `and ${store.unreadable.length - 5} more`));
-  return lines;
-}
-
-function stateOf(watcher: WatcherReport): Cell {
-  if (!watcher.alive) return { text: "✖ not there", style: "red" };
-  if (watcher.stopping) return { text: "▼ stopping", style: "yellow" };
-  if (watcher.blind) return { text: "○ blind", style: "yellow" };
-  return watcher.ready ? { text: "● alive", style: "green" } : { text: "○ joining", style: "cyan" };
-}
-
-function notes(watcher: WatcherReport, versions: boolean): readonly string[] {
-  return [
-    ...(watcher.self ? ["this one"] : []),
-    ...(versions && watcher.version !== null ? [`version ${watcher.version}`] : []),
-    ...(watcher.alive && watcher.blind ? ["its rounds prove nothing at present"] : []),
-    ...(watcher.alive && !watcher.ready ? ["until it has made its first rounds the others decide without it"] : []),
-    ...(watcher.cannot.length > 0 ? [`does not reach ${watcher.cannot.join(", ")}`] : []),
-    ...(watcher.alive || watcher.self ? [] : [`gone for good? upkeep watcher forget ${watcher.watcher}`]),
-  ];
 }
