@@ -3,18 +3,17 @@
 // store itself through etcdctl.
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { after, afterEach, before, test } from "node:test";
-import type { CommitResult, Guard } from "../src/stores/store.ts";
-import type { Order, Told } from "../src/stores/etcd-child.fixture.ts";
+import type { StoredRecord } from "../src/core/io.ts";
 import { committed, put } from "../src/stores/conformance.ts";
 import { alive, retried, until } from "../src/stores/shared-conformance.ts";
-import type { Change } from "../src/stores/store.ts";
-import type { StoredRecord, Write } from "../src/core/io.ts";
+import type { CommitResult } from "../src/stores/store.ts";
 import type { EtcdCluster } from "./etcd.ts";
 import { ETCD_PROGRAMS, startEtcd } from "./etcd.ts";
-import type { LabNode, Network } from "./netns.ts";
+import type { Network } from "./netns.ts";
 import { networkRefusal, startNetwork } from "./netns.ts";
+import type { Client } from "./store-clients.ts";
+import { openClient, writeOn } from "./store-clients.ts";
 import { lacking, thirdParty } from "./third-party.ts";
 
 const skip = lacking(...ETCD_PROGRAMS) || (networkRefusal() ?? false);
@@ -22,7 +21,6 @@ const TTL_MS = 6_000;
 const CALL_MS = 3_000;
 const WATCHERS = ["rikis", "hopuuj", "lusab"] as const;
 type WatcherName = (typeof WATCHERS)[number];
-const CHILD = fileURLToPath(new URL("../src/stores/etcd-child.fixture.ts", import.meta.url));
 const KEY = "ack/held:logos";
 const ALIVE = "storm/fleet";
 
@@ -55,78 +53,19 @@ afterEach(async () => {
   await etcd.leader();
 });
 
-type Happening = Extract<Told, { event: string }>;
-type Wanted = Order extends infer Each ? (Each extends Order ? Omit<Each, "id"> : never) : never;
-
-type Client = {
-  readonly told: Happening[];
-  ask(order: Wanted): Promise<unknown>;
-  commit(guards: readonly Guard[], writes: readonly Write[]): Promise<CommitResult>;
-  load(): Promise<readonly StoredRecord[]>;
-  of(event: Happening["event"]): Happening[];
-  /** Every change that it was told. */
-  changes(): readonly (Change & { readonly atMs: number })[];
-  end(): Promise<void>;
-};
-
-/** A client of the store in a watcher's namespace, watching. */
-async function client(watcher: WatcherName, prefix: string, endpoints = etcd.endpoints): Promise<Client> {
-  const node: LabNode = await network.node(watcher);
-  const child = node.spawn([process.execPath, "--disable-warning=ExperimentalWarning", CHILD], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const told: Happening[] = [];
-  const waiting = new Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>();
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  let next = 1;
-  child.on("message", (message: Told) => {
-    if ("event" in message) return void told.push(message);
-    const asked = waiting.get(message.id);
-    waiting.delete(message.id);
-    if (message.error === undefined) asked?.resolve(message.value);
-    else asked?.reject(Object.assign(new Error(message.error.message), { code: message.error.code }));
-  });
-  void ended.then(() => {
-    for (const { reject } of waiting.values()) reject(new Error("the client has ended"));
-  });
-  const ask = (order: Wanted): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      waiting.set(next, { resolve, reject });
-      child.send({ ...order, id: next } as Order);
-      next += 1;
-    });
-  const of = (event: Happening["event"]): Happening[] => told.filter((each) => each.event === event);
-  const made: Client = {
-    told, ask, of,
-    commit: (guards, writes) => ask({ do: "commit", guards, writes }) as Promise<CommitResult>,
-    load: () => ask({ do: "load" }) as Promise<readonly StoredRecord[]>,
-    changes: () => of("changes").flatMap(({ atMs, value }) => (value as readonly Change[]).map((change) => ({ ...change, atMs }))),
-    async end() {
-      child.kill("SIGKILL");
-      await ended;
-    },
-  };
-  clients.push(made);
-  await ask({ do: "open", options: { endpoints, prefix, ttlMs: TTL_MS, callMs: CALL_MS, leased: ["storm"] } });
-  await made.load();
-  await ask({ do: "watch" });
-  return made;
-}
-
 function site(): string {
   sites += 1;
   return `/upkeep/cluster-${sites}`;
 }
 
+/** A client in a watcher's namespace. */
+function client(watcher: WatcherName, prefix: string, at = etcd.endpoints): Promise<Client> {
+  return openClient(network, watcher, { store: "etcd", at, prefix, ttlMs: TTL_MS, callMs: CALL_MS }, clients);
+}
 
 /** The watcher hears no member, nor the other way round. */
 async function cutOff(watcher: WatcherName): Promise<void> {
   for (const { name } of etcd.members) await network.faults.part(name, watcher);
-}
-
-/** Writes 1, 2, 3 … until a condition holds; each is repeated until it is known to be written. Revisions of those known to be. */
-async function writeOn(by: Client, enough: () => boolean): Promise<number[]> {
-  const revisions: number[] = [];
-  while (!enough()) revisions.push(await retried(() => by.commit([], [put(KEY, String(revisions.length + 1))])));
-  return revisions;
 }
 
 for (const how of ["killed", "stopped"] as const) {
@@ -135,11 +74,11 @@ for (const how of ["killed", "stopped"] as const) {
     const [writer, witness] = [await client("rikis", prefix), await client("hopuuj", prefix)];
     const leader = await etcd.leader();
     let count = 0;
-    const before = await writeOn(writer, () => (count += 1) > 5);
+    const before = await writeOn(KEY, writer, () => (count += 1) > 5);
     if (how === "killed") await leader.kill();
     else await leader.freeze();
     count = 0;
-    const later = await writeOn(writer, () => (count += 1) > 5);
+    const later = await writeOn(KEY, writer, () => (count += 1) > 5);
     const next = await etcd.leader({ without: [leader.name] });
     assert.notEqual(next.name, leader.name);
     const last = later.at(-1) ?? 0;
@@ -205,7 +144,7 @@ test("a member is restarted: nobody loses anything, and it knows what was writte
   assert.ok(follower !== undefined);
   await follower.kill();
   let count = 0;
-  const revisions = await writeOn(writer, () => (count += 1) > 5);
+  const revisions = await writeOn(KEY, writer, () => (count += 1) > 5);
   await follower.start();
   await etcd.leader();
   const late = await client("lusab", prefix, [follower.endpoint]);

@@ -4,17 +4,15 @@
 // where there is /dev/shm, so that a busy disk does not cost an election. Everything ends by process id, and with us.
 
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import net from "node:net";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { labEnv, run, whenWeEnd } from "./child.ts";
 import type { Ran } from "./child.ts";
-import type { LabNode, Network } from "./netns.ts";
-import { spawnBound } from "./netns.ts";
+import type { Network } from "./netns.ts";
 import type { Mend } from "./network-faults.ts";
+import { alive, ended, freePorts, spawnIn, standsStill } from "./store-member.ts";
 
 /** Files of a certificate authority, and of certificates that the members show and clients have to show. */
 export type EtcdTls = { readonly ca: string; readonly cert: string; readonly key: string; readonly clientCert: string; readonly clientKey: string };
@@ -198,33 +196,6 @@ async function plan(options: EtcdOptions, folder: string, lives: Map<string, Lif
   });
 }
 
-function spawnIn(node: LabNode | null, argv: readonly string[]): ChildProcess {
-  const settings = { stdio: ["ignore", "ignore", "pipe"], env: labEnv() } as const;
-  return node === null ? spawnBound(argv, { ...settings, stdio: [...settings.stdio] }) : node.spawn(argv, { ...settings, stdio: [...settings.stdio] });
-}
-
-function alive(child: ChildProcess | undefined): boolean {
-  return child !== undefined && child.exitCode === null && child.signalCode === null && child.pid !== undefined;
-}
-
-/** A signal is sent to a process, and each thread stops when it comes to it. */
-function standsStill(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).every((thread) => {
-    try {
-      return /^State:\s+[TtZX]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "latin1"));
-    } catch {
-      return true; // this thread has ended
-    }
-  });
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (!alive(child)) return;
-  const gone = once(child, "exit");
-  child.kill("SIGKILL");
-  await gone;
-}
-
 async function leaderOf(members: () => readonly Member[], timeoutMs: number): Promise<Member> {
   const endMs = performance.now() + timeoutMs;
   for (; performance.now() < endMs; await sleep(150)) {
@@ -245,16 +216,4 @@ function statusOf(ran: Ran): { readonly member: string; readonly leader: string 
   const member = /"member_id":(\d+)/.exec(ran.stdout)?.[1];
   const leader = /"leader":(\d+)/.exec(ran.stdout)?.[1];
   return ran.code === 0 && member !== undefined && leader !== undefined ? { member, leader } : null;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, async () => {
-    const server = net.createServer();
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return server;
-  }));
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -17,6 +17,6 @@ test("the page names every section, every setting of a host, and every problem",
   const { properties = {} } = configurationSchema();
   for (const key of [...Object.keys(properties), ...Object.keys(properties["defaults"]?.properties ?? {})]) assert.ok(page.includes(`| \`${key}\` |`), key);
   for (const code of Object.keys(PROBLEM_CODES)) assert.ok(page.includes(`\`${code}\``), code);
-  for (const driver of ["apc", "command"]) assert.ok(page.includes(`### ${driver}`), driver);
+  for (const driver of ["apc", "command", "etcd", "zookeeper"]) assert.ok(page.includes(`### ${driver}`), driver);
   assert.ok(!page.includes("undefined") && !page.includes("[object"));
 });

@@ -7,8 +7,8 @@ import type { Answer } from "../src/watcher/watcher.ts";
 import type { Device, Edge, Sent } from "./devices.ts";
 import type { Records, Transaction } from "./disk.ts";
 import type { Host } from "./hosts.ts";
-import type { Life } from "./life.ts";
 import type { Seen } from "./observed.ts";
+import type { Process } from "./scene.ts";
 
 export type Checker = {
   readonly invariant: string;
@@ -24,16 +24,16 @@ export type Checker = {
   condition?(host: Host): void;
   /** A round reaches the watcher. */
   round?(seen: Seen): void;
-  opening?(device: Device, life: Life): void;
+  opening?(device: Device, life: Process): void;
   /** A device's answer reaches the watcher; it was asked for at `askedMs`. */
-  readings?(device: Device, readings: readonly Reading[], life: Life, askedMs: number): void;
-  touched?(host: string, answered: "yes" | "no" | "unknown", life: Life): void;
-  told?(told: Told, life: Life): void;
-  asked?(command: Command, life: Life): void;
-  answered?(command: Command, answer: Answer, askedMs: number, life: Life): void;
-  exiting?(life: Life, because: string): void;
-  lifeBegins?(life: Life): void;
-  lifeEnds?(life: Life): void;
+  readings?(device: Device, readings: readonly Reading[], life: Process, askedMs: number): void;
+  touched?(host: string, answered: "yes" | "no" | "unknown", life: Process): void;
+  told?(told: Told, life: Process): void;
+  asked?(command: Command, life: Process): void;
+  answered?(command: Command, answer: Answer, askedMs: number, life: Process): void;
+  exiting?(life: Process, because: string): void;
+  lifeBegins?(life: Process): void;
+  lifeEnds?(life: Process): void;
   strikes?(fault: string): void;
   /** Every few seconds. */
   audit?(): void;

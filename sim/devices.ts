@@ -7,15 +7,14 @@ import type { OutletRef } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
 import type { Operation } from "../src/core/records.ts";
 import type { Event } from "./clock.ts";
-import type { Life } from "./life.ts";
+import type { Path, Process, Scene } from "./scene.ts";
 import type { Session } from "./session.ts";
 import { openSession } from "./session.ts";
 import type { DeviceSpec } from "./spec.ts";
-import type { World } from "./world.ts";
 
 /** A command whose irreversible byte has left the watcher. */
 export type Sent = {
-  readonly life: Life;
+  readonly life: Process;
   readonly outlet: Outlet;
   readonly action: "on" | "off";
   readonly sentMs: number;
@@ -51,7 +50,7 @@ export type Outlet = {
 const STEP_MS = 8_000;
 
 export class Device {
-  readonly #world: World;
+  readonly #world: Scene;
   readonly spec: DeviceSpec;
   readonly name: string;
   readonly outlets = new Map<string, Outlet>();
@@ -69,7 +68,7 @@ export class Device {
   #queued: Sent[] = [];
   #parked: (() => void)[] = [];
 
-  constructor(world: World, spec: DeviceSpec) {
+  constructor(world: Scene, spec: DeviceSpec) {
     this.#world = world;
     this.spec = spec;
     this.name = spec.policy.name;
@@ -93,14 +92,20 @@ export class Device {
     return this.cut === 0 && this.deaf === 0 && this.mute === 0 && this.down === 0;
   }
 
-  portFor(life: Life): PowerDevice {
+  /** Whether this process and the device hear each other, as far as the device and the cables are concerned. */
+  hears(life: Process): boolean {
+    const path = this.#path(life);
+    return this.speaks && (path === undefined || (path.cut === 0 && path.deaf === 0 && path.mute === 0));
+  }
+
+  portFor(life: Process): PowerDevice {
     return { capabilities: { exclusiveSession: this.spec.policy.exclusiveSession }, open: (signal) => openSession(this.#world, this, life, signal) };
   }
 
   // ---- exchanges ------------------------------------------------------------------------------------------------------
 
   /** Calls `then` (an event of this life) after one question and its answer, as soon as the device and the cable allow. Returns what cancels it. */
-  exchange(life: Life, takesMs: number, then: () => void, late: () => void): () => void {
+  exchange(life: Process, takesMs: number, then: () => void, late: () => void): () => void {
     const { timeline, random } = this.#world;
     const realMs = this.slow > 0 ? takesMs + random.whole(500, 6_000) : takesMs;
     let done = false;
@@ -112,7 +117,7 @@ export class Device {
     });
     const attempt = (): void => {
       if (done) return;
-      if (!this.speaks) {
+      if (!this.hears(life)) {
         this.#parked.push(() => (event = timeline.in(10, life, attempt)));
         return;
       }
@@ -131,12 +136,17 @@ export class Device {
   /** The cable or the device has come back. */
   healed(): void {
     if (!this.speaks) return;
+    // A way that is still cut keeps what waits for it.
     const parked = this.#parked;
     this.#parked = [];
     for (const retry of parked) retry();
     const queued = this.#queued;
     this.#queued = [];
     for (const sent of queued) {
+      if (!this.#takes(sent.life)) {
+        this.#queued.push(sent);
+        continue;
+      }
       if (this.#world.timeline.nowMs > sent.sentMs + this.spec.policy.maxActMs) continue;
       if (!sent.life.alive && this.#world.random.chance(0.3)) continue;
       if (sent.life.alive === false) this.#world.counts.add("device: a queued command outlives its writer");
@@ -149,7 +159,7 @@ export class Device {
   /** The irreversible byte is on its way. */
   carry(sent: Sent): void {
     const { timeline, random, counts } = this.#world;
-    if (this.cut > 0 || this.deaf > 0) {
+    if (this.cut > 0 || this.deaf > 0 || !this.#takes(sent.life)) {
       counts.add("device: a command is queued in a cut cable");
       this.#queued.push(sent);
       return;
@@ -161,6 +171,16 @@ export class Device {
       return;
     }
     timeline.in(random.whole(1, 30), null, () => this.#receive(sent));
+  }
+
+  #path(life: Process): Path | undefined {
+    return life.paths?.get(this.name);
+  }
+
+  /** What this process writes arrives. */
+  #takes(life: Process): boolean {
+    const path = this.#path(life);
+    return path === undefined || (path.cut === 0 && path.deaf === 0);
   }
 
   #receive(sent: Sent): void {

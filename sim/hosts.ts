@@ -3,8 +3,8 @@
 // even accept connections, and only what is served shows that nobody is at home.
 
 import type { Sign } from "../src/core/round.ts";
+import type { Scene } from "./scene.ts";
 import type { HostSpec } from "./spec.ts";
-import type { World } from "./world.ts";
 
 export const WEDGES = ["frozen", "banner-silent", "refused", "link", "dead", "names-fail", "flapping", "slow"] as const;
 export type Wedge = (typeof WEDGES)[number];
@@ -21,7 +21,7 @@ const WRONG: Answer = { right: false, sign: "answer", latencyMs: 4 };
 export class Host {
   readonly spec: HostSpec;
   readonly name: string;
-  readonly #world: World;
+  readonly #world: Scene;
   condition: Condition = "up";
   sinceMs = 0;
   powered = true;
@@ -30,7 +30,7 @@ export class Host {
   slowBoot = false;
   #epoch = 0;
 
-  constructor(world: World, spec: HostSpec) {
+  constructor(world: Scene, spec: HostSpec) {
     this.#world = world;
     this.spec = spec;
     this.name = spec.policy.name;

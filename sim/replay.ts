@@ -5,13 +5,14 @@
 // Unknown (§5.10, second half): the same inputs with some bad rounds turned into unknown ones, or good ones, never lead to
 // an off that was not there, up to the first point at which the two go different ways.
 
-import type { Effect, Told } from "../src/core/io.ts";
+import type { Effect, Input, Told } from "../src/core/io.ts";
 import type { Policy } from "../src/core/policy.ts";
 import type { Operation } from "../src/core/records.ts";
 import type { Round } from "../src/core/round.ts";
 import type { State } from "../src/core/state.ts";
 import { emptyState } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
+import type { Now } from "../src/core/time.ts";
 import type { Life } from "./life.ts";
 import { Random } from "./random.ts";
 import type { World } from "./world.ts";
@@ -32,11 +33,21 @@ export function judgeReplay(world: World): void {
   }
 }
 
-function policyAt(life: Life, at: number): Policy {
-  return (life.policies.findLast((each) => each.at <= at) ?? life.policies[0] as Life["policies"][number]).policy;
+/** What a life has left behind. */
+export type Recorded = {
+  readonly number: number;
+  readonly alive: boolean;
+  readonly inputs: readonly { readonly input: Input; readonly now: Now }[];
+  readonly policies: readonly { readonly at: number; readonly policy: Policy }[];
+  readonly outputs: readonly unknown[];
+};
+
+function policyAt(life: Recorded, at: number): Policy {
+  return (life.policies.findLast((each) => each.at <= at) ?? life.policies[0] as Recorded["policies"][number]).policy;
 }
 
-function again(world: World, life: Life, known: Set<number>): void {
+/** Replays one life and compares; `known` are the lines of the journal that there are, and grows. */
+export function again(world: { fail(invariant: string, what: string): void }, life: Recorded, known: Set<number>): void {
   let state = emptyState();
   let at = 0;
   const refusals = new Map<string, string>();

@@ -3,12 +3,21 @@
 
 import type { Outcome, ProbeResult, References, Round } from "../src/core/round.ts";
 import type { Late, Rounds } from "../src/watcher/ports.ts";
-import type { Event } from "./clock.ts";
+import type { Event, Timeline } from "./clock.ts";
 import type { Answer, Host } from "./hosts.ts";
-import type { Life } from "./life.ts";
-import type { World } from "./world.ts";
+import type { Network } from "./network.ts";
+import type { Process } from "./scene.ts";
 
-export function roundsOf(world: World, life: Life): Rounds {
+/** What is looked at, through which network, and who takes note of it. */
+export type View = {
+  readonly timeline: Timeline;
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly network: Network;
+  readonly spec: { readonly references: boolean };
+  readonly observed: { round(round: Round, startedMs: number): void; late(late: Late): void };
+};
+
+export function roundsOf(world: View, life: Pick<Process, "alive" | "frozenUntilMs" | "policy"> & { bootMs(worldMs: number): number }): Rounds {
   const healthy = new Map<string, readonly ProbeResult[]>();
   for (const host of world.hosts.values()) {
     healthy.set(host.name, host.spec.policy.probes.map((probe) => ({ probe: probe.id, outcome: "good", sign: "answer", evidence: "answered", latencyMs: 3 })));
@@ -50,7 +59,7 @@ function cancelling(...events: Event[]): () => void {
   };
 }
 
-function look(world: World, host: Host, timeoutMs: number, limitMs: number, probes: readonly string[]) {
+function look(world: View, host: Host, timeoutMs: number, limitMs: number, probes: readonly string[]) {
   const late: { result: ProbeResult; atMs: number }[] = [];
   let endsInMs = 1;
   const results = probes.map((probe): ProbeResult => {

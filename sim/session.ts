@@ -6,10 +6,9 @@ import { UpkeepError } from "../src/core/errors.ts";
 import { passGate } from "../src/power/gate.ts";
 import type { Fire, PowerSession, Reading, SetOutcome } from "../src/power/power.ts";
 import type { Device, Sent } from "./devices.ts";
-import type { Life } from "./life.ts";
-import type { World } from "./world.ts";
+import type { Process, Scene } from "./scene.ts";
 
-export function openSession(world: World, device: Device, life: Life, signal: AbortSignal): Promise<Session> {
+export function openSession(world: Scene, device: Device, life: Process, signal: AbortSignal): Promise<Session> {
   world.stir();
   life.point("open");
   if (!life.alive) return never();
@@ -30,15 +29,15 @@ export function openSession(world: World, device: Device, life: Life, signal: Ab
 }
 
 export class Session implements PowerSession {
-  readonly #world: World;
+  readonly #world: Scene;
   readonly #device: Device;
-  readonly life: Life;
+  readonly life: Process;
   broken = false;
   #closed = false;
   #busy = false;
   readonly #breaks = new Set<() => void>();
 
-  constructor(world: World, device: Device, life: Life) {
+  constructor(world: Scene, device: Device, life: Process) {
     this.#world = world;
     this.#device = device;
     this.life = life;
@@ -86,7 +85,7 @@ export class Session implements PowerSession {
       this.#device.sessions.delete(this);
     };
     if (this.broken) return Promise.resolve(gone());
-    if (!this.#device.speaks) {
+    if (!this.#device.hears(this.life)) {
       // Nobody hears the log-out: the device keeps the session until it is tired of it.
       this.#device.ghostUntilMs = Math.max(this.#device.ghostUntilMs, this.#world.timeline.nowMs + this.#world.random.whole(2_000, 30_000));
       return Promise.resolve(gone());
@@ -179,7 +178,7 @@ export class Session implements PowerSession {
 }
 
 /** One exchange that ends by an answer, an abort or the driver's own step time-out, whichever comes first. */
-function once(world: World, life: Life, signal: AbortSignal, device: Device, takesMs: number, fail: (error: unknown) => void): (then: () => void) => void {
+function once(world: Scene, life: Process, signal: AbortSignal, device: Device, takesMs: number, fail: (error: unknown) => void): (then: () => void) => void {
   return (then) => {
     let ended = false;
     const end = (act: () => void): void => {

@@ -78,7 +78,7 @@ export function draw(seed: number): Spec {
   };
 }
 
-function drawDevices(random: Random): DeviceSpec[] {
+export function drawDevices(random: Random): DeviceSpec[] {
   const count = random.weigh([[5, 1], [4, 2], [1, 3]] as const);
   return Array.from({ length: count }, (_, at): DeviceSpec => ({
     policy: {
@@ -91,7 +91,7 @@ function drawDevices(random: Random): DeviceSpec[] {
   }));
 }
 
-function drawHost(random: Random, name: string, at: number, names: readonly string[], devices: readonly DeviceSpec[]): HostPolicy {
+export function drawHost(random: Random, name: string, at: number, names: readonly string[], devices: readonly DeviceSpec[]): HostPolicy {
   const everyMs = random.weigh([[6, 5_000], [2, 10_000], [1, 3_000], [1, 2_000]] as const);
   const bootMs = random.weigh([[4, 60_000], [4, 120_000], [1, 300_000], [1, 0]] as const);
   const kinds = random.weigh([[5, ["ping", "ssh"]], [2, ["ping", "ssh", "dns"]], [1, ["ssh"]], [1, ["ping"]], [1, ["ssh", "dns", "tcp:80"]]] as const);

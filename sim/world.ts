@@ -8,7 +8,7 @@
 import type { Command } from "../src/core/io.ts";
 import type { HostPolicy, Policy } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
-import type { Operation } from "../src/core/records.ts";
+import type { AnyRecord, Operation } from "../src/core/records.ts";
 import type { Checker, Checkers } from "./checker.ts";
 import { byHook } from "./checker.ts";
 import type { Event } from "./clock.ts";
@@ -26,6 +26,7 @@ import { Life } from "./life.ts";
 import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
 import { Random } from "./random.ts";
+import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
 
 /** What is kept of a run beyond its verdict. */
@@ -228,6 +229,18 @@ export class World {
     });
   }
 
+  get attended(): boolean {
+    return this.life !== null;
+  }
+
+  recorded(): Iterable<readonly [string, AnyRecord]> {
+    return [...this.disk.records].map(([key, { value }]) => [key, value] as const);
+  }
+
+  alarmNames(): readonly string[] {
+    return [...(this.life?.alarms.keys() ?? [])];
+  }
+
   // ---- truth -----------------------------------------------------------------------------------------------------------
 
   /** A transaction is on the disk. */
@@ -245,7 +258,7 @@ export class World {
   }
 
   /** Whether this life decided on the present level of an operation. */
-  bornIn(operation: Operation, life: Life): boolean {
+  bornIn(operation: Operation, life: Process): boolean {
     return this.#born.get(`${operation.id}/${operation.level}`) === life.number;
   }
 

@@ -21,6 +21,8 @@ export type ShellConfig = {
   /** `null`: no TCP. */
   readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
   readonly alerts: AlertsConfig;
+  /** Where the records are. */
+  readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
   readonly references: readonly ReferenceSpec[];
   readonly hosts: ReadonlyMap<string, HostSpec>;
@@ -96,5 +98,25 @@ export type MailConfig = {
   /** `offered`: STARTTLS where the server offers it. */
   readonly tls: "offered" | "starttls" | "tls" | "none";
 };
+
+/** Secrets are still closed: `openStoreSecrets` opens them. */
+export type StoreSpec =
+  | { readonly kind: "embedded" }
+  | ({ readonly kind: "etcd"; /** `http://HOST:PORT` or `https://HOST:PORT`. */ readonly endpoints: readonly string[] } & SharedStoreSpec)
+  | ({ readonly kind: "zookeeper"; /** `HOST:PORT`. */ readonly servers: readonly string[] } & SharedStoreSpec);
+
+export type SharedStoreSpec = {
+  /** The host of each server, as configured. */
+  readonly members: readonly string[];
+  readonly prefix: string;
+  readonly ttlMs: number;
+  readonly callMs: number;
+  /** Null: in the clear. */
+  readonly tls: StoreTls | null;
+  readonly auth: { readonly user: string; readonly password: Secret } | null;
+};
+
+/** PEM; `ca` null: the authorities that Node knows. */
+export type StoreTls = { readonly ca: string | null; readonly cert: string | null; readonly key: Secret | null };
 
 export type { HostPolicy, Policy };

@@ -32,6 +32,8 @@ export function effectiveOf(config: Config, name: string): Effective | null {
     duration("debounce", host.debounceMs), duration("boot", host.bootMs), duration("offFor", host.offForMs), duration("healthyFor", host.healthyForMs),
     duration("offConfirm", host.offConfirmMs), duration("onConfirm", host.onConfirmMs), duration("settle", host.settleMs),
     setting("brakes.perHost.cycles", String(host.budget.cycles)), duration("brakes.perHost.within", host.budget.withinMs),
+    ...(config.policy.shared === null ? [] : [setting("observers", `${config.policy.observers}, lone: ${config.policy.lone}`, config.shell.store.kind)]),
+    ...(host.storeMembers === 0 ? [] : [setting("store", `${host.storeMembers} of ${config.policy.shared?.members ?? 0} servers run on it`, config.shell.store.kind)]),
     ...(host.behind === null ? [] : [setting("behind", host.behind)]),
     ...(host.self ? [setting("self", "true: this watcher's own power hangs on it, it never cuts it", "watcher")] : []),
   ];

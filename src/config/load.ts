@@ -3,15 +3,17 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, MailConfig, ReferenceSpec, ShellConfig } from "./config.ts";
+import type { AlertsConfig, Config, MailConfig, ReferenceSpec, ShellConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
 import type { Gathered } from "./gather.ts";
 import { BUILT_IN_MS } from "./layers.ts";
+import { lintStore } from "./lint-store.ts";
 import { lint } from "./lint.ts";
 import { ProblemList } from "./problems.ts";
 import type { Problem } from "./problems.ts";
+import { membersOn, resolveStore } from "./resolve-store.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
@@ -29,6 +31,8 @@ export type LoadOptions = {
   readonly readFile?: ReadFile;
   /** Instead of this machine's interfaces and name. */
   readonly machine?: Machine;
+  /** Instead of the wall clock, Unix milliseconds: what has expired by then. */
+  readonly nowMs?: number;
 };
 
 export type Loaded = { readonly ok: true; readonly config: Config; readonly problems: readonly Problem[] } | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -45,38 +49,40 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const fleet = await resolveFleet(gathered, secrets, problems);
   const references = await resolveReferences(gathered, secrets, problems);
   const alerts = await resolveAlerts(gathered, secrets, machine);
+  const store = await resolveStore({ gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() });
   const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
   const self = selfOf(gathered, fleet, machine, problems);
   await lint(gathered, fleet, references, self, problems);
-  if (problems.failed) return { ok: false, problems: problems.sorted() };
+  if (store !== null) lintStore(gathered, store, fleet, problems);
+  if (problems.failed || store === null) return { ok: false, problems: problems.sorted() };
   const { listen, required } = gathered.top.api ?? apiSchema.parse({});
   const shell: ShellConfig = {
     ...place,
     api: { listen: listen === undefined ? { host: "127.0.0.1", port: API_PORT } : listen && { host: listen.host, port: listen.port ?? API_PORT }, required },
-    alerts, references,
+    alerts, store, references,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
   const origins = new Map(fleet.hosts.map((host) => [host.policy.name, host.origins]));
-  return { ok: true, config: { policy: policyOf(gathered, fleet, self, alerts, machine), shell, origins }, problems: problems.sorted() };
+  return { ok: true, config: { policy: policyOf(gathered, fleet, store, self, alerts, machine), shell, origins }, problems: problems.sorted() };
 }
 
 const API_PORT = 8_080;
 const SMTP_PORT = 25;
 const SMTPS_PORT = 465;
 
-function policyOf(gathered: Gathered, fleet: ResolvedFleet, self: ReadonlySet<string>, alerts: AlertsConfig, machine: Machine): Policy {
+function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, self: ReadonlySet<string>, alerts: AlertsConfig, machine: Machine): Policy {
   const { top } = gathered;
   const { startup, maxUnhealthy, coolDown, concurrent, perHour } = top.brakes ?? brakesSchema.parse({});
   return {
     site: top.site ?? "upkeep",
     watcher: top.watcher?.name ?? ownName(machine.hostname),
     armed: top.armed ?? true,
-    hosts: new Map(fleet.hosts.map(({ policy }) => [policy.name, { ...policy, self: self.has(policy.name) }])),
+    hosts: new Map(fleet.hosts.map(({ policy }) => [policy.name, { ...policy, self: self.has(policy.name), storeMembers: membersOn(store, policy) }])),
     devices: new Map([...fleet.devices].map(([name, { policy }]) => [name, policy])),
     brakes: { startupMs: startup, maxUnhealthy, coolDownMs: coolDown, concurrent, perHour },
     observers: top.observers ?? 3,
-    shared: null,
+    shared: store.kind === "embedded" ? null : { ttlMs: store.ttlMs, members: store.members.length },
     lone: top.lone ?? "hold",
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };

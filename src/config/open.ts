@@ -1,7 +1,7 @@
 // Where secrets leave the configuration: the options of probes and power drivers as src/probes and src/power take them.
 // config knows neither of them, so the shapes stand here a second time; open.test.ts holds both together.
 
-import type { ApcSettings, CommandSettings, DeviceSpec, HttpTask, ProbeTask } from "./config.ts";
+import type { ApcSettings, CommandSettings, DeviceSpec, HttpTask, ProbeTask, SharedStoreSpec } from "./config.ts";
 
 type Times = { readonly stepMs: number; readonly maxActMs: number };
 export type OpenApc = Omit<ApcSettings, "password"> & { readonly password: string } & Times;
@@ -27,4 +27,17 @@ export function openDevice(device: DeviceSpec): OpenDevice {
     return { driver: "command", options: { ...device.options, status, stepMs, maxActMs } };
   }
   return { driver: "apc", options: { ...device.options, password: device.options.password.reveal(), stepMs, maxActMs } };
+}
+
+export type OpenStore = {
+  readonly tls?: { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined };
+  readonly auth?: { readonly user: string; readonly password: string };
+};
+
+/** TLS and user of a store as the drivers in src/stores take them, secrets open. */
+export function openStoreSecrets({ tls, auth }: SharedStoreSpec): OpenStore {
+  return {
+    ...(tls === null ? {} : { tls: { ...(tls.ca === null ? {} : { ca: tls.ca }), ...(tls.cert === null ? {} : { cert: tls.cert }), ...(tls.key === null ? {} : { key: tls.key.reveal() }) } }),
+    ...(auth === null ? {} : { auth: { user: auth.user, password: auth.password.reveal() } }),
+  };
 }

@@ -78,9 +78,37 @@ const ERRORS: readonly Case[] = [
   ["a reference with a bad address", `${ONE}watcher: { references: [§10.0.0] }\n`, ["ADDRESS_INVALID"]],
   ["a reference that is no list", `${ONE}watcher: { references: §10.0.0.1 }\n`, ["VALUE_INVALID"], /\[10.0.0.1\]/],
   ["tcp as reference without a port", `${ONE}watcher: { references: [§{ tcp: { address: h } }] }\n`, ["PROBE_INCOMPLETE"]],
-  ["another store", `${ONE}store: §{ etcd: { endpoints: [h] } }\n`, ["NOT_IN_RELEASE"], /embedded/],
-  ["another store, by name", `${ONE}store: §zookeeper\n`, ["NOT_IN_RELEASE"]],
   ["no store that anybody knows", `${ONE}store: §paper\n`, ["VALUE_INVALID"]],
+  ["a store that is only named", `${ONE}store: §zookeeper\n`, ["VALUE_INVALID"], /servers: \[a, b, c\]/],
+  ["a store with nothing after the colon", `${ONE}store: §{ etcd: }\n`, ["VALUE_INVALID"], /endpoints: \[a, b, c\]/],
+  ["a mapping without a store", `${ONE}store: §{}\n`, ["VALUE_INVALID"], /zookeeper/],
+  ["another kind of store", `${ONE}store: { §consul: { endpoints: [h] } }\n`, ["KEY_UNKNOWN"]],
+  ["two stores", `${ONE}store: §{ etcd: { endpoints: [h] }, zookeeper: { servers: [h] } }\n`, ["VALUE_INVALID"], /not two/],
+  ["etcd without endpoints", `${ONE}store: { §etcd: {} }\n`, ["KEY_MISSING"]],
+  ["no endpoints in the list", `${ONE}store: { etcd: { endpoints: §[] } }\n`, ["VALUE_INVALID"]],
+  ["one endpoint that is no list", `${ONE}store: { etcd: { endpoints: §etcd1 } }\n`, ["VALUE_INVALID"], /brackets/],
+  ["an unknown setting of the store", `${ONE}store: { etcd: { endpoints: [a], §prefx: /x } }\n`, ["KEY_UNKNOWN"], /"prefix"/],
+  ["endpoints that are none", `${ONE}store: { etcd: { endpoints: [§10.0.0.256, §"ftp://a:1", §"http://a:1/path", §"http://a:0", §"[a]:1"] } }\n`, ["ADDRESS_INVALID", "ADDRESS_INVALID", "ADDRESS_INVALID", "ADDRESS_INVALID", "ADDRESS_INVALID"], /ends with its port/],
+  ["a password in an endpoint", `${ONE}store: { etcd: { endpoints: [§"http://me:sesame@a:2379"] } }\n`, ["ADDRESS_INVALID"], /settings of their own/],
+  ["one endpoint twice", `${ONE}store: { etcd: { endpoints: [a, b, §"http://a:2379"] } }\n`, ["VALUE_INVALID"], /twice/],
+  ["one server twice", `${ONE}store: { zookeeper: { servers: [a, §"a:2181"] } }\n`, ["VALUE_INVALID"], /twice/],
+  ["a URL as server of ZooKeeper", `${ONE}store: { zookeeper: { servers: [§"http://a:2181"] } }\n`, ["ADDRESS_INVALID"]],
+  ["plain endpoints among those with TLS", `${ONE}store: { etcd: { endpoints: ["https://a:1", §"http://b:1", c] } }\n`, ["VALUE_INVALID"], /https/],
+  ["a prefix of slashes", `${ONE}store: { etcd: { endpoints: [a], prefix: §// } }\n`, ["VALUE_INVALID"], /printable/],
+  ["a prefix that is too long", `${ONE}store: { etcd: { endpoints: [a], prefix: §/${"x".repeat(200)} } }\n`, ["VALUE_INVALID"], /200/],
+  ["a prefix with a control character", `${ONE}store: { etcd: { endpoints: [a], prefix: §"/a\\tb" } }\n`, ["VALUE_INVALID"]],
+  ["a path that ZooKeeper does not take", `${ONE}store: { zookeeper: { servers: [a], prefix: §a/b } }\n`, ["VALUE_INVALID"], /begins with a slash/],
+  ["a path with a hole", `${ONE}store: { zookeeper: { servers: [a], prefix: §/a//b } }\n`, ["VALUE_INVALID"], /empty/],
+  ["ZooKeeper's own path", `${ONE}store: { zookeeper: { servers: [a], prefix: §/zookeeper/x } }\n`, ["VALUE_INVALID"]],
+  ["a lease that is too short", `${ONE}store: { etcd: { endpoints: [a], ttl: §2s } }\n`, ["DURATION_INVALID"], /3s/],
+  ["a lease that is too long", `${ONE}store: { etcd: { endpoints: [a], ttl: §2m } }\n`, ["DURATION_INVALID"], /1m/],
+  ["a call longer than the lease", `${ONE}store: { etcd: { endpoints: [a], ttl: 3s, timeout: §4s } }\n`, ["VALUE_INVALID"], /10s|3s/],
+  ["a user of the store without a password", `${ONE}store: { etcd: { endpoints: [a], user: §u } }\n`, ["VALUE_INVALID"], /both or neither/],
+  ["a password of the store without a user", `${ONE}store: { zookeeper: { servers: [a], password: §{ env: PW } } }\n`, ["VALUE_INVALID"], /both or neither/],
+  ["a password of the store that is not there", `${ONE}store: { etcd: { endpoints: [a], user: u, password: §{ env: NOWHERE } } }\n`, ["SECRET_MISSING"]],
+  ["a certificate without its key", `${ONE}store: { etcd: { endpoints: [a], tls: { cert: §c.pem } } }\n`, ["VALUE_INVALID"], /both or neither/],
+  ["TLS that is neither", `${ONE}store: { etcd: { endpoints: [a], tls: §yes please } }\n`, ["VALUE_INVALID"]],
+  ["certificates that are not there", `${ONE}store: { etcd: { endpoints: [a], tls: { ca: §no.pem, cert: §no.pem, key: §no.pem } } }\n`, ["FILE_UNREADABLE", "FILE_UNREADABLE", "FILE_UNREADABLE"]],
   ["a mail address that is none", `${ONE}alerts: { mail: { to: §"root at localhost" } }\n`, ["VALUE_INVALID"]],
   ["a user without a password", `${ONE}alerts: { mail: { to: root, §username: u } }\n`.replace("§username: u", "username: §u"), ["VALUE_INVALID"], /both or neither/],
   ["a command as one text", `${ONE}alerts: { command: §/usr/bin/page-me now }\n`, ["VALUE_INVALID"], /\[\/usr\/bin\/page-me, now\]/],
@@ -127,7 +155,7 @@ const WARNINGS: readonly Case[] = [
   ["only watched hosts as references", `${ONE}watcher: { references: §[10.0.0.1] }\nalerts: { command: [page-me] }\n`, ["REFERENCES_WATCHED"]],
 ];
 
-const QUIET = "watcher: { references: [192.0.2.254] }\nalerts: { command: [page-me] }\n";
+const QUIET = "watcher: { name: w, references: [192.0.2.254] }\nalerts: { command: [page-me] }\n";
 
 const QUIET_WARNINGS: readonly Case[] = [
   ["no hosts in hosts", `§hosts: {}\n`, ["NO_HOSTS"]],
@@ -148,6 +176,11 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["a device that nobody uses", `${ONE}power: { §r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["DEVICE_UNUSED"]],
   ["a program that is not there", `${host("power: r/1")}power: { r: { driver: command, on: [§/nowhere/relay, on], off: [§/nowhere/relay], status: [x] } }\n`, ["COMMAND_MISSING", "COMMAND_MISSING"]],
   ["the watcher's own power", `hosts: { §a: { address: 192.0.2.1, power: r/1 } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["WATCHER_POWERED"]],
+  ["one server of the store", `${ONE}store: { etcd: { endpoints: §[a] } }\n`, ["STORE_FEW"], /whenever it is away/],
+  ["an even number of servers", `${ONE}store: { zookeeper: { servers: §[a, b, c, d] } }\n`, ["STORE_FEW"], /4 servers bear the loss of 1/],
+  ["a password in the clear", `${ONE}store: { etcd: { endpoints: [a, b, c], user: u, password: §{ env: PW } } }\n`, ["STORE_PLAIN"], /tls: true/],
+  ["most of the store on one host", `hosts: { a: { address: h1, power: r } }\nstore: { etcd: { endpoints: §["h1:1", "H1:2", other] } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /never cut/],
+  ["most of the store on one power device", `hosts: { a: { address: h1, power: r/1 }, b: { address: h2, power: r/2 }, c: { address: h3, power: [r/3 + q/1] } }\nstore: { zookeeper: { servers: §[h1, h2, h3] } }\npower: { r: { driver: command, on: [x, "{outlet}"], off: [x, "{outlet}"], status: [x] }, q: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /2 of 3 servers hang on/],
   ["a host of two groups", `${ONE}groups:\n  g: { hosts: [a] }\n  h: { §hosts: [a] }\n`, ["GROUPS_SEVERAL"]],
 ];
 
@@ -169,6 +202,11 @@ for (const [what, yaml, codes, hint] of QUIET_WARNINGS) test(`lint, at its place
 test("no alerts", async () => {
   const { problems } = await loadText(`${ONE}watcher: { references: [192.0.2.254] }\n`);
   assert.deepEqual(codesOf(problems, "warning"), ["1:1 NO_ALERTS"]);
+});
+
+test("several watchers, and this one without a name", async () => {
+  const { problems } = await loadText(`${ONE}store: { etcd: { endpoints: [a, b, c] } }\nwatcher: { references: [192.0.2.254] }\nalerts: { command: [page-me] }\n`);
+  assert.deepEqual(codesOf(problems, "warning"), ["3:1 WATCHER_UNNAMED"]);
 });
 
 test("a configuration that nobody will regret has no problems", async () => {
@@ -199,8 +237,8 @@ power:
 
 test("every code is documented, and every error and lint of this page is tried here", () => {
   const tried = new Set([...ERRORS, ...WARNINGS, ...QUIET_WARNINGS].flatMap(([, , codes]) => codes));
-  // Told by the tests of source.ts, files, secrets, data-dir and lint, which need more than one text.
-  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS"];
+  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store and lint, which need more than one text.
+  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED"];
   const all = Object.keys(PROBLEM_CODES) as ProblemCode[];
   assert.deepEqual(all.filter((code) => !tried.has(code) && !elsewhere.includes(code)), []);
   for (const [severity, meaning] of Object.values(PROBLEM_CODES)) assert.ok(meaning.length > 10 && ["error", "warning"].includes(severity));

@@ -46,6 +46,13 @@ export class SecretReader {
     return this.#checked(dropNewline(found), path, place);
   }
 
+  /** A whole file, such as a key in PEM; `secret`: linted when everybody may read it. */
+  async text(path: string, place: Place, secret: boolean): Promise<string | { readonly wrong: string }> {
+    const found = await this.#file(path);
+    if (secret && typeof found === "string" && this.#readFile === undefined && (await isWorldReadable(path))) this.#problems.add(place, "SECRET_WORLD_READABLE", `everybody may read ${path}`, `chmod 640 ${path}`);
+    return found;
+  }
+
   #file(path: string): Promise<string | { readonly wrong: string }> {
     const before = this.#files.get(path);
     if (before !== undefined) return before;

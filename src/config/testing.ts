@@ -11,6 +11,20 @@ export const FILE = "/test/upkeep.yaml";
 /** A machine with no address that any test uses. */
 export const MACHINE = { addresses: ["192.0.2.1"], hostname: "watcher-1" };
 
+/** A certificate authority without a key, valid for a century. */
+export const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBjTCCATOgAwIBAgIUJsXclSCJRIxvSa+xLfxP2vbRU0gwCgYIKoZIzj0EAwIw
+GzEZMBcGA1UEAwwQYSB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjIwODAyMDJaGA8y
+MTI2MTAyOTA4MDIwMlowGzEZMBcGA1UEAwwQYSB0ZXN0IGF1dGhvcml0eTBZMBMG
+ByqGSM49AgEGCCqGSM49AwEHA0IABLneYnNbBHAeVog9Y2bWsDlxpf507yk+1TC1
+z6yohgnHgqz8gqT92ccEoSNitNWnkHlPI3Gv5S7zCyGGmVgwlUCjUzBRMB0GA1Ud
+DgQWBBTBpjnf3y/L0fgyMs8Mciudtklj3zAfBgNVHSMEGDAWgBTBpjnf3y/L0fgy
+Ms8Mciudtklj3zAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQCO
+S/aeR482MTi3UPxhPnx1coYFHs/EJe5e4b7r1wMbxwIgXibKm8TsMvZI7mDeY6Ex
+6MX5SMuvn/aIkPGqGVkQMho=
+-----END CERTIFICATE-----
+`;
+
 export type Extra = Partial<LoadOptions> & {
   /** More files by path, relative to /test. */
   readonly files?: Readonly<Record<string, string>>;

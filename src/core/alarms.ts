@@ -4,7 +4,9 @@
 
 import type { Alarm } from "./io.ts";
 import type { AlarmRecord } from "./records.ts";
+import { isFirst } from "./roster.ts";
 import type { AlarmState, Turn } from "./state.ts";
+import { inCharge } from "./transaction.ts";
 
 export function raise(turn: Turn, alarm: Alarm): void {
   const known = turn.state.alarms.get(alarm.alarm);
@@ -12,8 +14,8 @@ export function raise(turn: Turn, alarm: Alarm): void {
   const cause = turn.tell("alarm", alarm.host, `${alarm.alarm}: ${alarm.happened}`);
   // Other news under the same name has not been acknowledged by anybody.
   forget(turn, alarm.alarm);
-  turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged: false }) });
-  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp });
+  turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged: false, ...(turn.state.fleet === null ? {} : { watcher: turn.policy.watcher }) }) });
+  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp, ...(turn.state.fleet === null ? {} : { watcher: turn.policy.watcher }) }, alarm.host);
   turn.emit({ kind: "alarm", alarm, again: known !== undefined, because: alarm.happened, cause });
   turn.wake("alarms", turn.now.bootMs + turn.policy.limits.alarmEveryMs);
 }
@@ -24,13 +26,13 @@ export function raiseQuietly(turn: Turn, alarm: Alarm): void {
   if (known === undefined) return raise(turn, alarm);
   if (known.alarm.happened === alarm.happened) return;
   turn.patch({ alarms: new Map(turn.state.alarms).set(alarm.alarm, { ...known, alarm }) });
-  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp });
+  turn.save(`alarm/${alarm.alarm}`, { v: 1, alarm, since: turn.stamp, ...(turn.state.fleet === null ? {} : { watcher: turn.policy.watcher }) }, alarm.host);
 }
 
 /** Takes the alarms up that were open when the process before this one ended. */
 export function takeUp(turn: Turn, records: readonly AlarmRecord[]): void {
   const known = new Map<string, AlarmState>();
-  for (const { alarm } of records) known.set(alarm.alarm, { alarm, lastMs: turn.now.bootMs, acknowledged: turn.state.acks.has(alarm.alarm) });
+  for (const { alarm, watcher } of records) known.set(alarm.alarm, { ...(watcher === undefined ? {} : { watcher }), alarm, lastMs: turn.now.bootMs, acknowledged: turn.state.acks.has(alarm.alarm) });
   turn.patch({ alarms: known });
 }
 
@@ -47,22 +49,35 @@ export function repeat(turn: Turn, records: readonly AlarmRecord[]): void {
 
 export function over(turn: Turn, key: string, because: string): void {
   const known = turn.state.alarms.get(key);
-  if (known === undefined) return;
+  if (known === undefined || !mayEnd(turn, known)) return;
   const alarms = new Map(turn.state.alarms);
   alarms.delete(key);
   turn.patch({ alarms });
-  turn.save(`alarm/${key}`, null);
+  turn.save(`alarm/${key}`, null, known.alarm.host);
   const host = known.alarm.host !== null && turn.host(known.alarm.host) !== undefined ? known.alarm.host : null;
   const cause = turn.tell("alarm-over", host, because);
   turn.emit({ kind: "alarm-over", alarm: known.alarm, because, cause });
   forget(turn, key);
 }
 
+/** What concerns a host is the affair of the watcher in charge of it. */
+function mayEnd(turn: Turn, { alarm }: AlarmState): boolean {
+  return alarm.host === null || turn.hostPolicy(alarm.host) === undefined || inCharge(turn, alarm.host, true);
+}
+
+/** Who reminds people: the watcher in charge, or who raised it, or when he is gone the first of the others. */
+function reminds(turn: Turn, known: AlarmState): boolean {
+  const { fleet } = turn.state;
+  if (fleet === null) return true;
+  if (known.alarm.host !== null && turn.hostPolicy(known.alarm.host) !== undefined) return inCharge(turn, known.alarm.host, true);
+  return known.watcher === turn.policy.watcher || (!fleet.alive.has(known.watcher ?? "") && isFirst(turn));
+}
+
 /** Sends again what nobody has acknowledged. */
 export function remind(turn: Turn): void {
   const everyMs = turn.policy.limits.alarmEveryMs;
   for (const [key, known] of turn.state.alarms) {
-    if (known.acknowledged) continue;
+    if (known.acknowledged || !reminds(turn, known)) continue;
     const dueMs = known.lastMs + everyMs;
     if (turn.now.bootMs < dueMs) {
       turn.wake("alarms", dueMs);

@@ -12,5 +12,6 @@ export function brakeKey(kind: BrakeKind, scope: string): RecordKey {
 /** The brake of this kind that holds for a host: its own, or the fleet's. */
 export function brakeOn(state: State, host: string, kind: BrakeKind): BrakeRecord | undefined {
   if (state.brakes.size === 0) return undefined;
-  return state.brakes.get(brakeKey(kind, host)) ?? state.brakes.get(brakeKey(kind, EVERYTHING));
+  const inForce = (brake: BrakeRecord | undefined) => (brake?.endedBy === undefined ? brake : undefined);
+  return inForce(state.brakes.get(brakeKey(kind, host))) ?? inForce(state.brakes.get(brakeKey(kind, EVERYTHING)));
 }

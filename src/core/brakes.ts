@@ -9,6 +9,7 @@ import { SLOT_PHASES } from "./phases.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import { setsOf } from "./storm.ts";
+import { inCharge } from "./transaction.ts";
 import type { HostState, State } from "./state.ts";
 import type { Now } from "./time.ts";
 import { ageMs, countsWithin, leftMs } from "./time.ts";
@@ -16,12 +17,12 @@ import { inWords } from "./words.ts";
 
 export type BrakeName =
   | "no-power" | "self" | "stopping" | "disarmed" | "maintenance" | "inhibit" | "wanted-off" | "off-by-others" | "startup" | "never-healthy"
-  | "debounce" | "boot" | "held" | "agreement" | "distrusted" | "storm" | "slot" | "rebooting" | "kdump" | "behind" | "budget" | "unconfirmed" | "once" | "label" | "ledger" | "unreachable";
+  | "debounce" | "boot" | "held" | "agreement" | "distrusted" | "storm" | "slot" | "rebooting" | "kdump" | "behind" | "budget" | "unconfirmed" | "once" | "label" | "charge" | "quorum" | "newer" | "ledger" | "unreachable";
 
 export type Brake = { readonly name: BrakeName; readonly because: string };
 
 /** What a person overrides with `fence`, each named in the answer (safety.md §3.10). */
-export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "once", "held", "disarmed", "rebooting", "behind", "unreachable"];
+export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "once", "held", "disarmed", "rebooting", "behind", "unreachable", "quorum"];
 
 /** A person who switches a host by hand is not stopped by the maintenance that it is for, nor by an outlet that is off already. */
 export const POWER_OVERRIDES: readonly BrakeName[] = [...FENCE_OVERRIDES, "maintenance", "inhibit", "wanted-off", "off-by-others", "kdump"];
@@ -43,6 +44,11 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   add("self", policy.self ? "this watcher runs on it or is fed by its outlet" : null);
   add("stopping", state.stopping ? "this watcher is stopping" : null);
   add("ledger", state.storeFailure === null ? null : `the ledger cannot be written: ${state.storeFailure}`);
+  if (state.fleet !== null) {
+    add("charge", inCharge({ state, now, policy: fleet }, host.name) ? null : "this watcher is not in charge of it");
+    add("newer", state.fleet.unreadable[0] === undefined ? null : `${state.fleet.unreadable[0].key} in the store was written by a newer version`);
+    add("quorum", quorum(host, policy, state, fleet));
+  }
   add("disarmed", disarmed(policy, state, fleet, now));
   add("maintenance", recordBrake(state, host.name, "maintenance", now));
   add("inhibit", recordBrake(state, host.name, "inhibit", now));
@@ -155,10 +161,25 @@ function unread(outlet: OutletRef, state: State): string | null {
   return device?.outlets.get(outlet.outlet)?.state === "unknown" ? `${outletKey(outlet)} cannot be read` : null;
 }
 
+/** Hosts that carry the store: no cut that takes its majority away without a person (safety.md §3.7). */
+function quorum(host: HostState, policy: HostPolicy, state: State, fleet: Policy): string | null {
+  if (policy.storeMembers === 0 || fleet.shared === null) return null;
+  let away = policy.storeMembers;
+  for (const other of fleet.hosts.values()) {
+    const known = state.hosts.get(other.name);
+    if (other.storeMembers === 0 || other.name === host.name || known === undefined) continue;
+    const down = known.operation !== null || known.foreign !== null || known.incident !== null || known.record.hold !== null || known.record.wanted.state === "off" || known.record.offByOthers.length > 0;
+    if (down) away += other.storeMembers;
+  }
+  const { members } = fleet.shared;
+  const left = members - away;
+  return left < Math.floor(members / 2) + 1 ? `it carries the store, of which ${Math.max(0, left)} of ${members} members would be left` : null;
+}
+
 function slot(policy: HostPolicy, state: State, fleet: Policy, operation: number | null): string | null {
   const sets = new Set(setsOf(policy).filter((set) => typeof state.storms.get(set)?.proceedBy === "string"));
   let used = 0;
-  for (const other of state.operations.values()) {
+  for (const other of [...state.operations.values(), ...(state.fleet?.foreign.values() ?? [])]) {
     if (other.id === operation || other.kind === "on") continue;
     // One whose record lags behind (a full disk) counts until the record says that it is over, too.
     if (SLOT_PHASES.has(other.phase) || state.runs.get(other.id)?.unrecorded === true) used += 1;

@@ -11,8 +11,11 @@ import { closeIncident } from "./incident.ts";
 import type { Command } from "./io.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
-import type { BrakeKind, Operation } from "./records.ts";
+import type { AskRecord, BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { cannotTake, concerns, passOn } from "./ask.ts";
+import { deliver } from "./outbox.ts";
+import { inCharge } from "./transaction.ts";
 import { inSet } from "./storm.ts";
 import { proceed } from "./storm-records.ts";
 import type { HostState, Reply, Turn } from "./state.ts";
@@ -27,15 +30,27 @@ const GOING_DOWN_MAX_MS = 3_600_000;
 
 type Answer = Omit<Reply, "id">;
 
-export function command(turn: Turn, id: number, by: string, asked: Command): void {
+/** `ask`: another watcher has handed it on, and gets the answer. */
+export function command(turn: Turn, id: number, by: string, asked: Command, ask?: AskRecord): void {
   const pending = turn.state.pending.size;
-  const answer = obey(turn, by, asked);
-  if (answer.exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${answer.text}`);
-  const reply: Reply = { id, ...answer };
+  const refusal = cannotTake(turn);
+  const host = concerns(asked);
+  if (refusal === null && host !== null && turn.host(host) !== undefined && !inCharge(turn, host)) {
+    const sorry = ask === undefined ? passOn(turn, id, by, asked, host) : answer(4, "the charge has just changed hands: ask again");
+    if (sorry !== null) deliver(turn, { id, ...sorry, ...(ask === undefined ? {} : { ask }) });
+    return;
+  }
+  const given = refusal === null ? obey(turn, by, asked) : answer(4, refusal);
+  respond(turn, { id, ...given, ...(ask === undefined ? {} : { ask }) }, asked, by, pending);
+}
+
+function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: number): void {
+  const { exit, text } = reply;
+  if (exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${text}`);
   // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
   const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
   if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, reply] });
-  else turn.emit({ kind: "reply", ...reply });
+  else deliver(turn, reply);
 }
 
 function obey(turn: Turn, by: string, asked: Command): Answer {
@@ -60,7 +75,7 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm ${sets.map(inSet).join(", ")} is let through, one host at a time`);
     }
     case "forget-watcher":
-      return answer(1, "this watcher is alone: there is nobody to forget");
+      return forget(turn, asked.watcher, by);
     case "ack":
       return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
   }
@@ -132,7 +147,7 @@ function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }
   let forMs = asked.forMs ?? DEFAULT_MS[kind];
   if (kind === "kdump" && host !== undefined) {
     const used = host.record.lastKdump;
-    if (used !== null && (turn.state.brakes.has(brakeKey(kind, host.name)) || ageMs(used, turn.now) <= illForMs(turn, host))) return answer(4, "a crash dump holds fencing once an incident");
+    if (used !== null && (brakeOn(turn.state, host.name, kind) !== undefined || ageMs(used, turn.now) <= illForMs(turn, host))) return answer(4, "a crash dump holds fencing once an incident");
     turn.patchRecord(host.name, { lastKdump: turn.stamp });
     forMs = Math.min(forMs ?? KDUMP_MAX_MS, KDUMP_MAX_MS);
   }
@@ -156,14 +171,18 @@ function illForMs(turn: Turn, host: HostState): number {
 /** An explicit end frees the off, counting from zero; time alone does not (expiry.ts). */
 function takeOff(turn: Turn, by: string, kind: BrakeKind, scope: string): Answer {
   const key = brakeKey(kind, scope);
-  if (!turn.state.brakes.has(key)) {
+  const found = turn.state.brakes.get(key);
+  if (found === undefined || found.endedBy !== undefined) {
     const whole = scope !== EVERYTHING && brakeOn(turn.state, scope, kind) !== undefined;
     return whole ? answer(4, `the whole fleet is under ${kind}: end that with --all`) : answer(1, `there is no ${kind} ${scope === EVERYTHING ? "for the whole fleet" : `for ${scope}`}`);
   }
   const brakes = new Map(turn.state.brakes);
-  brakes.delete(key);
+  // With several watchers it stays for a moment, marked, so that all of them count from zero.
+  const marked = turn.state.fleet === null ? null : { ...found, since: turn.stamp, endedBy: by };
+  if (marked === null) brakes.delete(key);
+  else brakes.set(key, marked);
   turn.patch({ brakes });
-  turn.save(key, null);
+  turn.save(key, marked);
   for (const name of turn.state.hosts.keys()) {
     if (scope !== EVERYTHING && name !== scope) continue;
     if (turn.host(name)?.operation === null) turn.patchHost(name, FROM_ZERO);
@@ -174,6 +193,20 @@ function takeOff(turn: Turn, by: string, kind: BrakeKind, scope: string): Answer
     if (scope === EVERYTHING) over(turn, "time-went-back", `armed by ${by}`);
   }
   return answer(0, `${kind} has ended ${scope === EVERYTHING ? "for the whole fleet" : `for ${scope}`}`);
+}
+
+/** Whoever is dead for good leaves the roster: fewer are needed from then on. */
+function forget(turn: Turn, watcher: string, by: string): Answer {
+  if (turn.state.fleet === null) return answer(1, "this watcher is alone: there is nobody to forget");
+  const { watchers, alive } = turn.fleet;
+  if (!watchers.has(watcher)) return answer(2, `there is no watcher ${watcher}; watchers: ${[...watchers.keys()].join(", ")}`);
+  if (alive.has(watcher)) return answer(4, `${watcher} is there: stop it first, or it would come back at once`);
+  const rest = new Map(watchers);
+  rest.delete(watcher);
+  turn.patchFleet({ watchers: rest, dirty: true });
+  turn.save(`watcher/${watcher}`, null);
+  turn.tell("watcher", null, `${by} has ${watcher} forgotten: ${rest.size} watcher${rest.size === 1 ? "" : "s"} left`);
+  return answer(0, `${watcher} is forgotten; the roster is ${[...rest.keys()].join(", ")}`);
 }
 
 function release(turn: Turn, host: HostState, by: string): Answer {
@@ -207,5 +240,5 @@ function hostOf(turn: Turn, asked: Command): string | null {
 }
 
 function describe(asked: Command): string {
-  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind;
+  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind === "forget-watcher" ? `watcher forget ${asked.watcher}` : asked.kind;
 }

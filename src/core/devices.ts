@@ -9,22 +9,34 @@ import type { ReadResult } from "./io.ts";
 import type { OutletRef, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { DeviceState, OutletState, Turn } from "./state.ts";
+import { leaseHolds } from "./transaction.ts";
 import { switchedBack } from "./turn-back.ts";
+import { unitsOf } from "./units.ts";
 
 /** How soon a check that could not be made is tried again. */
 const RECHECK_MS = 1_000;
+/** How long a watcher says that it does not reach a device, before it is asked again. */
+export const CANNOT_FOR_MS = 900_000;
 
 /** Reads a device if nothing is being read there; asked by the clock and by suspicion. */
 export function check(turn: Turn, name: string): void {
   const policy = turn.policy.devices.get(name);
   const device = turn.state.devices.get(name);
-  if (policy === undefined || device === undefined || device.reading !== null) return;
+  if (policy === undefined || device === undefined || device.reading !== null || !ours(turn, name)) return;
   const outlets = outletsOf(turn, name);
   if (outlets.length === 0) return;
   const read = turn.id();
   patch(turn, { ...device, reading: read, nextCheckMs: turn.now.bootMs + policy.checkEveryMs });
   turn.wake(`check/${name}`, turn.now.bootMs + policy.checkEveryMs);
   turn.emit({ kind: "read", read, device: name, outlets, because: `is ${name} readable, and what is on?`, cause: turn.state.lastCause });
+}
+
+/** With several watchers only the one in charge logs in. */
+function ours(turn: Turn, device: string, orYielding = false): boolean {
+  const { fleet } = turn.state;
+  if (fleet === null) return true;
+  const unit = unitsOf(turn.policy).ofCharge.get(device)?.name;
+  return unit !== undefined && leaseHolds(turn) && fleet.held.has(unit) && (orYielding || !fleet.yielding.has(unit));
 }
 
 export function checkWhenDue(turn: Turn, name: string): void {
@@ -69,12 +81,26 @@ export function readings(turn: Turn, read: number, name: string, result: ReadRes
   operationReadings(turn, read, name, result);
 }
 
+/** A device of ours cannot be read, twice in a row, or can be read again. */
+function reach(turn: Turn, device: string, reached: boolean): void {
+  const { fleet } = turn.state;
+  if (fleet === null || fleet.cannot.has(device) !== reached) return;
+  const cannot = new Map(fleet.cannot);
+  if (reached) cannot.delete(device);
+  else cannot.set(device, turn.now.bootMs + CANNOT_FOR_MS);
+  turn.patchFleet({ cannot, dirty: true });
+}
+
 function note(turn: Turn, before: DeviceState, read: number, result: ReadResult): void {
   const reading = before.reading === read ? null : before.reading;
+  // Asked while we were in charge: what it reads now is somebody else's doing, and his to judge.
+  if (!ours(turn, before.name, true)) return patch(turn, { ...before, reading });
   if (!result.ok) {
+    if (before.failure !== null) reach(turn, before.name, false);
     if (before.failure === null) turn.tell("device-failed", null, `${before.name} cannot be read: ${result.evidence} (${result.code})`);
     return patch(turn, { ...before, reading, failure: result.evidence });
   }
+  reach(turn, before.name, true);
   if (before.failure !== null) turn.tell("device-ok", null, `${before.name} can be read again`);
   const outlets = new Map(before.outlets);
   for (const each of result.readings) outlets.set(each.outlet, { state: each.state, label: each.label, atMs: turn.now.bootMs });
@@ -85,7 +111,7 @@ function note(turn: Turn, before: DeviceState, read: number, result: ReadResult)
 /** Notes one outlet as read in another way: an act reads it before it does anything. */
 export function seen(turn: Turn, outlet: OutletRef, state: "on" | "off" | "unknown", label: string | null): void {
   const device = turn.state.devices.get(outlet.device);
-  if (device === undefined) return;
+  if (device === undefined || !ours(turn, outlet.device, true)) return;
   const now: OutletState = { state, label, atMs: turn.now.bootMs };
   const before = device.outlets.get(outlet.outlet);
   patch(turn, { ...device, outlets: new Map(device.outlets).set(outlet.outlet, now) });
@@ -96,7 +122,7 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
   const key = outletKey(outlet);
   if (before !== undefined && before.label !== now.label && now.label !== null) turn.tell("label", null, `${key} is labelled ${now.label} on the device`);
   if (before?.state === "off" && now.state === "on") switchedBack(turn, key);
-  const ours = [...turn.state.operations.values()].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
+  const ours = [...turn.state.operations.values(), ...(turn.state.fleet?.foreign.values() ?? [])].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
   for (const name of wiringOf(turn.policy).hosts.get(key) ?? []) {
     const record = turn.record(name);
     if (record === undefined) continue;

@@ -71,10 +71,9 @@ export function end(turn: Turn, operation: Operation, outcome: OperationOutcome,
   const runs = new Map(turn.state.runs);
   runs.delete(operation.id);
   turn.patch({ operations, runs });
-  turn.save(operationKey(operation.id), null);
-  const revisions = new Map(turn.state.revisions);
-  revisions.delete(operationKey(operation.id));
-  turn.patch({ revisions });
+  // What was never recorded under this number may be somebody else's by now.
+  if (turn.state.fleet === null || turn.state.revisions.has(operationKey(operation.id))) turn.save(operationKey(operation.id), null, operation.host);
+  turn.patch({ revisions: turn.state.revisions.without(operationKey(operation.id)) });
   const change: Partial<HostRecord> = { lastOperation: { id: operation.id, kind: operation.kind, at: turn.stamp, outcome } };
   turn.patchRecord(operation.host, hold === null ? change : { ...change, hold: { ...hold, because, since: turn.stamp } });
   const kind = outcome === "held" ? "held" : outcome === "recovered" ? "recovered" : outcome === "withdrawn" ? "withdrawn" : "done";
@@ -113,7 +112,7 @@ function stopProceeding(turn: Turn, operation: Operation, outcome: OperationOutc
     if (storm.proceedBy === null || (sets !== null && !sets.includes(set))) continue;
     const next = { ...storm, proceedBy: null };
     turn.patch({ storms: new Map(turn.state.storms).set(set, next) });
-    turn.save(`storm/${set}`, { v: 1, set, because: storm.because, since: storm.since, proceedBy: null });
+    turn.save(`storm/${set}`, { v: 1, set, because: storm.because, since: storm.since, proceedBy: null, ...(storm.watcher === undefined ? {} : { watcher: storm.watcher }) });
     turn.tell("storm", null, `${operation.host} did not recover: the storm ${inSet(set)} holds again`, cause);
   }
 }

@@ -8,26 +8,40 @@ import type { BrakeRecord, HostRecord, RecordKey } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import type { Deadline, Stamp } from "./time.ts";
 import { ageMs, corrected, leftMs } from "./time.ts";
+import { isFirst } from "./roster.ts";
+import { inCharge, leaseHolds } from "./transaction.ts";
 import { inWords } from "./words.ts";
 
 const JUMP_MS = 60_000;
 const NAG_AFTER_MS = 3_600_000;
+/** With several watchers: how long a brake that was ended by hand stays, marked, for everybody to see it. */
+const MARKED_FOR_MS = 60_000;
 
 export function expire(turn: Turn): void {
   for (const [key, brake] of turn.state.brakes) {
-    if (brake.kind === "disarmed") nag(turn, brake);
+    if (brake.endedBy !== undefined) {
+      if (ageMs(brake.since, turn.now) >= MARKED_FOR_MS && isFirst(turn)) remove(turn, key);
+      continue;
+    }
+    if (brake.kind === "disarmed" && isFirst(turn)) nag(turn, brake);
     if (brake.until === null || leftMs(brake.until, turn.now) > 0) continue;
     const holds = brake.kind !== "going-down" && brake.kind !== "kdump";
     // Right after a start nobody can say yet who is healthy: it holds until each has been looked at once.
-    if (holds && covered(turn, brake).some((host) => host.last === null)) continue;
-    const brakes = new Map(turn.state.brakes);
-    brakes.delete(key);
-    turn.patch({ brakes });
-    turn.save(key, null);
+    if (holds && covered(turn, brake).some((host) => host.last === null && inCharge(turn, host.name))) continue;
+    // Without a session it cannot be ended for the others, and so it is not.
+    if (!leaseHolds(turn)) continue;
+    remove(turn, key);
     turn.tell("brake-ended", turn.host(brake.scope)?.name ?? null, `${brake.kind} by ${brake.by} has run out`);
     if (brake.kind === "disarmed") over(turn, `disarmed:${brake.scope}`, "armed again: its time has run out");
     if (holds) holdTheSick(turn, brake);
   }
+}
+
+function remove(turn: Turn, key: RecordKey): void {
+  const brakes = new Map(turn.state.brakes);
+  brakes.delete(key);
+  turn.patch({ brakes });
+  turn.save(key, null);
 }
 
 function covered(turn: Turn, brake: BrakeRecord): readonly HostState[] {
@@ -35,10 +49,11 @@ function covered(turn: Turn, brake: BrakeRecord): readonly HostState[] {
 }
 
 /** Also while an operation runs: what it would cut next is not freed either. */
-function holdTheSick(turn: Turn, brake: BrakeRecord): void {
+export function holdTheSick(turn: Turn, brake: BrakeRecord): void {
   for (const host of covered(turn, brake)) {
     const { name } = host;
     const healthy = host.last !== null && (host.last.outcome === "good" || host.last.outcome === "slow") && host.counter === 0;
+    if (!inCharge(turn, name, true)) continue;
     // One that was never seen healthy is not cut anyway, and needs nobody at night.
     if (healthy || host.record.hold !== null || host.record.learned.seenHealthyAt === null) continue;
     const because = `${brake.kind} ran out while it was not healthy`;
@@ -79,14 +94,14 @@ export function followWallClock(turn: Turn): void {
 function correctStamps(turn: Turn): void {
   const right = (at: Stamp): Stamp => corrected(at, turn.now);
   const rightDeadline = (until: Deadline | null): Deadline | null => (until === null ? null : { ...until, at: right(until.at) });
-  for (const [key, brake] of turn.state.brakes) {
+  for (const [key, brake] of turn.state.fleet === null ? turn.state.brakes : []) {
     const next: BrakeRecord = { ...brake, since: right(brake.since), until: rightDeadline(brake.until) };
     if (next.since === brake.since && next.until?.at === brake.until?.at) continue;
     turn.patch({ brakes: new Map(turn.state.brakes).set(key, next) });
     turn.save(key as RecordKey, next);
   }
-  for (const host of turn.state.hosts.values()) correctRecord(turn, host.name, host.record, right);
-  for (const [name, stranger] of turn.state.strangers) correctRecord(turn, name, stranger, right);
+  for (const host of turn.state.hosts.values()) if (inCharge(turn, host.name)) correctRecord(turn, host.name, host.record, right);
+  if (turn.state.fleet === null) for (const [name, stranger] of turn.state.strangers) correctRecord(turn, name, stranger, right);
 }
 
 function correctRecord(turn: Turn, name: string, host: HostRecord, right: (at: Stamp) => Stamp): void {

@@ -14,6 +14,8 @@ import { over } from "./alarms.ts";
 import { bootMs } from "./brakes.ts";
 import { end, goOn, leave, mayEscalate, nextLevel, owedAlarm, unconfirmed } from "./ending.ts";
 import { freshRun } from "./fresh.ts";
+import { inCharge } from "./transaction.ts";
+import { setAside } from "./aside.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
 import { EFFECT_MS, allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, patienceMs, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
@@ -64,10 +66,12 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
 }
 
 /** Takes an operation up from the ledger. */
-export function resume(turn: Turn, operation: Operation): void {
-  turn.patch({ runs: new Map(turn.state.runs).set(operation.id, freshRun(turn.now, true)), operations: new Map(turn.state.operations).set(operation.id, operation) });
+export function resume(turn: Turn, operation: Operation, sure: Run["sure"] = "own"): void {
+  // With several watchers its record says whose it is now before anything else is done.
+  const run = { ...freshRun(turn.now, true), sure, unrecorded: turn.state.fleet !== null, recordAtMs: turn.now.bootMs };
+  turn.patch({ runs: new Map(turn.state.runs).set(operation.id, run), operations: new Map(turn.state.operations).set(operation.id, operation) });
   if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: operation.id });
-  turn.tell("resumed", operation.host, `operation ${operation.id} was open when this watcher started: phase ${operation.phase}, begun ${inWords(ageMs(operation.began, turn.now))} ago`);
+  turn.tell("resumed", operation.host, `operation ${operation.id} ${turn.state.fleet === null ? "was open when this watcher started" : "is taken over"}: phase ${operation.phase}, begun ${inWords(ageMs(operation.began, turn.now))} ago`);
   drive(turn, operation.id);
 }
 
@@ -81,7 +85,7 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
   if (input.result === "committed") {
     turn.patch({
       operations: new Map(turn.state.operations).set(id, next),
-      revisions: new Map(turn.state.revisions).set(operationKey(id), input.revision),
+      revisions: turn.state.revisions.with(operationKey(id), input.revision),
     });
     turn.patchRun(id, { wait: { on: "nothing" }, unrecorded: run.wait.amended });
     if (act !== null && outlet !== null) return swapped(turn, next, act, outlet, input.sentMs);
@@ -98,7 +102,13 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
   if (!run.unrecorded) turn.tell("store-failed", next.host, `operation ${id} could not be recorded as ${next.phase}: ${evidence}`);
   turn.patchRun(id, { wait: { on: "nothing" } });
   if (act !== null && outlet !== null && next.phase === "on-sent") {
-    // The one act that is allowed without a fresh record (safety.md §4.7): the on that we owe.
+    // The one act that is allowed without a fresh record (safety.md §4.7): the on that we owe; with several watchers not before
+    // whoever comes after us has had his turn.
+    if (turn.state.fleet !== null && !maySwitchOnWithoutStore(turn, next, outlet)) {
+      turn.emit({ kind: "cancel", act, because: `not recorded: ${evidence}`, cause: turn.causeOf(next.host) });
+      turn.patchRun(id, { wait: { on: "act", act, outlet, action: "on", fired: false }, blocked: `not recorded: ${evidence}` });
+      return;
+    }
     turn.patch({ operations: new Map(turn.state.operations).set(id, next) });
     turn.patchRun(id, { unrecorded: true, recordAtMs: turn.now.bootMs + RECORD_AGAIN_MS });
     return swapped(turn, next, act, outlet, turn.now.bootMs);
@@ -123,6 +133,18 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
   }
   turn.patchRun(id, { recordAtMs: turn.now.bootMs + RECORD_AGAIN_MS });
   retryIn(turn, id, 1_000);
+}
+
+/** From when on what is owed at this outlet may be paid without the store; alone at once, in charge not at all. */
+function payMs(turn: Turn, operation: Operation, outlet: OutletRef): number {
+  const { fleet } = turn.state;
+  if (fleet === null) return 0;
+  const maxActMs = allOutlets(operation).find((each) => outletKey(each) === outletKey(outlet))?.maxActMs ?? 0;
+  return turn.run(operation.id).orphan ? fleet.lostMs + (turn.policy.shared?.ttlMs ?? 0) + maxActMs : Infinity;
+}
+
+function maySwitchOnWithoutStore(turn: Turn, operation: Operation, outlet: OutletRef): boolean {
+  return turn.now.bootMs >= payMs(turn, operation, outlet);
 }
 
 /** What a phase says when it is entered, and what it resets. */
@@ -151,8 +173,15 @@ export function drive(turn: Turn, id: number): void {
   const run = turn.run(id);
   if (run.wait.on !== "nothing") return;
   if (turn.now.bootMs < run.retryAtMs) return turn.wake(`op/${id}`, run.retryAtMs);
+  if (!run.orphan && !inCharge(turn, operation.host)) {
+    // About to be handed over; or the configuration has given the host to others.
+    if (!inCharge(turn, operation.host, true)) setAside(turn, operation);
+    return;
+  }
+  if (run.orphan && (operation.phase === "intended" || operation.phase === "booting" || operation.kind === "off")) return setAside(turn, operation);
   const recorded = turn.state.revisions.has(operationKey(id));
-  if (!recorded || (run.unrecorded && turn.now.bootMs >= run.recordAtMs)) return commit(turn, operation, null, null, []);
+  if (run.orphan) turn.wake(`op/${id}`, turn.now.bootMs + turn.policy.limits.readBackEveryMs);
+  else if (!recorded || (run.unrecorded && turn.now.bootMs >= run.recordAtMs)) return commit(turn, operation, null, null, []);
   switch (operation.phase) {
     case "intended":
       return driveIntended(turn, operation, run);
@@ -185,6 +214,7 @@ function driveIntended(turn: Turn, operation: Operation, run: Run): void {
 }
 
 function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
+  if (run.orphan) return confirmForPayment(turn, operation, run);
   if (operation.withdrawing !== null) return goOn(turn, operation);
   const level = levelOf(operation);
   const rest = level.filter((each) => !operation.sent.includes(outletKey(each)));
@@ -214,6 +244,19 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
   readPass(turn, operation, level, "is it off?");
 }
 
+/** Without the store only an off that we have seen is ours to pay back; until then it is read, and nothing else. */
+function confirmForPayment(turn: Turn, operation: Operation, run: Run): void {
+  const level = levelOf(operation);
+  const waitedMs = operation.offAt === null ? Infinity : ageMs(operation.offAt, turn.now);
+  const dark = level.some((each) => run.seen.get(outletKey(each)) === "off");
+  if (waitedMs > patienceMs(turn, operation)) return dark ? goOn(turn, amend(turn, operation, { withdrawing: "the store was lost before all was off" })) : allSeen(level, run) ? setAside(turn, operation) : readLater(turn, operation, run, level);
+  readLater(turn, operation, run, level);
+}
+
+function allSeen(level: readonly OperationOutlet[], run: Run): boolean {
+  return level.every((each) => (run.seen.get(outletKey(each)) ?? "unknown") !== "unknown");
+}
+
 /** After a restart the whole operation must be young; without one each level has its own time, because `boot` lies between them. */
 function expired(turn: Turn, operation: Operation, run: Run): boolean {
   return ageMs(run.resumed ? operation.began : operation.phaseSince, turn.now) > turn.policy.limits.opExpiryMs;
@@ -229,6 +272,8 @@ function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly Op
   // What is cut already waits in the dark for the rest: the time of three tries is for all feeds together.
   const overdue = ageMs(operation.phaseSince, turn.now) > SENDS_MAX * patienceMs(turn, operation);
   if (expired(turn, operation, run) || overdue || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
+  // Whoever had it before us may have seen it off and paid it back without the store, before we could look: then this is his on.
+  if (run.sure === "no" || run.sure === "not yet") return unconfirmed(turn, operation, "whether it has been on all the time cannot be told by a watcher that took over so late");
   if ((operation.origin.kind === "auto" || run.resumed) && run.freshBad < REEARN_ROUNDS) {
     return readLater(turn, operation, run, levelOf(operation));
   }
@@ -287,7 +332,11 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
   const tried = !run.resumed || run.tried.length > 0;
   if (tried && stillBad(turn, operation, run) && sinceMs > onConfirmMs && !operation.offWasConfirmed && mayEscalate(turn, operation)) return nextLevel(turn, operation, `${names(owed)} does not answer`);
   const unsent = owed.find((each) => !run.tried.includes(outletKey(each)));
-  if (unsent !== undefined) return act(turn, operation, unsent, "on");
+  if (unsent !== undefined) {
+    const notBeforeMs = turn.state.fleet === null || !run.orphan ? 0 : payMs(turn, operation, unsent);
+    if (nowMs < notBeforeMs) return retryIn(turn, operation.id, notBeforeMs - nowMs);
+    return act(turn, operation, unsent, "on");
+  }
   if (owed.every((each) => run.seen.get(outletKey(each)) === "on")) return onConfirmed(turn, operation);
   // What was read since and does not read on is switched on again, also where the device does not say: one that is deaf
   // or gone must not keep the others dark, so each is tried before any is tried twice.

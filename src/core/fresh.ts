@@ -1,6 +1,8 @@
 // What a host and an operation are before anything has happened to them: after a start, after another host hash, after a brake
 // was ended by hand. In one place, so that whatever is added to the memory says here how it begins.
 
+import type { HostPolicy } from "./policy.ts";
+import { outletKey } from "./policy.ts";
 import type { HostRecord, StormRecord } from "./records.ts";
 import type { HostState, Run, StormState } from "./state.ts";
 import type { Now } from "./time.ts";
@@ -24,10 +26,26 @@ export function freshRecord(hash: string): HostRecord {
   };
 }
 
+/** What belonged to the old hash is forgotten, with what was noted of outlets that are not its own any more. */
+export function underNewHash(record: HostRecord, policy: HostPolicy): HostRecord {
+  const outlets = policy.levels.flat().map(outletKey);
+  return { ...record, learned: freshRecord(policy.hash).learned, offByOthers: record.offByOthers.filter((key) => outlets.includes(key)) };
+}
+
 /** A host as a watcher meets it: nothing of its rounds is known. */
 export function freshHost(name: string, record: HostRecord, freshAfterMs: number, cause: number): HostState {
   return {
     name,
+    observed: true,
+    judged: 0,
+    passedHere: [],
+    votes: new Map(),
+    said: null,
+    asked: null,
+    ballot: null,
+    disagreeSinceMs: null,
+    guardRecord: null,
+    foreign: null,
     record,
     last: null,
     counter: 0,
@@ -82,6 +100,8 @@ export function freshRun(now: Now, resumed: boolean): Run {
     wait: { on: "nothing" },
     pass: new Map(),
     seen: new Map(),
+    orphan: false,
+    sure: "own",
     switched: false,
     tried: [],
     blocked: null,

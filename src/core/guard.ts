@@ -7,6 +7,8 @@ import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { HostState, State, Turn } from "./state.ts";
 import type { Now } from "./time.ts";
+import { inCharge, leaseHolds } from "./transaction.ts";
+import { tooFew } from "./vote.ts";
 import { inWords } from "./words.ts";
 
 export function whyUnguarded(host: HostState, policy: HostPolicy, turn: Turn): string | null {
@@ -14,7 +16,7 @@ export function whyUnguarded(host: HostState, policy: HostPolicy, turn: Turn): s
   if (operation !== undefined) return `an operation is under way: ${operation.phase}`;
   const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find((each) => each.name !== "slot");
   if (brake !== undefined) return brake.because;
-  return unreadable(policy, turn.state, turn.policy.limits.readableForMs, turn.now) ?? cannotJudge(host, policy, turn.now);
+  return unreadable(policy, turn.state, turn.policy.limits.readableForMs, turn.now) ?? cannotJudge(host, policy, turn.now) ?? tooFew(turn, policy);
 }
 
 /** Who cannot judge a host is no observer of it (safety.md §2.3). */
@@ -36,6 +38,21 @@ function unreadable(policy: HostPolicy, state: State, forMs: number, now: Now): 
   return null;
 }
 
+/** What the other watchers cannot see themselves; written when it changes, not when a time in a sentence does. */
+function publish(turn: Turn, host: HostState, policy: HostPolicy, why: string | null): void {
+  if (turn.state.fleet === null || !leaseHolds(turn)) return;
+  const power = policy.levels.flat().map((outlet) => {
+    const seen = turn.state.devices.get(outlet.device)?.outlets.get(outlet.outlet);
+    return { outlet: outletKey(outlet), state: seen?.state ?? ("unknown" as const), label: seen?.label ?? null };
+  });
+  const said = host.guardRecord;
+  const plain = (text: string | null) => text?.replace(/\d[\d.]* (ms|s|min|h|d)\b( \d+ (s|min))?/g, "…") ?? null;
+  if (said !== null && plain(said.why) === plain(why) && JSON.stringify(said.power) === JSON.stringify(power)) return;
+  const record = { v: 1 as const, host: host.name, watcher: turn.policy.watcher, why, power };
+  turn.patchHost(host.name, { guardRecord: record });
+  turn.save(`guard/${host.name}`, record, host.name);
+}
+
 /** Changes that are told within `healthyLogEvery`. */
 const TELLS = 4;
 
@@ -46,10 +63,11 @@ const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "s
 export function reviewGuard(turn: Turn, name: string): void {
   const host = turn.host(name);
   const policy = turn.hostPolicy(name);
-  if (host === undefined || policy === undefined) return;
+  if (host === undefined || policy === undefined || !inCharge(turn, name, true)) return;
   const why = whyUnguarded(host, policy, turn);
   const nowMs = turn.now.bootMs;
   const guarded = why === null;
+  publish(turn, host, policy, why);
   if (why !== host.unguarded) turn.patchHost(name, { unguarded: why, ...(guarded === (host.unguarded === null) ? {} : { unguardedSinceMs: nowMs }) });
   // An operation tells its own story; what comes and goes is told of a few times, and then not for a while.
   const first = host.guardToldMs.length < TELLS ? -Infinity : (host.guardToldMs[0] as number);

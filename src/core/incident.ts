@@ -23,7 +23,7 @@ export function openIncident(turn: Turn, name: string, firstSign: string, beganM
     downAt: null, intendedAt: null, offSentAt: null, offConfirmedAt: null, onConfirmedAt: null, endedAt: null, outcome: "open",
   };
   turn.patchHost(name, { incident: record });
-  turn.save(`incident/${incident}`, record);
+  turn.save(`incident/${incident}`, record, name);
   turn.emit({ kind: "incident", record });
   return record;
 }
@@ -36,7 +36,7 @@ export function note(turn: Turn, name: string, moment: Moment): void {
   if (record === null || record[moment] !== null) return;
   const next = { ...record, [moment]: turn.stamp };
   turn.patchHost(name, { incident: next });
-  turn.save(`incident/${record.incident}`, next);
+  turn.save(`incident/${record.incident}`, next, name);
   turn.emit({ kind: "incident", record: next });
 }
 
@@ -45,7 +45,7 @@ export function closeIncident(turn: Turn, name: string, outcome: IncidentOutcome
   const record = turn.host(name)?.incident ?? null;
   if (record === null) return;
   turn.patchHost(name, { incident: null });
-  turn.save(`incident/${record.incident}`, null);
+  turn.save(`incident/${record.incident}`, null, name);
   turn.emit({ kind: "incident", record: { ...record, endedAt: { ...turn.stamp, bootMs: endedMs, wallMs: turn.stamp.wallMs - (turn.stamp.bootMs - endedMs) }, outcome } });
 }
 

@@ -70,7 +70,7 @@ export type Verdict = "up" | "suspect" | "down" | "unknown";
 
 /** What people are told: an operation that has cut power leaves the host down until it is back in service. */
 export function verdict(host: HostState, policy: HostPolicy): Verdict {
-  if (host.operation !== null && host.incident !== null && host.incident.downAt !== null) return "down";
+  if ((host.operation !== null || host.foreign !== null) && host.incident !== null && host.incident.downAt !== null) return "down";
   if (host.counter >= policy.threshold) return "down";
   const last: LastRound | null = host.last;
   if (last === null) return "unknown";

@@ -6,6 +6,7 @@ import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet, RecordKey } from "./records.ts";
 import type { Turn, Undo } from "./state.ts";
+import { chargesOf, transact } from "./transaction.ts";
 
 /** What a device may take from the command to the relay. */
 export const EFFECT_MS = 2_000;
@@ -20,7 +21,9 @@ export function recorded(turn: Turn, outlet: OutletRef): OperationOutlet {
   return { ...outlet, driver: device.driver, address: device.address, maxActMs: device.maxActMs, exclusiveSession: device.exclusiveSession };
 }
 
-export function commit(turn: Turn, next: Operation, act: number | null, outlet: OutletRef | null, more: readonly Write[]): void {
+/** `votes`: keys of the votes that an off rests on. */
+export function commit(turn: Turn, next: Operation, act: number | null, outlet: OutletRef | null, more: readonly Write[], votes: readonly RecordKey[] = []): void {
+  const guarded = turn.state.fleet === null ? [] : [...new Set([...chargesOf(turn, next.host), ...votes])];
   const txn = turn.id();
   const key = operationKey(next.id);
   const writes: Write[] = [{ key, value: next }, ...more];
@@ -35,6 +38,8 @@ export function commit(turn: Turn, next: Operation, act: number | null, outlet: 
   // without what it left behind at its host: a hold, a budget, that the host is to be off.
   for (const [each, value] of turn.state.outbox) {
     if (value !== null || !each.startsWith("op/") || each === key) continue;
+    // With several watchers only what the same charges guard.
+    if (turn.state.fleet !== null && turn.state.outboxHosts.get(each) !== next.host) continue;
     writes.push({ key: each, value });
     for (const { name, record } of turn.state.hosts.values()) {
       if (name !== next.host && operationKey(record.lastOperation?.id ?? -1) === each) writes.push({ key: `host/${name}`, value: record });
@@ -43,14 +48,15 @@ export function commit(turn: Turn, next: Operation, act: number | null, outlet: 
   const revision = turn.state.revisions.get(key) ?? null;
   turn.pend(txn, { kind: "operation", operation: next.id, host: next.host, incident: next.incident, replies: [] });
   turn.patchRun(next.id, { wait: { on: "stored", txn, next, act, outlet, amended: false } });
-  turn.emit({ kind: "store", txn, guards: [{ key, revision }], writes, because: `operation ${next.id} goes to ${next.phase}`, cause: turn.causeOf(next.host) });
+  const guards = [{ key, revision }, ...guarded.map((each) => ({ key: each, revision: turn.state.revisions.get(each) ?? null }))];
+  transact(turn, { txn, decided: true, guards, writes, because: `operation ${next.id} goes to ${next.phase}`, cause: turn.causeOf(next.host) });
 }
 
 export function restoreOutbox(turn: Turn, operation: Pick<Operation, "host" | "incident">): void {
   const host = turn.record(operation.host);
-  if (host !== undefined) turn.save(`host/${operation.host}`, host);
+  if (host !== undefined) turn.save(`host/${operation.host}`, host, operation.host);
   const incident = turn.host(operation.host)?.incident ?? null;
-  if (incident !== null) turn.save(`incident/${incident.incident}`, incident);
+  if (incident !== null) turn.save(`incident/${incident.incident}`, incident, operation.host);
   turn.save("meta/ledger", turn.state.meta);
 }
 
@@ -86,7 +92,7 @@ export function unlock(turn: Turn, device: string, operation: number): void {
   const locks = new Map(turn.state.locks);
   locks.delete(device);
   turn.patch({ locks });
-  turn.save(`lock/${device}`, null);
+  turn.save(`lock/${device}`, null, turn.state.operations.get(operation)?.host ?? null);
 }
 
 export function levelOf(operation: Operation): readonly OperationOutlet[] {

@@ -8,7 +8,11 @@ import { allOutlets, commit, levelOf, names } from "./operation.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
-import type { Turn } from "./state.ts";
+import type { Run, Turn } from "./state.ts";
+import { ageMs } from "./time.ts";
+
+/** Readings that are further apart could have missed an off and an on between them. */
+const GAP_MS = 4_000;
 
 export function readPass(turn: Turn, operation: Operation, outlets: readonly OperationOutlet[], because: string): void {
   const byDevice = new Map<string, string[]>();
@@ -46,6 +50,7 @@ function passEnded(turn: Turn, operation: Operation): void {
   const run = turn.run(operation.id);
   // From its end: a pass that waited for its log-in must not bring the next reading closer than a second.
   turn.patchRun(operation.id, { lastPassMs: turn.now.bootMs, seen: run.pass });
+  if (operation.phase === "off-sent" && run.sure !== "own") turn.patchRun(operation.id, { sure: sureAfter(turn, operation, run) });
   const read = (outlet: OperationOutlet) => run.pass.get(outletKey(outlet)) ?? "unknown";
   if (operation.phase === "off-sent") {
     const level = levelOf(operation);
@@ -61,6 +66,15 @@ function passEnded(turn: Turn, operation: Operation): void {
       commit(turn, { ...operation, phase: "on-sent", cut: late.map(outletKey), phaseSince: turn.stamp }, null, null, []);
     }
   }
+}
+
+/** Reads without a gap since a time at which whoever had it before us cannot have paid it back yet (fencing.ts). */
+function sureAfter(turn: Turn, operation: Operation, run: Run): Run["sure"] {
+  const level = levelOf(operation);
+  if (level.some((each) => (run.pass.get(outletKey(each)) ?? "unknown") === "unknown")) return run.sure === "not yet" ? "not yet" : "no";
+  const maxActMs = Math.max(...level.map((each) => each.maxActMs));
+  if (run.sure === "not yet") return operation.offAt !== null && ageMs(operation.offAt, turn.now) < (turn.policy.shared?.ttlMs ?? 0) + maxActMs ? "yes" : "no";
+  return run.lastPassMs !== null && turn.now.bootMs - run.lastPassMs > GAP_MS ? "no" : run.sure;
 }
 
 function offConfirmed(turn: Turn, operation: Operation): void {

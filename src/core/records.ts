@@ -8,7 +8,7 @@ import type { Deadline, Stamp } from "./time.ts";
 
 export type Hold = {
   /** budget, unconfirmed: sticky until `release`. contradicted: the outlet mapping is distrusted, sticky. failed, expired: until seen healthy or released. */
-  readonly kind: "budget" | "unconfirmed" | "contradicted" | "failed" | "expired";
+  readonly kind: "budget" | "unconfirmed" | "contradicted" | "failed" | "expired" | "disagreement";
   readonly because: string;
   readonly since: Stamp;
   readonly sticky: boolean;
@@ -158,7 +158,7 @@ export type IncidentOutcome = "open" | "recovered" | "recovered by itself" | "he
 export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number };
 
 /** A call to a person that is not over: it outlives a restart, so that its end is told as well. */
-export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp };
+export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp; /** With several watchers: who raised it. */ readonly watcher?: string };
 
 // ---- several watchers (docs/adr/0008-several-watchers.md) ------------------------------------------------------------------
 
@@ -198,6 +198,8 @@ export type VoteRecord = {
   readonly says: "up" | "down" | "abstain";
   readonly hash: string;
   readonly because: string;
+  /** It can judge the host, though it may still be counting. */
+  readonly able: boolean;
   /** The ballot that this answers, and how old its round was when it was written. */
   readonly ballot: number | null;
   readonly ageMs: number;

@@ -11,11 +11,13 @@ import type { Phases } from "./incident.ts";
 import { phasesOf } from "./incident.ts";
 import type { Verdict } from "./liveness.ts";
 import { verdict } from "./liveness.ts";
+import { chargedWith, observedBy, observersOf } from "./roster.ts";
+import { inCharge, leaseHolds } from "./transaction.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { BrakeKind, Hold, IncidentOutcome, IncidentRecord, Operation, OperationOutcome, OperationPhase } from "./records.ts";
 import type { Outcome } from "./round.ts";
-import type { HostState, State } from "./state.ts";
+import type { FleetState, HostState, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import type { Now, Stamp } from "./time.ts";
 import { countsWithin, leftMs } from "./time.ts";
@@ -199,7 +201,7 @@ export function statusReport(state: State, policy: Policy, now: Now, host: strin
     at: iso(now.wallMs),
     guarded: `${guarded} of ${policy.hosts.size}`,
     hosts,
-    watchers: [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping, alive: true, ready: true, version: null, inCharge: policy.hosts.size, observes: policy.hosts.size, cannot: [], blind: false }],
+    watchers: state.fleet !== null ? watcherReports(state, state.fleet, policy, now) : [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping, alive: true, ready: true, version: null, inCharge: policy.hosts.size, observes: policy.hosts.size, cannot: [], blind: false }],
     devices: [...policy.devices.values()].map((device) => {
       const known = state.devices.get(device.name);
       const failure = known?.failure ?? null;
@@ -217,9 +219,56 @@ export function statusReport(state: State, policy: Policy, now: Now, host: strin
       .map((known) => ({ ...known.alarm, at: isoBoot(known.lastMs, now), acknowledged: known.acknowledged }))
       .sort((one, other) => severities.indexOf(one.severity) - severities.indexOf(other.severity)),
     ledger: { ok: state.storeFailure === null, why: state.storeFailure },
-    store: null,
+    store: state.fleet === null ? null : storeReport(state, state.fleet, now),
     armed: policy.armed,
   };
+}
+
+function watcherReports(state: State, fleet: FleetState, policy: Policy, now: Now): readonly WatcherReport[] {
+  const charged = new Map<string, number>();
+  for (const host of policy.hosts.keys()) {
+    const holder = chargedWith(state, policy, host);
+    if (holder !== null) charged.set(holder, (charged.get(holder) ?? 0) + 1);
+  }
+  return [...fleet.watchers.values()].sort((one, other) => (one.watcher < other.watcher ? -1 : 1)).map((record): WatcherReport => {
+    const { watcher } = record;
+    const self = watcher === policy.watcher;
+    const alive = fleet.alive.get(watcher);
+    const there = self ? leaseHolds({ state, now }) : alive !== undefined;
+    return {
+      watcher, self, alive: there, ready: record.ready, version: record.version, stopping: self && state.stopping,
+      started: self ? isoBoot(state.startedAtMs, now) : alive === undefined ? null : isoStamp(alive.since, now),
+      inCharge: charged.get(watcher) ?? 0, observes: observedBy({ state, policy }, watcher).size, cannot: alive?.cannot ?? [], blind: alive?.blind ?? false,
+    };
+  });
+}
+
+function storeReport(state: State, fleet: FleetState, now: Now): NonNullable<StatusReport["store"]> {
+  const why = fleet.gone ?? fleet.blind ?? state.storeFailure ?? (leaseHolds({ state, now }) ? null : "this watcher has no session in it");
+  return { ok: why === null, why, heldUntil: fleet.heldUntilMs === null ? null : isoBoot(fleet.heldUntilMs, now), unreadable: fleet.unreadable.map(({ key, because }) => ({ key, why: because })) };
+}
+
+/** What each observer says; ours as it was said last, because that is what the others know. */
+function votesOn(host: HostState, policy: HostPolicy, state: State, fleet: Policy): readonly VoteReport[] {
+  if (state.fleet === null) {
+    const says = host.last === null || host.last.outcome === "unknown" ? "abstain" as const : verdict(host, policy) === "down" ? "down" as const : "up" as const;
+    return [{ watcher: fleet.watcher, says, because: host.last?.because ?? "no round yet" }];
+  }
+  return observersOf({ state, policy: fleet }, policy).map((watcher): VoteReport => {
+    const vote = watcher === fleet.watcher ? host.said : host.votes.get(watcher);
+    if (vote === null || vote === undefined) return { watcher, says: null, because: state.fleet?.alive.has(watcher) === true ? "has not said anything yet" : "is not there" };
+    return { watcher, says: vote.hash === policy.hash ? vote.says : "abstain", because: vote.hash === policy.hash ? vote.because : "has another configuration of this host" };
+  });
+}
+
+/** Brakes that say something of this watcher and not of the host: where another is in charge they hold nothing back. */
+const OF_THIS_WATCHER: ReadonlySet<string> = new Set(["charge", "startup", "ledger", "stopping", "self"]);
+
+/** Who does not look at a host himself believes those who do. */
+function verdictOf(host: HostState, policy: HostPolicy): Verdict {
+  if (host.observed) return verdict(host, policy);
+  const words = [...host.votes.values()].filter((vote) => vote.hash === policy.hash).map((vote) => vote.says);
+  return words.includes("down") ? (words.includes("up") ? "suspect" : "down") : words.includes("up") ? "up" : "unknown";
 }
 
 /** One host as it is now. */
@@ -227,28 +276,33 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
   const { record } = host;
   const { wanted, hold, lastOperation } = record;
   const why = whyNotGuarded(host, policy, state, fleet, now);
-  const operation = host.operation === null ? undefined : state.operations.get(host.operation);
+  const observers = votesOn(host, policy, state, fleet);
+  const ours = inCharge({ state, now, policy: fleet }, host.name, true);
+  const running = host.operation ?? host.foreign;
+  const operation = running === null ? undefined : (state.operations.get(running) ?? state.fleet?.foreign.get(running));
   return {
     host: host.name,
-    verdict: verdict(host, policy),
+    verdict: verdictOf(host, policy),
     counter: host.counter,
     threshold: policy.threshold,
     since: sinceOf(host, policy, now),
     guarded: why === null,
     why,
     wanted: wanted.state,
-    brakes: brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false }).map((brake) => ({ brake: brake.name, because: brake.because })),
+    brakes: brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false }).filter((brake) => ours || !OF_THIS_WATCHER.has(brake.name)).map((brake) => ({ brake: brake.name, because: brake.because })),
     power: policy.levels.flatMap((feeds, level) =>
       feeds.map((outlet) => {
         const seen = state.devices.get(outlet.device)?.outlets.get(outlet.outlet);
         const key = outletKey(outlet);
+        const told = ours ? undefined : host.guardRecord?.power.find((each) => each.outlet === key);
+        if (!ours) return { outlet: key, state: told?.state ?? "unknown", at: null, label: told?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key) };
         return { outlet: key, state: seen?.state ?? "unknown", at: seen === undefined ? null : isoBoot(seen.atMs, now), label: seen?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key) };
       }),
     ),
     incident: host.incident?.incident ?? null,
-    inCharge: fleet.watcher,
-    observers: [{ watcher: fleet.watcher, says: host.last === null || host.last.outcome === "unknown" ? "abstain" : verdict(host, policy) === "down" ? "down" : "up", because: host.last?.because ?? "no round yet" }],
-    need: 1,
+    inCharge: chargedWith(state, fleet, host.name),
+    observers,
+    need: Math.floor(observers.length / 2) + 1,
     address: policy.address,
     group: policy.group,
     round: host.last === null ? null : { outcome: host.last.outcome, because: host.last.because, at: isoBoot(host.last.endedAtMs, now) },
@@ -285,8 +339,17 @@ function operationReport(operation: Operation, now: Now): OperationReport {
 }
 
 function whyNotGuarded(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
+  if (state.fleet !== null && !inCharge({ state, now, policy: fleet }, host.name, true)) return whyElsewhere(host, policy, state, fleet);
   // A record that survived says "seen healthy"; until this process has looked itself it guards nothing.
   return host.last === null ? "no round yet" : whyUnguarded(host, policy, new Turn(state, fleet, now));
+}
+
+/** What the watcher in charge says of it. */
+function whyElsewhere(host: HostState, policy: HostPolicy, state: State, fleet: Policy): string | null {
+  const holder = chargedWith(state, fleet, policy.name);
+  if (state.fleet === null || holder === null || !state.fleet.alive.has(holder)) return "no watcher is in charge of it";
+  if (host.guardRecord === null || host.guardRecord.watcher !== holder) return `${holder} is in charge of it and has not said anything yet`;
+  return host.guardRecord.why;
 }
 
 function sinceOf(host: HostState, policy: HostPolicy, now: Now): string {

@@ -5,22 +5,26 @@
 
 import { over, raise, repeat, takeUp } from "./alarms.ts";
 import { brakeKey, EVERYTHING } from "./brake-records.ts";
+import { observe } from "./charge.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
 import { resume } from "./fencing.ts";
-import { freshHost, freshRecord, freshStorm, FROM_ZERO } from "./fresh.ts";
+import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
-import type { HostPolicy } from "./policy.ts";
-import { outletKey } from "./policy.ts";
 import type { BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import { membersOf } from "./storm.ts";
 import { endStorm } from "./storm-records.ts";
-import { Table } from "./table.ts";
+import { load } from "./mirror.ts";
+import { elapsedSince, localised } from "./stamps.ts";
+import { Register, Table } from "./table.ts";
+import { unitsOf } from "./units.ts";
+import { speak } from "./vote.ts";
 
 export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
-  const records = sort(input.records);
+  // With several watchers stamps may be of other machines.
+  const records = sort(input.fleet === undefined ? input.records : input.records.map((record) => ({ ...record, value: localised(record.value, turn.now, elapsedSince(record.value.written, turn.now, true)) })));
   const meta: MetaRecord = records.meta[0] ?? { v: 1, ledger: input.ledger, created: turn.stamp, nextIncident: 1, nextToken: 1 };
   turn.patch({
     started: true,
@@ -33,11 +37,12 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
-    revisions: new Map(input.records.map((record) => [record.key, record.revision])),
+    revisions: Register.from(input.records.map((record) => [record.key, record.revision] as const)),
   });
   if (records.meta[0] === undefined) turn.save("meta/ledger", meta);
   const cause = turn.tell("started", null, `watching ${counted(turn.policy.hosts.size, "host")} at ${turn.policy.site} as ${turn.policy.watcher}; ${counted(records.op.length, "operation")} open`);
   settle(turn, records.host, cause);
+  if (input.fleet !== undefined) return startAmongOthers(turn, input, input.fleet, records);
   for (const incident of records.incident) if (turn.host(incident.host) !== undefined) turn.patchHost(incident.host, { incident });
   // A lock of the process before this one guards nothing any more; the act that it guarded is bounded by `maxAct`.
   for (const lock of records.lock) turn.save(`lock/${lock.device}`, null);
@@ -50,6 +55,33 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
   for (const name of turn.state.devices.keys()) check(turn, name);
   for (const operation of records.op) if (input.wentBack === null) resume(turn, operation); else leaveAlone(turn, operation);
   repeat(turn, records.alarm);
+}
+
+/** Nothing is ours before we have a session and a charge in it: what is open lies where it is, and everything is mirrored. */
+function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, { folder, life, version }: NonNullable<Extract<Input, { kind: "start" }>["fleet"]>, records: Sorted): void {
+  turn.patch({
+    fleet: {
+      folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: new Map(), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: new Map(),
+      dirty: true, reviewedMs: 0, foreign: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
+    },
+    brakes: new Map(), storms: new Map(), outbox: new Map(),
+  });
+  if (records.meta[0] === undefined) turn.save("meta/ledger", turn.state.meta);
+  load(turn, input.records);
+  // Of a process of ours before this one: it is dead, or it would hold the lock of the data folder.
+  const alive = new Map(turn.state.fleet?.alive);
+  if (alive.get(turn.policy.watcher)?.folder === folder) alive.delete(turn.policy.watcher);
+  turn.patchFleet({ alive });
+  for (const host of turn.state.hosts.values()) {
+    const { learned } = host.record;
+    if (learned.hash === turn.hostPolicy(host.name)?.hash) turn.patchHost(host.name, { passedHere: learned.passedFrom === undefined ? learned.passed : (learned.passedFrom[turn.policy.watcher] ?? []) });
+  }
+  if (input.wentBack !== null) {
+    disarmAndAsk(turn, input.wentBack);
+    turn.patchFleet({ foreign: new Map() });
+    for (const host of turn.state.hosts.values()) if (host.foreign !== null) turn.patchHost(host.name, { foreign: null });
+    for (const operation of records.op) leaveAlone(turn, operation);
+  }
 }
 
 /** A changed configuration: unchanged hosts keep what is known of them, changed ones start again. */
@@ -65,7 +97,7 @@ export function reload(turn: Turn): void {
     if (old === undefined && hold !== null) heldAlarm(turn, policy.name, null, hold.because);
     if (old === undefined || old.record.learned.hash !== policy.hash) {
       // What runs goes on, and that it is no longer guarded is news.
-      if (old !== undefined) turn.patchHost(policy.name, { operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
+      if (old !== undefined) turn.patchHost(policy.name, { votes: old.votes, asked: old.asked, guardRecord: old.guardRecord, foreign: old.foreign, said: old.said, operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
       continue;
     }
     const armed = turn.policy.armed && policy.armed;
@@ -77,7 +109,17 @@ export function reload(turn: Turn): void {
   for (const operation of turn.state.operations.values()) if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: operation.id });
   for (const old of before.values()) if (old.incident !== null && turn.host(old.name) === undefined) abandon(turn, old.incident);
   forgetVanished(turn, new Set([...turn.state.operations.values()].map((operation) => operation.host)));
+  if (turn.state.fleet !== null) regroup(turn);
   for (const name of turn.state.devices.keys()) check(turn, name);
+}
+
+/** Units are what the configuration makes of them: what we have taken belongs to others of them now, perhaps. */
+function regroup(turn: Turn): void {
+  const { mine } = turn.fleet;
+  const held = unitsOf(turn.policy).all.filter((unit) => unit.charges.every((charge) => mine.has(charge))).map((unit) => unit.name);
+  turn.patchFleet({ held: new Set(held), yielding: new Set(), dirty: true, observedFor: null });
+  observe(turn);
+  for (const host of turn.state.hosts.values()) if (host.said === null || host.said.hash !== turn.hostPolicy(host.name)?.hash) speak(turn, host.name);
 }
 
 function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], cause: number, known: ReadonlyMap<string, HostRecord> = new Map(found)): void {
@@ -88,17 +130,11 @@ function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], c
     strangers.delete(policy.name);
     const kept = record === undefined ? freshRecord(policy.hash) : record.learned.hash === policy.hash ? record : underNewHash(record, policy);
     entries.push([policy.name, { ...freshHost(policy.name, kept, turn.now.bootMs, cause), armed: turn.policy.armed && policy.armed }]);
-    if (kept !== record) turn.save(`host/${policy.name}`, kept);
+    if (kept !== record && turn.state.fleet === null) turn.save(`host/${policy.name}`, kept, policy.name);
   }
   turn.patch({ hosts: Table.from(entries), strangers });
   const devices = new Map([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)]));
   turn.patch({ devices });
-}
-
-/** What belonged to the old hash is forgotten, with what was noted of outlets that are not its own any more. */
-function underNewHash(record: HostRecord, policy: HostPolicy): HostRecord {
-  const outlets = policy.levels.flat().map(outletKey);
-  return { ...record, learned: freshRecord(policy.hash).learned, offByOthers: record.offByOthers.filter((key) => outlets.includes(key)) };
 }
 
 /** Alarms of hosts and storms of sets that are not configured any more would never end by themselves. */

@@ -5,11 +5,11 @@
 // with at most one store transaction for all of them. Transitions of an operation do not use the outbox: they are
 // transactions of their own, with a guard, and nothing follows from them before `stored` (fencing.ts).
 
-import type { ActOutcome, Alarm, Effect, Told, ToldKind } from "./io.ts";
+import type { ActOutcome, Alarm, Effect, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AnyRecord, BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord } from "./records.ts";
+import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
-import { Table } from "./table.ts";
+import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
 import { stamp } from "./time.ts";
 
@@ -25,8 +25,32 @@ export type LastRound = {
   readonly silent: boolean;
 };
 
+/** Another observer's word, and when it came in. */
+export type Vote = VoteRecord & { readonly seenMs: number };
+
 export type HostState = {
   readonly name: string;
+  // With several watchers (ADR 8):
+  /** We make rounds of it. */
+  readonly observed: boolean;
+  /** Rounds that could be judged since we can see. */
+  readonly judged: number;
+  /** Probes that have passed here, seen from this watcher. */
+  readonly passedHere: readonly string[];
+  /** What the others say. */
+  readonly votes: ReadonlyMap<string, Vote>;
+  /** What we have said last. */
+  readonly said: VoteRecord | null;
+  /** The ballot that somebody else has open. */
+  readonly asked: number | null;
+  /** Our own open ballot: its number, and when each of the last few was sent. */
+  readonly ballot: { readonly number: number; readonly sent: ReadonlyMap<number, number> } | null;
+  /** Since when some say down and some say up. */
+  readonly disagreeSinceMs: number | null;
+  /** What the one in charge says of it, and what we have said when in charge. */
+  readonly guardRecord: GuardRecord | null;
+  /** An operation that another watcher carries out. */
+  readonly foreign: number | null;
   readonly record: HostRecord;
   readonly last: LastRound | null;
   readonly counter: number;
@@ -118,6 +142,10 @@ export type Run = {
   readonly pass: ReadonlyMap<string, "on" | "off" | "unknown">;
   /** Answers of the last pass that ended, less what was acted upon since. */
   readonly seen: ReadonlyMap<string, "on" | "off" | "unknown">;
+  /** With several watchers: our session was lost past off, and we pay back what we owe without the store. */
+  readonly orphan: boolean;
+  /** Taken over from another watcher; whether an outlet that reads on has been on all the time can be told (`yes`) or not. */
+  readonly sure: "own" | "not yet" | "yes" | "no";
   /** This process has let an on go. */
   readonly switched: boolean;
   /** Outlets at which an act of this phase has ended. */
@@ -144,11 +172,22 @@ export type Run = {
   readonly undo: Undo | null;
 };
 
-export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; readonly acknowledged: boolean };
+/** A transaction before it is sent. */
+export type Transaction = {
+  readonly txn: number;
+  /** Decided on what is known now: its guards stand. Otherwise they are filled in when it is sent. */
+  readonly decided: boolean;
+  readonly guards: readonly { readonly key: RecordKey; readonly revision: number | null }[];
+  readonly writes: readonly Write[];
+  readonly because: string;
+  readonly cause: number;
+};
 
-export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
+export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; readonly acknowledged: boolean; /** With several watchers: who raised it. */ readonly watcher?: string };
 
-export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
+export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; /** Whose they are, as in the outbox. */ readonly hosts: ReadonlyMap<RecordKey, string>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
+
+export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord };
 
 export type StormState = StormRecord & {
   readonly calmSinceMs: number | null;
@@ -156,7 +195,58 @@ export type StormState = StormRecord & {
   readonly summedMs: number;
 };
 
+/** What a watcher knows of the others and of the store that they share (ADR 8). */
+export type FleetState = {
+  readonly folder: string;
+  readonly life: string;
+  readonly version: string;
+  /** Our lease, by our own clock; null: none. */
+  readonly heldUntilMs: number | null;
+  /** When the last one ended. */
+  readonly lostMs: number;
+  /** Why the changes of others are not heard; null: they are. */
+  readonly blind: string | null;
+  readonly gone: string | null;
+  readonly watchers: ReadonlyMap<string, WatcherRecord>;
+  readonly alive: ReadonlyMap<string, AliveRecord & { readonly seenMs: number }>;
+  /** By device. */
+  readonly charges: ReadonlyMap<string, ChargeRecord>;
+  /** Charges that we have taken in this session. */
+  readonly mine: ReadonlySet<string>;
+  /** Units of which all charges are ours. */
+  readonly held: ReadonlySet<string>;
+  /** Units that we are giving up: nothing new is begun there. */
+  readonly yielding: ReadonlySet<string>;
+  /** Devices whose holder's session ended, and when we saw that. */
+  readonly orphaned: ReadonlyMap<string, number>;
+  /** Who holds or wants what may have changed. */
+  readonly dirty: boolean;
+  readonly reviewedMs: number;
+  /** Operations of other watchers, and of a life of ours before this one. */
+  readonly foreign: ReadonlyMap<number, Operation>;
+  readonly asks: ReadonlyMap<string, AskRecord>;
+  /** Requests that we have passed on: the command that waits for each. */
+  readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;
+  readonly unreadable: readonly { readonly key: string; readonly because: string }[];
+  /** Power devices that we did not reach, until when we say so. */
+  readonly cannot: ReadonlyMap<string, number>;
+  /** What `observe` was told last. */
+  readonly observed: ReadonlySet<string> | null;
+  /** The roster and the living for which that was worked out. */
+  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>] | null;
+  /** Another watcher's wall clock is that far from ours. */
+  readonly skew: { readonly watcher: string; readonly byMs: number } | null;
+};
+
 export type State = {
+  readonly fleet: FleetState | null;
+  /** Transactions that wait for the one under way (several watchers: one at a time). */
+  readonly queue: readonly Transaction[];
+  readonly underWay: Transaction | null;
+  /** Transactions that cannot be sent at all at present: they have failed. */
+  /** Requests of other watchers that have come in. */
+  readonly asked: readonly AskRecord[];
+  readonly unsent: readonly { readonly txn: number; readonly evidence: string }[];
   readonly started: boolean;
   readonly startedAtMs: number;
   readonly uptimeAtStartMs: number;
@@ -175,8 +265,10 @@ export type State = {
   readonly storms: ReadonlyMap<string, StormState>;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
-  readonly revisions: ReadonlyMap<RecordKey, number>;
+  readonly revisions: Register<number>;
   readonly outbox: ReadonlyMap<RecordKey, AnyRecord | null>;
+  /** Which host a key of the outbox speaks of, where that is one. */
+  readonly outboxHosts: ReadonlyMap<RecordKey, string>;
   readonly outboxReplies: readonly Reply[];
   readonly pending: ReadonlyMap<number, Pending>;
   readonly storeFailure: string | null;
@@ -196,6 +288,11 @@ export type State = {
 export function emptyState(): State {
   const never: Stamp = { bootMs: 0, wallMs: 0, bootId: "" };
   return {
+    fleet: null,
+    queue: [],
+    underWay: null,
+    asked: [],
+    unsent: [],
     started: false,
     startedAtMs: 0,
     uptimeAtStartMs: 0,
@@ -214,8 +311,9 @@ export function emptyState(): State {
     storms: new Map(),
     acks: new Set(),
     alarms: new Map(),
-    revisions: new Map(),
+    revisions: Register.from<number>([]),
     outbox: new Map(),
+    outboxHosts: new Map(),
     outboxReplies: [],
     pending: new Map(),
     storeFailure: null,
@@ -233,6 +331,7 @@ export class Turn {
   readonly policy: Policy;
   readonly effects: Effect[] = [];
   #state: State;
+  #outbox: { readonly outbox: Map<RecordKey, AnyRecord | null>; readonly hosts: Map<RecordKey, string> } | null = null;
 
   constructor(state: State, policy: Policy, now: Now) {
     this.#state = state;
@@ -275,11 +374,11 @@ export class Turn {
     if (host !== undefined) {
       const record = { ...host.record, ...change };
       this.patchHost(name, { record });
-      this.save(`host/${name}`, record);
+      this.save(`host/${name}`, record, name);
     } else if (stranger !== undefined) {
       const record = { ...stranger, ...change };
       this.patch({ strangers: new Map(this.#state.strangers).set(name, record) });
-      this.save(`host/${name}`, record);
+      this.save(`host/${name}`, record, name);
     }
   }
 
@@ -287,17 +386,28 @@ export class Turn {
     return this.#state.hosts.get(name)?.record ?? this.#state.strangers.get(name);
   }
 
-  /** Puts a record into the outbox; null deletes it. */
-  save(key: RecordKey, value: AnyRecord | null): void {
-    this.patch({ outbox: new Map(this.#state.outbox).set(key, value) });
+  /** Puts a record into the outbox; null deletes it. `host`: whose it is, so that only the watcher in charge of that host writes it. */
+  save(key: RecordKey, value: AnyRecord | null, host: string | null = null): void {
+    const { outbox, hosts } = this.#writable();
+    outbox.set(key, value);
+    if (host !== null && this.#state.fleet !== null) hosts.set(key, host);
+  }
+
+  /** Copied once a turn: a newcomer has a word to say about thousands of hosts at once. */
+  #writable(): { readonly outbox: Map<RecordKey, AnyRecord | null>; readonly hosts: Map<RecordKey, string> } {
+    if (this.#outbox === null || this.#outbox.outbox !== this.#state.outbox) {
+      this.#outbox = { outbox: new Map(this.#state.outbox), hosts: new Map(this.#state.outboxHosts) };
+      this.patch({ outbox: this.#outbox.outbox, outboxHosts: this.#outbox.hosts });
+    }
+    return this.#outbox;
   }
 
   /** Takes a record out of the outbox, to go with another transaction. */
   take(key: RecordKey): void {
     if (!this.#state.outbox.has(key)) return;
-    const outbox = new Map(this.#state.outbox);
+    const { outbox, hosts } = this.#writable();
     outbox.delete(key);
-    this.patch({ outbox });
+    hosts.delete(key);
   }
 
   id(): number {
@@ -336,6 +446,17 @@ export class Turn {
     const run = this.#state.runs.get(operation);
     if (run === undefined) throw new Error(`assertion failed: operation ${operation} does not run`);
     return run;
+  }
+
+  /** The other watchers; only where there are several. */
+  get fleet(): FleetState {
+    const { fleet } = this.#state;
+    if (fleet === null) throw new Error("assertion failed: this watcher is alone");
+    return fleet;
+  }
+
+  patchFleet(change: Partial<FleetState>): void {
+    this.patch({ fleet: { ...this.fleet, ...change } });
   }
 
   patchRun(operation: number, change: Partial<Run>): Run {

@@ -4,21 +4,26 @@
 // an `act` by at most one `ready` and exactly one `acted`; a `read` by one `readings`; a `touch` by one `touched`.
 
 import { over, raise, remind } from "./alarms.ts";
+import { expireAsks } from "./ask.ts";
+import { becomeReady, charged, checkLease, GOES_WITH_SESSION, reviewCharges, sessionHeld, sessionLost } from "./charge.ts";
 import { command } from "./commands.ts";
 import { check, checkWhenDue, readings, seen } from "./devices.ts";
 import { expire, followWallClock } from "./expiry.ts";
 import { acted, drive, silenceAnswered, stored } from "./fencing.ts";
 import { FROM_ZERO } from "./fresh.ts";
 import type { Effect, Input } from "./io.ts";
+import { blind, changes, snapshot, unreadable } from "./mirror.ts";
 import { restoreOutbox } from "./operation.ts";
+import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, RecordKey } from "./records.ts";
-import type { State } from "./state.ts";
+import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import { ready } from "./swap.ts";
 import { reload, start } from "./start.ts";
 import type { Now } from "./time.ts";
+import { answered, kindOf, leaseHolds, sendNext } from "./transaction.ts";
 import { decideAgain, stopBeginning } from "./turn-back.ts";
 import { decide, late, round } from "./watching.ts";
 import { inWords } from "./words.ts";
@@ -30,7 +35,9 @@ export function step(state: State, input: Input, now: Now, policy: Policy): Step
   if (!state.started && input.kind !== "start") throw new Error(`assertion failed: ${input.kind} before start`);
   if (state.started) noteGap(turn);
   turn.patch({ lastStepMs: now.bootMs });
+  checkLease(turn);
   take(turn, input);
+  if (turn.state.fleet !== null) amongOthers(turn, input);
   flush(turn);
   exitWhenDone(turn);
   return { state: turn.state, effects: turn.effects };
@@ -45,7 +52,7 @@ function noteGap(turn: Turn): void {
   if (gapMs <= ASLEEP_MS) return;
   const because = `this watcher did not run for ${inWords(gapMs)}`;
   turn.tell("clock", null, `${because}: what it saw before does not count`);
-  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs });
+  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, judged: 0 });
   decideAgain(turn, because);
 }
 
@@ -76,12 +83,19 @@ function take(turn: Turn, input: Input): void {
       followWallClock(turn);
       return expire(turn);
     case "session":
+      return input.session.kind === "held" ? sessionHeld(turn, input.session.untilMs) : sessionLost(turn, input.session.because);
     case "changes":
+      return changes(turn, input.changes);
     case "snapshot":
+      return snapshot(turn, input.records);
     case "blind":
+      return blind(turn, input.because);
     case "gone":
+      blind(turn, input.because);
+      turn.patchFleet({ gone: input.because });
+      return sessionLost(turn, input.because);
     case "unreadable":
-      return;
+      return unreadable(turn, input.records);
     case "command":
       return command(turn, input.id, input.by, input.command);
     case "stop":
@@ -92,6 +106,33 @@ function take(turn: Turn, input: Input): void {
       return;
   }
 }
+
+/** With several watchers: what follows from whatever came in, in the same step. */
+function amongOthers(turn: Turn, input: Input): void {
+  if (input.kind === "clock" || (input.kind === "tick" && input.key === "fleet")) expireAsks(turn);
+  if (input.kind === "clock") becomeReady(turn);
+  reviewCharges(turn, input.kind === "clock");
+  for (let next = turn.state.asked[0]; next !== undefined; next = turn.state.asked[0]) {
+    turn.patch({ asked: turn.state.asked.slice(1) });
+    command(turn, 0, next.by, next.command, next);
+  }
+  failUnsent(turn);
+  if (turn.fleet.gone !== null && turn.state.operations.size === 0 && !turn.state.exited) {
+    turn.patch({ exited: true });
+    turn.emit({ kind: "reopen", because: turn.fleet.gone });
+  }
+}
+
+/** What could not even be sent has failed. */
+function failUnsent(turn: Turn): void {
+  for (let tries = 0; turn.state.unsent.length > 0 && tries < UNSENT_MAX; tries += 1) {
+    const { unsent } = turn.state;
+    turn.patch({ unsent: [] });
+    for (const { txn, evidence } of unsent) takeStored(turn, { kind: "stored", txn, result: "failed", evidence });
+  }
+}
+
+const UNSENT_MAX = 8;
 
 function noteReady(turn: Turn, act: number, state: "on" | "off" | "unknown", label: string | null): void {
   for (const run of turn.state.runs.values()) if (run.wait.on === "act" && run.wait.act === act) seen(turn, run.wait.outlet, state, label);
@@ -111,15 +152,21 @@ function tick(turn: Turn, key: string): void {
 // ---- the store ----------------------------------------------------------------------------------------------------------
 
 const STORE_RETRY_MS = 1_000;
+/** The change that was in the way has not come in yet. */
+const CONFLICT_RETRY_MS = 50;
 
 /** Everything that a step wants to survive goes into one transaction; one is under way at a time. */
 function flush(turn: Turn): void {
+  if (turn.state.fleet !== null) {
+    if (turn.now.bootMs < turn.state.storeRetryMs) return turn.wake("store", turn.state.storeRetryMs);
+    return flushLanes(turn);
+  }
   const { outbox, pending, storeRetryMs, outboxReplies } = turn.state;
   if (outbox.size === 0) return answerWithTheRest(turn);
   if ([...pending.values()].some((each) => each.kind === "outbox")) return;
   if (turn.now.bootMs < storeRetryMs) return turn.wake("store", storeRetryMs);
   const txn = turn.id();
-  turn.pend(txn, { kind: "outbox", keys: outbox, replies: outboxReplies });
+  turn.pend(txn, { kind: "outbox", keys: outbox, hosts: new Map(), replies: outboxReplies });
   turn.patch({ outbox: new Map(), outboxReplies: [] });
   turn.emit({ kind: "store", txn, guards: [], writes: [...outbox].map(([key, value]) => ({ key, value })), because: "what was learned survives", cause: turn.state.lastCause });
 }
@@ -131,7 +178,7 @@ function answerWithTheRest(turn: Turn): void {
   turn.patch({ outboxReplies: [] });
   const last = [...pending].at(-1);
   if (last !== undefined) return turn.pend(last[0], { ...last[1], replies: [...last[1].replies, ...outboxReplies] });
-  for (const reply of outboxReplies) turn.emit({ kind: "reply", ...reply });
+  for (const reply of outboxReplies) deliver(turn, reply);
 }
 
 function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void {
@@ -140,9 +187,18 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   const rest = new Map(turn.state.pending);
   rest.delete(input.txn);
   turn.patch({ pending: rest });
-  noteStore(turn, input.result === "failed" ? input.evidence : null);
-  for (const reply of pending.replies) {
-    turn.emit({ kind: "reply", ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
+  const sent = turn.state.fleet === null ? null : answered(turn, input.txn, input.result === "committed" ? input.revision : null);
+  if (input.result === "conflict" && sent !== null) turn.patch({ storeRetryMs: turn.now.bootMs + CONFLICT_RETRY_MS });
+  if (input.result !== "conflict" || sent === null) noteStore(turn, input.result === "failed" ? input.evidence : null);
+  // Somebody was first: what was asked is tried again with what is known then.
+  const again = input.result === "conflict" && sent !== null && pending.kind === "outbox";
+  if (again) turn.patch({ outboxReplies: [...pending.replies, ...turn.state.outboxReplies] });
+  for (const reply of again ? [] : pending.replies) {
+    deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
+  }
+  if (turn.state.fleet !== null) {
+    sendNext(turn);
+    if (pending.kind === "outbox") return recordedInLane(turn, pending, input.result);
   }
   if (pending.kind === "operation") {
     // One that has ended meanwhile still leaves the records behind that its transaction had taken along.
@@ -151,6 +207,21 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   }
   if (input.result === "committed") return;
   for (const [key, value] of pending.keys) if (!turn.state.outbox.has(key)) turn.save(key, latest(turn, key, value));
+}
+
+function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }>, result: "committed" | "conflict" | "failed"): void {
+  const charges = [...pending.keys].filter(([key]) => kindOf(key) === "charge");
+  if (result === "committed") {
+    const taken = charges.filter(([, value]) => value !== null).map(([key]) => key);
+    if (taken.length > 0 && leaseHolds(turn)) charged(turn, taken);
+    return;
+  }
+  for (const [key, value] of pending.keys) {
+    if (turn.state.outbox.has(key)) continue;
+    // Who was first has it; looked at again when his record has come in.
+    if (kindOf(key) === "charge" && value !== null) turn.patchFleet({ dirty: true });
+    else if (!GOES_WITH_SESSION.has(kindOf(key)) || leaseHolds(turn)) turn.save(key, latest(turn, key, value), pending.hosts.get(key) ?? null);
+  }
 }
 
 /** A record that a later transaction may have taken along already must not be overwritten with what it was before. */
@@ -170,16 +241,17 @@ function noteStore(turn: Turn, failure: string | null): void {
     turn.wake("store", turn.now.bootMs + STORE_RETRY_MS);
     if (before === null) {
       turn.tell("store-failed", null, `the ledger cannot be written: ${failure}`);
+      const alarm = turn.state.fleet === null ? "ledger" : `ledger:store:${turn.policy.watcher}`;
       raise(turn, {
-        alarm: "ledger", kind: "ledger", severity: "critical", host: null, incident: null,
+        alarm, kind: "ledger", severity: "critical", host: null, incident: null,
         happened: `The ledger cannot be written: ${failure}.`, done: "Nothing is cut while that lasts; what is owed is switched on all the same.",
         asked: "Make room on the disk, or repair it.",
       });
     }
-  } else if (before !== null) {
+  } else if (before !== null && leaseHolds(turn)) {
     turn.patch({ storeFailure: null });
     turn.tell("store-ok", null, "the ledger can be written again");
-    over(turn, "ledger", "the ledger can be written again");
+    over(turn, turn.state.fleet === null ? "ledger" : `ledger:store:${turn.policy.watcher}`, "the ledger can be written again");
     recordNow(turn);
   }
 }
@@ -198,7 +270,8 @@ function exitWhenDone(turn: Turn): void {
   if (!turn.state.stopping || turn.state.exited) return;
   const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase));
   const unwritten = turn.state.outbox.size > 0 || [...turn.state.runs.values()].some((run) => run.unrecorded);
-  const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null);
+  // With several watchers what nobody lets us write now is not waited for.
+  const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null && turn.state.fleet === null);
   if (open || storing) return;
   turn.patch({ exited: true });
   turn.emit({ kind: "exit", because: "nothing is past off" });

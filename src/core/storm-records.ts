@@ -4,7 +4,7 @@ import { over, raise } from "./alarms.ts";
 import { freshStorm } from "./fresh.ts";
 import type { HostPolicy } from "./policy.ts";
 import { fresh, inSet, setsOf, stormIn } from "./storm.ts";
-import type { Turn } from "./state.ts";
+import type { StormState, Turn } from "./state.ts";
 
 /** Begins and ends storms in the sets of a host: after each of its rounds, and once more at a swap, because others may have changed since. */
 export function reviewStorms(turn: Turn, policy: HostPolicy): void {
@@ -18,7 +18,7 @@ export function reviewStorms(turn: Turn, policy: HostPolicy): void {
 }
 
 function startStorm(turn: Turn, set: string, because: string): void {
-  const record = { v: 1 as const, set, because, since: turn.stamp, proceedBy: null };
+  const record = { v: 1 as const, set, because, since: turn.stamp, proceedBy: null, ...(turn.state.fleet === null ? {} : { watcher: turn.policy.watcher }) };
   turn.patch({ storms: new Map(turn.state.storms).set(set, freshStorm(record)) });
   turn.save(`storm/${set}`, record);
   turn.tell("storm", null, `${because}: nothing new is cut`);
@@ -35,7 +35,7 @@ const CALM_EVERY_MS = 1_000;
 export function endStormWhenCalm(turn: Turn, sets: readonly string[], after: "may break the calm" | "good round" = "good round"): void {
   for (const set of sets) {
     const storm = turn.state.storms.get(set);
-    if (storm === undefined) continue;
+    if (storm === undefined || !isOurs(turn, storm)) continue;
     const lately = turn.now.bootMs - storm.summedMs < CALM_EVERY_MS;
     if (lately && (after === "good round" || storm.calmSinceMs === null)) continue;
     const calm = stormIn(set, turn.state, turn.policy, turn.now) === null && fresh(set, turn.state, turn.policy, turn.now);
@@ -46,6 +46,12 @@ export function endStormWhenCalm(turn: Turn, sets: readonly string[], after: "ma
       turn.patch({ storms: new Map(turn.state.storms).set(set, { ...storm, calmSinceMs, summedMs: turn.now.bootMs }) });
     }
   }
+}
+
+/** Each watcher sees a part of the fleet: who saw the storm come says when it is over, or anybody when he is gone. */
+function isOurs(turn: Turn, storm: StormState): boolean {
+  const { fleet } = turn.state;
+  return fleet === null || storm.watcher === undefined || storm.watcher === turn.policy.watcher || !fleet.alive.has(storm.watcher);
 }
 
 export function endStorm(turn: Turn, set: string): void {

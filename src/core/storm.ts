@@ -99,7 +99,7 @@ export function stormIn(set: string, state: State, policy: Policy, now: Now): st
     let onsets = 0;
     for (const member of members) {
       const host = state.hosts.get(member.name);
-      if (!inTheSum(host, member, state, policy.armed)) continue;
+      if (!inTheSum(host, member, state, policy.armed) || !host.observed) continue;
       armed += 1;
       if (unhealthy(host)) sick += 1;
       if (host.onsetMs !== null && now.bootMs - host.onsetMs <= 2 * member.everyMs) onsets += 1;
@@ -120,7 +120,7 @@ export function stormIn(set: string, state: State, policy: Policy, now: Now): st
 export function fresh(set: string, state: State, policy: Policy, now: Now): boolean {
   return membersOf(set, policy).every((member) => {
     const host = state.hosts.get(member.name);
-    return host === undefined || (host.last !== null && now.bootMs - host.last.endedAtMs <= 2 * member.everyMs + member.timeoutMs);
+    return host === undefined || !host.observed || (host.last !== null && now.bootMs - host.last.endedAtMs <= 2 * member.everyMs + member.timeoutMs);
   });
 }
 

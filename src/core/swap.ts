@@ -5,19 +5,25 @@
 import { note } from "./incident.ts";
 import type { ActOutcome } from "./io.ts";
 import { goOn, leave, mayEscalate, nextLevel, whyBraked } from "./ending.ts";
-import { allOutlets, amend, backOffMs, commit, lock, nextToken, patienceMs, unlock } from "./operation.ts";
+import { allOutlets, amend, backOffMs, commit, lock, nextToken, patienceMs, retryIn, unlock } from "./operation.ts";
 import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import type { Turn, Undo } from "./state.ts";
 import { ageMs } from "./time.ts";
 import { reviewStorms } from "./storm-records.ts";
+import { inCharge } from "./transaction.ts";
+import { consult, votesBehind, whoSaysUp } from "./vote.ts";
 
 const CONNECT_FAILURES_MAX = 3;
 /** An act that was turned back, or whose swap had grown stale, is asked for again after this. */
 const AGAIN_MS = 1_000;
 
 export function act(turn: Turn, operation: Operation, outlet: OperationOutlet, action: "on" | "off"): void {
+  const { resumed, takenUpMs } = turn.run(operation.id);
+  // Whoever had it before us may have an act under way for as long as its record says (ADR 8.8).
+  const waitMs = turn.state.fleet !== null && resumed ? takenUpMs + outlet.maxActMs - turn.now.bootMs : 0;
+  if (waitMs > 0) return retryIn(turn, operation.id, waitMs);
   const id = turn.id();
   turn.patchRun(operation.id, { wait: { on: "act", act: id, outlet, action, fired: false } });
   turn.emit({ kind: "act", act: id, operation: operation.id, outlet: { device: outlet.device, outlet: outlet.outlet }, action, maxActMs: outlet.maxActMs, because: `operation ${operation.id}: ${action} ${outletKey(outlet)}`, cause: turn.causeOf(operation.host) });
@@ -105,6 +111,11 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
     if (host.last.startedAtMs < host.freshAfterMs) return withdraw("what was seen before this watcher could see clearly again does not count");
     // Unknown is not down: the rounds that earned the decision must still stand.
     if (host.last.outcome !== "bad") return cancel(`the last round is ${host.last.outcome}`);
+    if (turn.state.fleet !== null) {
+      const agreement = consult(turn, policy);
+      if (agreement.kind === "disagreement") return withdraw(agreement.because);
+      if (agreement.kind !== "down") return cancel(agreement.kind === "waiting" ? "the answers of the other watchers are on their way" : agreement.because);
+    }
   }
   commitSwap(turn, operation, actId, outlet, null);
 }
@@ -128,14 +139,17 @@ function commitSwap(turn: Turn, operation: Operation, actId: number, outlet: Out
     return commit(turn, next, null, null, []);
   }
   turn.patchRun(operation.id, { undo });
-  commit(turn, next, actId, outlet, [lock(turn, operation, outlet, token)]);
+  const policy = turn.hostPolicy(operation.host);
+  const automatic = operation.origin.kind === "auto" || turn.run(operation.id).resumed;
+  commit(turn, next, actId, outlet, [lock(turn, operation, outlet, token)], automatic && policy !== undefined ? votesBehind(turn, policy) : []);
 }
 
 /** The swap is durable: let the byte go, unless something came in between. */
 export function swapped(turn: Turn, operation: Operation, act: number, outlet: OutletRef, sentMs: number): void {
   const action = operation.phase === "on-sent" ? "on" : "off";
   // Asked once more: whatever came while the swap was being recorded comes before the byte.
-  const stop = action === "off" ? (whyNotNow(turn, operation) ?? whyBraked(turn, operation)) : null;
+  const inTime = action === "on" || inCharge(turn, operation.host, true);
+  const stop = action === "off" ? (inTime ? (whyNotNow(turn, operation) ?? whyBraked(turn, operation)) : "this watcher is no longer in charge") : null;
   const key = outletKey(outlet);
   if (stop !== null) {
     turn.patch({ operations: new Map(turn.state.operations).set(operation.id, { ...operation, withdrawing: stop }) });
@@ -148,7 +162,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);
   if (action === "off") note(turn, operation.host, "offSentAt");
   turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: true } : {}) });
-  turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, beforeMs: null, because: `operation ${operation.id}, token ${operation.token}`, cause });
+  turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, beforeMs: action === "off" ? (turn.state.fleet?.heldUntilMs ?? null) : null, because: `operation ${operation.id}, token ${operation.token}`, cause });
 }
 
 /** Something that came between the decision and the byte: a good round, a person's word. */
@@ -157,7 +171,10 @@ function whyNotNow(turn: Turn, operation: Operation): string | null {
   const host = turn.host(operation.host);
   const run = turn.run(operation.id);
   if ((operation.origin.kind === "auto" || run.resumed) && host !== undefined && host.lastGoodAtMs !== null && host.lastGoodAtMs >= run.decidedMs) return "a good round came before the byte";
-  return null;
+  const policy = turn.hostPolicy(operation.host);
+  if (turn.state.fleet === null || policy === undefined || (operation.origin.kind !== "auto" && !run.resumed)) return null;
+  const watcher = whoSaysUp(turn, policy, run.decidedMs);
+  return watcher === null ? null : `${watcher} saw it up before the byte`;
 }
 
 /** An act has ended, one way or another; the operation that waited for it, or null. */
@@ -260,7 +277,7 @@ function takeBack(turn: Turn, operation: Operation, undo: Undo): Operation {
   if (host !== undefined && host.incident !== null && host.incident.offSentAt !== undo.offSentAt) {
     const incident = { ...host.incident, offSentAt: undo.offSentAt };
     turn.patchHost(operation.host, { incident });
-    turn.save(`incident/${incident.incident}`, incident);
+    turn.save(`incident/${incident.incident}`, incident, operation.host);
     turn.emit({ kind: "incident", record: incident });
   }
   return amend(turn, operation, undo.operation);

@@ -53,3 +53,55 @@ export class Table<Value> {
     for (const block of this.#blocks) yield* block;
   }
 }
+
+const BUCKETS = 512;
+
+/** A persistent map over keys that come and go: a change copies one bucket and the row of buckets, however many keys there are. */
+export class Register<Value> {
+  readonly #buckets: readonly (ReadonlyMap<string, Value> | undefined)[];
+
+  private constructor(buckets: readonly (ReadonlyMap<string, Value> | undefined)[]) {
+    this.#buckets = buckets;
+  }
+
+  static from<Value>(entries: Iterable<readonly [string, Value]>): Register<Value> {
+    const buckets: (Map<string, Value> | undefined)[] = Array.from({ length: BUCKETS }, () => undefined);
+    for (const [key, value] of entries) (buckets[bucketOf(key)] ??= new Map()).set(key, value);
+    return new Register(buckets);
+  }
+
+  get(key: string): Value | undefined {
+    return this.#buckets[bucketOf(key)]?.get(key);
+  }
+
+  has(key: string): boolean {
+    return this.#buckets[bucketOf(key)]?.has(key) ?? false;
+  }
+
+  with(key: string, value: Value): Register<Value> {
+    return this.#changed(key, (bucket) => bucket.set(key, value));
+  }
+
+  without(key: string): Register<Value> {
+    return this.has(key) ? this.#changed(key, (bucket) => bucket.delete(key)) : this;
+  }
+
+  *entries(): Iterable<readonly [string, Value]> {
+    for (const bucket of this.#buckets) if (bucket !== undefined) yield* bucket;
+  }
+
+  #changed(key: string, change: (bucket: Map<string, Value>) => unknown): Register<Value> {
+    const at = bucketOf(key);
+    const bucket = new Map(this.#buckets[at]);
+    change(bucket);
+    const buckets = this.#buckets.slice();
+    buckets[at] = bucket;
+    return new Register(buckets);
+  }
+}
+
+function bucketOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  return (hash ^ (hash >>> 15)) & (BUCKETS - 1);
+}

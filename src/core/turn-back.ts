@@ -11,20 +11,20 @@ import type { Operation } from "./records.ts";
 import type { Turn } from "./state.ts";
 
 /** A good round: before the byte it withdraws, and after it nothing changes until power is back. */
-export function goodRound(turn: Turn, id: number): void {
+export function goodRound(turn: Turn, id: number, seenBy: string | null = null): void {
   const operation = turn.state.operations.get(id);
   if (operation === undefined) return;
   const run = turn.patchRun(id, { freshBad: 0 });
   // What a person asked for needs no bad round, unless this watcher died in between: then it is earned like any other.
   if (operation.origin.kind === "manual" && !run.resumed) return;
-  const because = operation.origin.kind === "auto" ? "a good round came before the cut" : "this watcher was started again and the host is serving: if it is still wanted, ask again";
+  const because = operation.origin.kind === "auto" ? (seenBy ?? "a good round came before the cut") : "this watcher was started again and the host is serving: if it is still wanted, ask again";
   const someOn = levelOf(operation).some((each) => run.seen.get(outletKey(each)) === "on");
   // In off-sent a good round proves that the off has not arrived; after a restart that is reason enough to give it up.
   const revocable = operation.phase === "intended" || (operation.phase === "off-sent" && (someOn || (run.resumed && run.lastActMs === null && run.offPasses === 0)));
   if (!revocable || operation.withdrawing !== null) return;
   const host = turn.host(operation.host);
   const policy = turn.hostPolicy(operation.host);
-  if (host !== undefined && policy !== undefined) turn.patchHost(host.name, { counter: count(host.counter, "good", policy, false).counter });
+  if (host !== undefined && policy !== undefined && seenBy === null) turn.patchHost(host.name, { counter: count(host.counter, "good", policy, false).counter });
   turnBack(turn, operation, because);
 }
 

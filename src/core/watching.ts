@@ -2,7 +2,6 @@
 // threshold ask the agreement and the brakes. What comes out is at most one intent, or one refusal that says why, once.
 
 import { over } from "./alarms.ts";
-import { agree } from "./agreement.ts";
 import type { Brake } from "./brakes.ts";
 import { brakesOn } from "./brakes.ts";
 import { heldAlarm } from "./ending.ts";
@@ -13,12 +12,15 @@ import type { Judgement } from "./liveness.ts";
 import { count, judge, retryAfterMs } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
+import type { VoteRecord } from "./records.ts";
 import type { ProbeResult, Round } from "./round.ts";
 import { inTheSum, isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
 import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
 import type { HostState, LastRound, Turn } from "./state.ts";
 import { ageMs } from "./time.ts";
 import { badRound, goodRound } from "./turn-back.ts";
+import { inCharge } from "./transaction.ts";
+import { closeBallot, consult, reviewDisagreement, speak } from "./vote.ts";
 import { inWords } from "./words.ts";
 
 /** A host that fell silent right after our off edge was fed by the outlet that we cut; one lost round does not make a silence. */
@@ -31,7 +33,7 @@ export function round(turn: Turn, made: Round): void {
   const host = turn.host(made.host);
   if (host === undefined || policy === undefined || made.hash !== policy.hash) return;
   if (host.last !== null && made.startedAtMs <= host.last.startedAtMs) return;
-  const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
+  const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
   take(turn, policy, made, judgement);
   const after = turn.host(policy.name) as HostState;
@@ -39,6 +41,13 @@ export function round(turn: Turn, made: Round): void {
   else if (judgement.outcome === "bad") bad(turn, policy, after);
   else if (after.operation === null && inTheSum(after, policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
   reviewGuard(turn, policy.name);
+  speak(turn, policy.name);
+  reviewDisagreement(turn, policy);
+}
+
+/** What has passed as seen from this watcher: another may reach a port that this one does not. */
+function passedHere(turn: Turn, host: HostState): readonly string[] {
+  return turn.state.fleet === null ? host.record.learned.passed : host.passedHere;
 }
 
 /** An answer came after its time-out and within the round: what was bad was only slow. */
@@ -50,7 +59,7 @@ export function late(turn: Turn, name: string, hash: string, startedAtMs: number
   const merged = last.results.map((result) => results.find((each) => each.probe === result.probe) ?? result);
   const references = last.outcome === "unknown" ? "lost" : "reached";
   const made: Round = { host: name, hash, startedAtMs, endedAtMs: last.endedAtMs, references, results: merged };
-  const judgement = judge(made, policy, host.record.learned.passed, host.freshAfterMs);
+  const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
   if (last.outcome !== "bad" || (judgement.outcome !== "slow" && judgement.outcome !== "good")) {
     turn.patchHost(name, { last: { ...last, results: merged } });
@@ -70,12 +79,34 @@ function learn(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement
   if (record === undefined) return;
   const passes = made.references === "lost" ? [] : judgement.firstPasses;
   const firstHealthy = judgement.outcome === "good" && record.learned.seenHealthyAt === null;
-  if (passes.length > 0 || firstHealthy) {
-    const learned = { ...record.learned, passed: [...record.learned.passed, ...passes], seenHealthyAt: firstHealthy ? turn.stamp : record.learned.seenHealthyAt };
-    turn.patchRecord(policy.name, { learned });
+  if (turn.state.fleet !== null && passes.length > 0) turn.patchHost(policy.name, { passedHere: [...(turn.host(policy.name) as HostState).passedHere, ...passes] });
+  if (!inCharge(turn, policy.name)) return;
+  const missing = turn.state.fleet !== null && unrecordedPasses(turn, policy.name).length > 0;
+  if (passes.length > 0 || firstHealthy || missing) {
+    const passed = [...new Set([...record.learned.passed, ...passes])];
+    const learned = { ...record.learned, passed, seenHealthyAt: firstHealthy ? turn.stamp : record.learned.seenHealthyAt };
+    turn.patchRecord(policy.name, { learned: turn.state.fleet === null ? learned : { ...learned, passedFrom: { ...learned.passedFrom, [turn.policy.watcher]: (turn.host(policy.name) as HostState).passedHere } } });
     const counting = passes.filter((id) => policy.probes.some((probe) => probe.id === id && probe.counts));
     if (counting.length > 0) turn.tell("probe-passed", policy.name, `${counting.join(", ")} passed for the first time and count${counting.length === 1 ? "s" : ""} from now on`);
   }
+}
+
+function unrecordedPasses(turn: Turn, name: string): readonly string[] {
+  const host = turn.host(name) as HostState;
+  const known = host.record.learned.passedFrom?.[turn.policy.watcher] ?? [];
+  return host.passedHere.filter((probe) => !known.includes(probe));
+}
+
+/** What another observer has seen pass is kept for him by the one in charge: it outlives his restart. */
+export function learnFrom(turn: Turn, policy: HostPolicy, vote: VoteRecord): void {
+  const record = turn.record(policy.name);
+  if (record === undefined || vote.hash !== policy.hash || record.learned.hash !== policy.hash) return;
+  const known = record.learned.passedFrom?.[vote.watcher] ?? [];
+  const news = vote.passed.some((probe) => !known.includes(probe));
+  const firstHealthy = vote.says === "up" && record.learned.seenHealthyAt === null;
+  if (!news && !firstHealthy) return;
+  const learned = { ...record.learned, passed: [...new Set([...record.learned.passed, ...vote.passed])], passedFrom: { ...record.learned.passedFrom, [vote.watcher]: vote.passed } };
+  turn.patchRecord(policy.name, { learned: { ...learned, seenHealthyAt: firstHealthy ? turn.stamp : record.learned.seenHealthyAt } });
 }
 
 /** Puts the round into the host's memory. */
@@ -107,6 +138,7 @@ function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement)
     goodRounds: suspicionBegins || cured ? 0 : host.goodRounds + (outcome === "good" ? 1 : 0),
     suspectPeak: telling ? counter : peak,
     suspectToldMs: telling ? nowMs : host.suspectToldMs,
+    judged: outcome === "unknown" ? host.judged : Math.min(host.judged + 1, policy.threshold),
     judgedAtMs: outcome === "unknown" ? host.judgedAtMs : nowMs,
     blind: outcome === "unknown" && (host.blind || blindAgain),
     blindToldMs: blindAgain ? nowMs : host.blindToldMs,
@@ -132,6 +164,14 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   if (host.operation !== null) goodRound(turn, host.operation);
   const now = turn.host(name) as HostState;
   turn.patchHost(name, { decideAtMs: null });
+  if (now.operation === null && now.counter < policy.threshold) closeBallot(turn, name);
+  endStormWhenCalm(turn, setsOf(policy));
+  for (const other of membersOf(`behind:${name}`, turn.policy)) {
+    // What was seen of a host while the thing before it was away proves nothing (safety.md §3.6).
+    const state = turn.host(other.name);
+    if (state !== undefined && host.lastIllAtMs !== null && state.freshAfterMs < host.lastIllAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
+  }
+  if (!inCharge(turn, name)) return;
   if (now.record.offByOthers.length > 0) readPower(turn, policy);
   const { hold } = now.record;
   const goodForMs = now.goodSinceMs === null ? 0 : nowMs - now.goodSinceMs;
@@ -154,12 +194,6 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
     turn.patchHost(name, { healthyToldMs: nowMs });
     turn.tell("healthy", name, `healthy for ${inWords(goodForMs)}`);
   }
-  endStormWhenCalm(turn, setsOf(policy));
-  for (const other of membersOf(`behind:${name}`, turn.policy)) {
-    // What was seen of a host while the thing before it was away proves nothing (safety.md §3.6).
-    const state = turn.host(other.name);
-    if (state !== undefined && host.lastIllAtMs !== null && state.freshAfterMs < host.lastIllAtMs) turn.patchHost(other.name, { freshAfterMs: nowMs, counter: 0 });
-  }
 }
 
 function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
@@ -167,7 +201,7 @@ function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
   if (host.operation !== null) badRound(turn, host.operation);
   wrongOutlet(turn, policy);
   // While a host is suspect its outlet is read every round, to see somebody else's hand on it.
-  if (host.operation === null) readPower(turn, policy);
+  if (host.operation === null && inCharge(turn, name)) readPower(turn, policy);
   // Who is in no sum begins no storm.
   if (inTheSum(turn.host(name), policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
   decide(turn, name);
@@ -194,7 +228,8 @@ function wrongOutlet(turn: Turn, policy: HostPolicy): void {
     if (!near || shares || isBehind(policy, operation.host, turn.policy)) continue;
     // What we felled boots by our doing: that was its edge, and `debounce` and `boot` hold from it.
     const { lastEdge } = host.record;
-    if (lastEdge === null || turn.now.bootMs - ageMs(lastEdge, turn.now) < offMs) {
+    if (!inCharge(turn, policy.name)) contradict(turn, operation, `${policy.name} fell silent within ${inWords(2 * policy.everyMs)} of the off for ${operation.host}`);
+    else if (lastEdge === null || turn.now.bootMs - ageMs(lastEdge, turn.now) < offMs) {
       turn.patchRecord(policy.name, { lastEdge: turn.stamp });
       turn.patchHost(policy.name, { counter: 0 });
     }
@@ -206,7 +241,9 @@ function wrongOutlet(turn: Turn, policy: HostPolicy): void {
 export function decide(turn: Turn, name: string): void {
   const host = turn.host(name);
   const policy = turn.hostPolicy(name);
-  if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold) return;
+  if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold || !inCharge(turn, name)) return;
+  // An operation of another watcher that nobody has ended yet is taken up, not begun anew.
+  if (host.foreign !== null) return;
   // What is wanted off and is off is no incident.
   if (host.record.wanted.state === "off" && host.incident === null) return;
   const nowMs = turn.now.bootMs;
@@ -216,8 +253,16 @@ export function decide(turn: Turn, name: string): void {
     note(turn, name, "downAt");
     turn.tell("down", name, evidence);
   }
-  const vote = { watcher: turn.policy.watcher, says: host.last?.outcome === "bad" ? "down" as const : "abstain" as const, hash: policy.hash, ageMs: nowMs - (host.last?.endedAtMs ?? 0) };
-  const agreement = agree({ assigned: [turn.policy.watcher], hash: policy.hash, freshForMs: 2 * policy.everyMs + policy.timeoutMs, lone: turn.policy.lone }, [vote]);
+  if (turn.state.fleet !== null) {
+    // Nobody is asked about a host that would not be cut anyway: one that is held for days costs the store nothing.
+    const standing = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
+    if (standing.length > 0) {
+      closeBallot(turn, name);
+      return refuse(turn, name, standing);
+    }
+  }
+  const agreement = consult(turn, policy);
+  if (agreement.kind === "waiting") return turn.wake(`host/${name}`, agreement.untilMs);
   if (agreement.kind !== "down") return refuse(turn, name, [{ name: "agreement", because: agreement.of === 1 ? "the last round does not say down" : agreement.because }]);
   const brakes = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
   if (brakes.length > 0) return refuse(turn, name, brakes);

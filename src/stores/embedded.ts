@@ -79,8 +79,8 @@ function openOrRenew(path: string, now: Now, recalled: Recalled): { readonly led
   return { ledger: createLedgerFile(path, stamp(now), wentBack), wentBack };
 }
 
-/** A history that cannot be read must not stop the watcher. */
-function recallCarefully(dataDir: string, wallMs: number, problems: string[]): Recalled {
+/** What the history remembers. One that cannot be read must not stop the watcher: it is told in `problems`. */
+export function recallCarefully(dataDir: string, wallMs: number, problems: string[]): Recalled {
   const path = join(dataDir, HISTORY_NAME);
   if (!existsSync(path)) return { memory: null, unreadable: null };
   try {

@@ -9,9 +9,9 @@ import net from "node:net";
 import { test } from "node:test";
 import { EtcdClient } from "./etcd-client.ts";
 import type { ClientOptions } from "./etcd-client.ts";
-import { Fault } from "./etcd-endpoint.ts";
 import { txnAnswer } from "./etcd-wire.ts";
 import type { TxnAnswer } from "./etcd-wire.ts";
+import { Fault } from "./fault.ts";
 
 const FINE = '{"header":{"cluster_id":"17","revision":"5"},"succeeded":true}';
 type Act = (request: IncomingMessage, response: ServerResponse, body: string) => void;

@@ -4,9 +4,11 @@
 // unknown, and only the core may decide whether it is still wanted.
 
 import type { z } from "zod";
-import type { Answer, Tls } from "./etcd-endpoint.ts";
-import { Endpoint, Fault } from "./etcd-endpoint.ts";
+import type { Tls } from "./dial.ts";
+import type { Answer } from "./etcd-endpoint.ts";
+import { Endpoint } from "./etcd-endpoint.ts";
 import { authenticateAnswer, DECIDED, errorAnswer, GRPC } from "./etcd-wire.ts";
+import { Fault, mergedFaults } from "./fault.ts";
 
 export type ClientOptions = {
   /** `http://HOST:PORT` or `https://HOST:PORT`, of one cluster. */
@@ -28,7 +30,6 @@ export type Call<T> = {
 export type Stream = { send(message: unknown): void; close(): void };
 
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
-const WORDS_MAX = 600;
 
 export class EtcdClient {
   readonly #endpoints: readonly Endpoint[];
@@ -142,7 +143,7 @@ export class EtcdClient {
         if ((fault.sent && !repeatable) || isFinal(fault)) break;
       }
     }
-    throw this.#redacted(merged(faults));
+    throw this.#redacted(mergedFaults(faults, isFinal));
   }
 
   async #authorization(endMs: number): Promise<Record<string, string>> {
@@ -184,15 +185,6 @@ export class EtcdClient {
 /** The store has decided; another endpoint would say the same. */
 function isFinal(fault: Fault): boolean {
   return fault.kind === "closed" || fault.kind === "large" || (fault.code !== null && DECIDED.has(fault.code));
-}
-
-function merged(faults: readonly Fault[]): Fault {
-  const last = faults.at(-1);
-  if (last === undefined) return new Fault("unreachable", "no time was left to ask", { sent: false });
-  if (faults.length === 1) return last;
-  const kind = isFinal(last) ? last.kind : faults.every((fault) => fault.kind === last.kind) ? last.kind : faults.some((fault) => fault.kind === "unreachable") ? "unreachable" : "refused";
-  const message = faults.map((fault) => fault.message).join("; ").slice(0, WORDS_MAX);
-  return new Fault(kind, message, { sent: faults.some((fault) => fault.sent), ...(last.code === null ? {} : { code: last.code }) });
 }
 
 function read<T>(endpoint: Endpoint, schema: z.ZodType<T>, answer: Answer): T {

@@ -1,42 +1,15 @@
-// One endpoint of an etcd cluster: HTTP/1.1 over connections that are opened here, so that it is always known whether a byte
-// of a request can have left this machine. A request is handed its connection only when that is established, TLS included:
-// a failure before then is one in which nothing was sent, and a write may go to the next endpoint.
-//
-// A connection that is given up is reset (SO_LINGER 0): what the network has not taken yet is thrown away instead of being
-// delivered when a cable heals.
+// One endpoint of an etcd cluster: HTTP/1.1 over connections that are opened here (dial.ts), so that it is always known
+// whether a byte of a request can have left this machine. A request is handed its connection only when that is established,
+// TLS included: a failure before then is one in which nothing was sent, and a write may go to the next endpoint. A
+// connection that is given up is reset.
 
 import { Agent, request } from "node:http";
 import type { ClientRequest, ClientRequestArgs, IncomingMessage } from "node:http";
-import net from "node:net";
+import type net from "node:net";
 import type { Duplex } from "node:stream";
-import tls from "node:tls";
-
-export type Tls = {
-  /** PEM. Without it, the certificate authorities that Node knows. */
-  readonly ca?: string | undefined;
-  /** Client certificate and its key, PEM. */
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-};
-
-/** unreachable: no connection, or no answer. refused: it does not want us, or is not what was meant. large: more than may be read. */
-export type FaultKind = "unreachable" | "refused" | "foreign" | "large" | "closed";
-
-/** Why a call has no answer. */
-export class Fault extends Error {
-  override readonly name = "Fault";
-  readonly kind: FaultKind;
-  /** Bytes may have left: what the call would have done is not known. */
-  readonly sent: boolean;
-  /** gRPC's status code, when the store itself said no. */
-  readonly code: number | null;
-  constructor(kind: FaultKind, message: string, details: { readonly sent: boolean; readonly code?: number }) {
-    super(message);
-    this.kind = kind;
-    this.sent = details.sent;
-    this.code = details.code ?? null;
-  }
-}
+import type { Tls } from "./dial.ts";
+import { dial } from "./dial.ts";
+import { Fault, isRefusal, plain } from "./fault.ts";
 
 export type Answer = { readonly status: number; readonly text: string };
 
@@ -161,43 +134,9 @@ export class Endpoint {
   }
 
   #dial(done: (error: Error | null, socket?: Duplex) => void): void {
-    const raw = net.connect({ host: this.#host, port: this.#port, noDelay: true, keepAlive: true, timeout: IDLE_MS });
-    const drop = (): void => void raw.destroy();
-    this.#open.add(drop);
-    raw.once("close", () => this.#open.delete(drop));
-    let settled = false;
-    const settle = (error: Error | null, socket?: Duplex): void => {
-      if (settled) return;
-      settled = true;
-      if (error !== null) raw.destroy();
-      done(error, socket);
-    };
-    raw.once("error", settle);
-    // A dial that nobody waits for any more must end, too.
-    raw.once("timeout", () => settle(new Error(`no connection within ${IDLE_MS} ms`)));
-    raw.once("connect", () => {
-      raw.setTimeout(0);
-      if (this.#tls === null) {
-        this.#raw.set(raw, raw);
-        return settle(null, raw);
-      }
-      const { ca, cert, key } = this.#tls;
-      // From here on the reason is told by the TLS side; a reset shows on both.
-      raw.off("error", settle);
-      raw.on("error", (error) => setImmediate(() => settle(new Error(`TLS was not set up: ${plain(error)}`))));
-      const secure = tls.connect({
-        socket: raw, minVersion: "TLSv1.2", host: this.#host, ALPNProtocols: ["http/1.1"],
-        ...(net.isIP(this.#host) === 0 ? { servername: this.#host } : {}),
-        ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }),
-      });
-      this.#raw.set(secure, raw);
-      secure.setTimeout(IDLE_MS, () => settle(new Error(`no TLS session within ${IDLE_MS} ms`)));
-      secure.on("error", (error) => settle(Object.assign(new Error(`TLS was not set up: ${plain(error)}`, { cause: error }), "code" in error ? { code: error.code } : {})));
-      secure.once("close", () => settle(new Error("TLS was not set up: the connection was closed")));
-      secure.once("secureConnect", () => {
-        secure.setTimeout(0);
-        settle(null, secure);
-      });
+    dial({ host: this.#host, port: this.#port, tls: this.#tls, protocols: ["http/1.1"], open: this.#open }, (error, dialed) => {
+      if (dialed !== undefined) this.#raw.set(dialed.socket, dialed.raw);
+      done(error, dialed?.socket);
     });
   }
 }
@@ -212,16 +151,4 @@ class DialingAgent extends Agent {
   override createConnection(_options: ClientRequestArgs, done?: (error: Error | null, socket: Duplex) => void): undefined {
     this.#dial((error, socket) => done?.(error, socket as Duplex));
   }
-}
-
-function isRefusal(error: Error): boolean {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO|ERR_OSSL)/.test(code) || code.startsWith("HPE_");
-}
-
-/** One line; an AggregateError of several addresses has no message of its own. */
-function plain(error: Error): string {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  const text = error.message === "" ? code : error.message;
-  return text.replaceAll(/\s+/g, " ").slice(0, 300);
 }

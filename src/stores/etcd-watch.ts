@@ -11,10 +11,11 @@ import type { Change, Sight } from "./store.ts";
 import type { StoredRecord } from "../core/io.ts";
 import type { RecordKey } from "../core/records.ts";
 import type { EtcdClient, Stream } from "./etcd-client.ts";
-import { Fault } from "./etcd-endpoint.ts";
 import type { Event } from "./etcd-wire.ts";
-import { b64, endOf, utf8, watchAnswer } from "./etcd-wire.ts";
+import { b64, endOf, watchAnswer } from "./etcd-wire.ts";
+import { Fault } from "./fault.ts";
 import type { Read, UnreadableRecords } from "./record-text.ts";
+import { utf8 } from "./record-text.ts";
 
 export type Loaded = { readonly records: readonly StoredRecord[]; readonly revision: number };
 

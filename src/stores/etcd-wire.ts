@@ -74,15 +74,6 @@ export function b64(text: string | Uint8Array): string {
   return (typeof text === "string" ? Buffer.from(text, "utf8") : Buffer.from(text)).toString("base64");
 }
 
-/** The text of bytes that are UTF-8, or null. */
-export function utf8(data: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
-  } catch {
-    return null;
-  }
-}
-
 /** Holds when the key is at that revision; null: when it is absent. */
 export function atRevision(key: string, wanted: number | null): Compare {
   return wanted === null

@@ -2,9 +2,8 @@
 // endpoint, the certificate or the password is wrong, keep within etcd's bounds, and go on after compaction.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,13 +12,14 @@ import { after, test } from "node:test";
 import type { EtcdCluster, EtcdTls } from "../../lab/etcd.ts";
 import { ETCD_PROGRAMS, startEtcd } from "../../lab/etcd.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
-import { UpkeepError } from "../core/errors.ts";
 import type { RecordKey } from "../core/records.ts";
 import { committed, found, put, remove, storeConformance } from "./conformance.ts";
 import type { EtcdOptions } from "./etcd.ts";
 import { openEtcd } from "./etcd.ts";
 import { alive, joined, reached, sharedStoreConformance, sighted, until } from "./shared-conformance.ts";
 import type { SharedStore } from "./store.ts";
+import type { Pair } from "./store.fixture.ts";
+import { authority, issue, refusal } from "./store.fixture.ts";
 
 const skip = lacking(...ETCD_PROGRAMS);
 const TTL_MS = 5_000;
@@ -65,18 +65,6 @@ async function withStore(more: Partial<EtcdOptions>, body: (store: SharedStore, 
   } finally {
     await store.close();
   }
-}
-
-async function refusal(opening: Promise<SharedStore>): Promise<UpkeepError> {
-  let store: SharedStore;
-  try {
-    store = await opening;
-  } catch (error) {
-    assert.ok(error instanceof UpkeepError, String(error));
-    return error;
-  }
-  await store.close();
-  assert.fail("it opened");
 }
 
 storeConformance("etcd", async () => {
@@ -339,24 +327,3 @@ test("TLS with a client certificate: right, missing, expired on either side, ano
     rmSync(folder, { recursive: true });
   }
 });
-
-type Pair = { readonly cert: string; readonly key: string };
-
-function openssl(...args: string[]): void {
-  execFileSync("openssl", args, { stdio: ["ignore", "ignore", "pipe"] });
-}
-
-function authority(folder: string, name: string): Pair {
-  const [cert, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
-  openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", `/CN=${name}`, "-keyout", key, "-out", cert);
-  return { cert, key };
-}
-
-/** For 127.0.0.1 and for clients; `days` may be negative: then it ended yesterday. */
-function issue(folder: string, by: Pair, name: string, days: number): Pair {
-  const [cert, key, request, extensions] = ["crt", "key", "csr", "ext"].map((kind) => join(folder, `${name}.${kind}`)) as [string, string, string, string];
-  writeFileSync(extensions, "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n");
-  openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", `/CN=${name}`, "-keyout", key, "-out", request);
-  openssl("x509", "-req", "-in", request, "-CA", by.cert, "-CAkey", by.key, "-CAcreateserial", "-days", String(days), "-extfile", extensions, "-out", cert);
-  return { cert, key };
-}

@@ -11,13 +11,13 @@ import type { StoredRecord, Write } from "../core/io.ts";
 import type { RecordKey } from "../core/records.ts";
 import type { ClientOptions } from "./etcd-client.ts";
 import { EtcdClient } from "./etcd-client.ts";
-import { Fault } from "./etcd-endpoint.ts";
 import type { Loaded, WatchSource } from "./etcd-watch.ts";
 import { EtcdWatch } from "./etcd-watch.ts";
 import type { KeyValue, Txn, TxnAnswer } from "./etcd-wire.ts";
-import { atRevision, DECIDED, deleteOp, endOf, GRPC, grantAnswer, hasValue, keepAliveAnswer, OP_BYTES, pageOp, putOp, readOp, REQUEST_BYTES_MAX, revokeAnswer, TXN_OPS_MAX, txnAnswer, utf8 } from "./etcd-wire.ts";
+import { atRevision, DECIDED, deleteOp, endOf, GRPC, grantAnswer, hasValue, keepAliveAnswer, OP_BYTES, pageOp, putOp, readOp, REQUEST_BYTES_MAX, revokeAnswer, TXN_OPS_MAX, txnAnswer } from "./etcd-wire.ts";
+import { Fault, upkeepError } from "./fault.ts";
 import { Lease } from "./lease.ts";
-import { isKnown, kindOf, readRecord, UnreadableRecords, writeRecord } from "./record-text.ts";
+import { isKnown, kindOf, readRecord, UnreadableRecords, utf8, writeRecord } from "./record-text.ts";
 import type { CommitResult, Guard, Session, SharedStore, SharedStoreOptions, Sight } from "./store.ts";
 
 export type EtcdOptions = SharedStoreOptions & ClientOptions;
@@ -47,7 +47,7 @@ export async function openEtcd(options: EtcdOptions): Promise<SharedStore> {
     return new EtcdStore(client, options, root, uuid, header.revision);
   } catch (error) {
     client.close();
-    throw upkeepError(error);
+    throw upkeepError("etcd", error);
   }
 }
 
@@ -81,13 +81,17 @@ class EtcdStore implements SharedStore {
     this.#unreadable = new UnreadableRecords(options.onUnreadable ?? (() => undefined));
   }
 
+  get revision(): number {
+    return this.#seen;
+  }
+
   async load(): Promise<readonly StoredRecord[]> {
     try {
       const { records, revision } = await this.#load();
       this.#loaded = revision;
       return records;
     } catch (error) {
-      throw upkeepError(error);
+      throw upkeepError("etcd", error);
     }
   }
 
@@ -130,7 +134,7 @@ class EtcdStore implements SharedStore {
       if (nowMs() >= sentMs + ttlMs) throw new Fault("unreachable", "the session was granted after its time to live", { sent: true });
       this.#session = { id, lease: new Lease({ ttlMs, nowMs, sentMs, onSession, keepAlive: (withinMs) => this.#keepAlive(id, withinMs) }) };
     } catch (error) {
-      throw upkeepError(error);
+      throw upkeepError("etcd", error);
     }
   }
 
@@ -328,9 +332,4 @@ function firstValue(response: TxnAnswer["responses"][number] | undefined): strin
 
 function at(revision: number | null): string {
   return revision === null ? "absent" : `at revision ${revision}`;
-}
-
-function upkeepError(error: unknown): unknown {
-  if (!(error instanceof Fault)) return error;
-  return new UpkeepError(error.kind === "unreachable" || error.kind === "closed" ? "STORE_UNREACHABLE" : "STORE_REFUSED", `etcd: ${error.message}`, { cause: error });
 }

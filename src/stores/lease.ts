@@ -7,18 +7,27 @@
 
 import type { Session } from "./store.ts";
 
+/** Calls back after so many milliseconds of the clock that it belongs to. Returns what cancels it. */
+export type After = (ms: number, then: () => void) => () => void;
+
 export type LeaseOptions = {
   readonly ttlMs: number;
   /** Boot-time clock, milliseconds. */
   readonly nowMs: () => number;
+  /** Node's timers, where there are no others. */
+  readonly after?: After;
   /** When the request that opened the session was sent. */
   readonly sentMs: number;
-  /** One keep-alive, bounded by `withinMs`. Rejects when nothing is known. */
-  readonly keepAlive: (withinMs: number) => Promise<"kept" | "over">;
+  /**
+   * One keep-alive, bounded by `withinMs`. Rejects when nothing is known. `sinceMs`: it was answered, and shows that the
+   * store counts from that moment at least, which is before it was sent.
+   */
+  readonly keepAlive: (withinMs: number) => Promise<"kept" | "over" | { readonly sinceMs: number }>;
+  /** Keep-alives to one time to live; 3 if nothing is said, of which two may go unanswered. */
+  readonly perTtl?: number;
   readonly onSession: (session: Session) => void;
 };
 
-/** Keep-alives to one time to live: two may go unanswered. */
 const PER_TTL = 3;
 /** How often the clock is looked at in one time to live: a timer does not count the time that the machine was suspended. */
 const LOOKS_PER_TTL = 12;
@@ -29,15 +38,17 @@ export class Lease {
   #untilMs: number;
   #ended = false;
   #trouble: string | null = null;
-  #beat: NodeJS.Timeout | undefined;
-  readonly #look: NodeJS.Timeout;
+  #stopBeat: () => void = () => undefined;
+  #stopLook: () => void = () => undefined;
+  readonly #after: After;
 
   /** Reports `held` at once, and then at every keep-alive that was answered. */
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.#after = options.after ?? afterIn;
     this.#sentMs = options.sentMs;
     this.#untilMs = options.sentMs + options.ttlMs;
-    this.#look = setInterval(() => this.#isOver(), Math.max(1, options.ttlMs / LOOKS_PER_TTL));
+    this.#lookAgain();
     this.#next();
     options.onSession({ kind: "held", untilMs: this.#untilMs });
   }
@@ -57,8 +68,14 @@ export class Lease {
   /** Ends it without a word. */
   stop(): void {
     this.#ended = true;
-    clearInterval(this.#look);
-    clearTimeout(this.#beat);
+    this.#stopLook();
+    this.#stopBeat();
+  }
+
+  #lookAgain(): void {
+    this.#stopLook = this.#after(Math.max(1, this.#options.ttlMs / LOOKS_PER_TTL), () => {
+      if (!this.#isOver()) this.#lookAgain();
+    });
   }
 
   #isOver(): boolean {
@@ -69,27 +86,33 @@ export class Lease {
   }
 
   #next(): void {
-    const { ttlMs, nowMs } = this.#options;
-    const dueMs = this.#trouble === null ? this.#sentMs + ttlMs / PER_TTL - nowMs() : ttlMs / LOOKS_PER_TTL;
-    this.#beat = setTimeout(() => void this.#keep(), Math.max(0, dueMs));
+    const { ttlMs, nowMs, perTtl = PER_TTL } = this.#options;
+    const dueMs = this.#trouble === null ? this.#sentMs + ttlMs / perTtl - nowMs() : ttlMs / LOOKS_PER_TTL;
+    this.#stopBeat = this.#after(Math.max(0, dueMs), () => void this.#keep());
   }
 
   async #keep(): Promise<void> {
     if (this.#isOver()) return;
-    const { ttlMs, nowMs, keepAlive, onSession } = this.#options;
+    const { ttlMs, nowMs, keepAlive, onSession, perTtl = PER_TTL } = this.#options;
     const sentMs = nowMs();
-    const said = await keepAlive(ttlMs / PER_TTL).catch((error: unknown) => {
+    const said = await keepAlive(ttlMs / perTtl).catch((error: unknown) => {
       this.#trouble = error instanceof Error ? error.message : String(error);
       return "unknown" as const;
     });
     if (this.#isOver()) return;
     if (said === "over") return this.lose("the store says that the session is over");
-    if (said === "kept") {
+    const beforeMs = this.#untilMs;
+    if (said !== "unknown") {
       this.#trouble = null;
       this.#sentMs = sentMs;
-      this.#untilMs = sentMs + ttlMs;
+      this.#untilMs = Math.max(beforeMs, (said === "kept" ? sentMs : said.sinceMs) + ttlMs);
     }
     this.#next();
-    if (said === "kept") onSession({ kind: "held", untilMs: this.#untilMs });
+    if (this.#untilMs > beforeMs) onSession({ kind: "held", untilMs: this.#untilMs });
   }
+}
+
+function afterIn(ms: number, then: () => void): () => void {
+  const timer = setTimeout(then, ms);
+  return () => clearTimeout(timer);
 }

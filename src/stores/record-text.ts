@@ -15,6 +15,15 @@ const EVIDENCE_LENGTH = 120;
 
 export type Read = { readonly ok: true; readonly key: RecordKey; readonly value: AnyRecord } | { readonly ok: false; readonly kind: UnreadableRecord["kind"]; readonly because: string };
 
+/** The text of bytes that are UTF-8, or null. */
+export function utf8(data: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    return null;
+  }
+}
+
 /** The kind of a record's key: `op` of `op/17`. */
 export function kindOf(key: string): string {
   const slash = key.indexOf("/");

@@ -41,7 +41,7 @@ export type UnreadableRecord = { readonly key: string; readonly revision: number
 export type Change = { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number };
 
 export type Sight = {
-  /** In the order of their revisions, each once, from the revision of `load` on; own writes too. */
+  /** In the order of their revisions, each once, from the revision of `load` on; own writes too. See `coalesces`. */
   changes(changes: readonly Change[]): void;
   /** Changes were missed (the connection was away too long): all records as they are now. */
   snapshot(records: readonly StoredRecord[]): void;
@@ -65,7 +65,19 @@ export type Session =
  * only be written within one; all others are durable. Nothing here trusts the store's own word that a session lives.
  */
 export type SharedStore = Store & {
-  readonly capabilities: { readonly shared: true };
+  readonly capabilities: {
+    readonly shared: true;
+    /**
+     * Of several writes of one key in quick succession a watch may tell the last only, and of a delete a later revision than
+     * its commit had: one at which the key was absent. Who waits for a write of his own waits for that revision or a later one.
+     */
+    readonly coalesces?: true;
+  };
+  /**
+   * The highest revision that an answer has shown; it never falls, whatever is deleted. A store that stands below what a
+   * watcher remembers was restored from a backup. Absent: not known.
+   */
+  readonly revision?: number;
   /** Calls back for everything written since `load`. Returns what ends it. */
   watch(sight: Sight): () => void;
   /** Opens the session of this watcher, which keeps itself alive. Rejects with STORE_UNREACHABLE or STORE_REFUSED. */

@@ -1,6 +1,6 @@
-// `upkeep watch`, put together: configuration, ledger, history, devices, probes, alerts, the two doors, signals. It decides
-// nothing; it is the one file that knows all parts. The order matters: nothing is touched before the ledger's lock is held,
-// and "ready" is said when the first rounds are on their way.
+// `upkeep watch`, put together: configuration, store, history, devices, probes, alerts, the two doors, signals. It decides
+// nothing; it is the one file that knows all parts. The order matters: nothing is touched before the data folder's lock is
+// held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
@@ -8,21 +8,21 @@ import type { ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
-import type { Loaded } from "../config/load.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
 import { formatProblem } from "../config/problems.ts";
 import { UpkeepError } from "../core/errors.ts";
 import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
-import { openLedger } from "../stores/embedded.ts";
-import type { Probes } from "../probes/index.ts";
 import { loadProbes } from "../probes/index.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
+import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
 import type { Notify } from "./notify.ts";
 import { serviceNotify } from "./notify.ts";
+import { openPlace } from "./place.ts";
+import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
 import { makeSite, probeNamesIn } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
@@ -58,24 +58,30 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const { dataDir, socketPath } = config.shell;
   checkSocketPath(socketPath);
   const clock = systemClock();
-  const now = clock.now();
-  const ledger = openLedger({ dataDir, watcherName: config.policy.watcher, now, onReserve: (state) => log.say(state.kind === "held" ? "info" : "warning", state.kind === "held" ? "the ledger's reserve is whole" : `the ledger's reserve was given up: ${state.because}`) });
-  for (const problem of ledger.problems) log.say("warning", problem);
-  const history = await openHistory({ dataDir, onProblem: (text) => log.say("warning", text) });
+  const warn = (text: string) => log.say("warning", text);
+  const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
+  const stopping = untilStopped();
+  const onWait = () => notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=waiting for the store of the watchers");
+  const probes = await loadProbes(probeNamesIn(config));
+  const place = await openPlace({ config, version: options.version, clock, say: log.say, onWait, signal: stopping });
+  if (place === null) {
+    log.say("info", "ended before anything was watched");
+    return 0;
+  }
+  const history = await openHistory({ dataDir, onProblem: warn });
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
-  let site = makeSite(config, await loadProbes(probeNamesIn(config)), tools);
+  let site = makeSite(config, probes, tools);
   sayWhatCannotRun(config, tools.icmp, log);
-  const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
-  const warn = (text: string) => log.say("warning", text);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
-    const watcher = new Watcher(
+    let ended = false;
+    const makeWatcher = () => new Watcher(
       {
         clock,
-        store: ledger.store,
+        store: place.store,
         journal: {
           told: (told, at) => {
             history.told(told, at);
@@ -91,27 +97,52 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),
       },
       config.policy,
     );
+    const watcher = new Followed(makeWatcher());
+    const start = (seq: number) => {
+      history.policy(config.policy);
+      watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
+      place.feed((input) => watcher.current.post(input));
+    };
 
     const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ ...config.shell.alerts.deadman, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
     let deadman = makeDeadman();
 
+    /** The old watcher goes on looking until the store can be opened; what is decided meanwhile is what can be decided without one. */
+    let reopening = false;
+    const reopen = async (because: string): Promise<void> => {
+      if (reopening || ended) return;
+      reopening = true;
+      log.say("warning", `the store is opened anew: ${because}`);
+      if (await place.reopen(because)) {
+        const old = watcher.current;
+        await old.kill();
+        if (ended) return;
+        watcher.follow(makeWatcher());
+        start(old.state.seq);
+        if (stopping.aborted) watcher.current.stop();
+      }
+      reopening = false;
+    };
+
     const reload = async (): Promise<ReloadAnswer> => {
       const read = await readAgain(options.config);
       if ("refusal" in read) return refused([read.refusal]);
-      const { next, probes } = read;
+      const { next } = read;
       const problems = next.problems.map(formatProblem);
       if (!next.ok) return refused(problems);
       const fixed = fixedParts(config, next.config);
       const open = reloadProblems(watcher.state, config.policy, next.config.policy);
       if (fixed.length + open.length > 0) return refused([...problems, ...fixed, ...open]);
       const old = site;
+      const late = lateParts(config, next.config);
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
-      site = makeSite(config, probes, tools);
+      site = makeSite(config, read.probes, tools);
       old.close();
       if (callsOthers) {
         alerts.reload(alertChannels(config));
@@ -119,9 +150,10 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         deadman = makeDeadman();
       }
       history.policy(config.policy);
-      watcher.reload(config.policy);
+      watcher.current.reload(config.policy);
+      for (const part of late) warn(part);
       log.say("info", `configuration read again: ${config.policy.hosts.size} hosts`);
-      return { accepted: true, problems };
+      return { accepted: true, problems: [...problems, ...late] };
     };
     const refused = (problems: readonly string[]): ReloadAnswer => {
       for (const problem of problems) log.say("error", problem);
@@ -131,39 +163,43 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
     const began = openApi(
       { watcher, history, now: () => clock.now(), reload, version: options.version },
-      { socketPath, listen: config.shell.api.listen, onTrouble: (text) => log.say("warning", text) },
+      { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
-        log.say("warning", `no TCP interface: ${api.tcpProblem}`);
+        warn(`no TCP interface: ${api.tcpProblem}`);
         if (config.shell.api.required) {
           await api.close();
           throw new UpkeepError("PORT_TAKEN", `api.required, and ${api.tcpProblem}`);
         }
       }
-      history.policy(watcher.policy);
-      ledger.store.onDurable((memory) => history.remember(memory));
-      watcher.start({ kind: "start", records: ledger.records, uptimeMs: uptimeMs(), wentBack: ledger.wentBack, seq: history.lastSeq(), ledger: ledger.store.identity });
+      place.onDurable((memory) => history.remember(memory));
+      start(history.lastSeq());
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
-      notify("READY=1");
+      notify("READY=1\nSTATUS=watching");
       tellManager(notify, watcher, () => turnedMs, clock.now().bootMs);
       return api;
     });
-    began.catch((error: unknown) => {
-      void watcher.kill().then(closeAll).finally(() => reject(error instanceof Error ? error : new Error(String(error))));
-    });
+    const fail = (error: unknown) => {
+      ended = true;
+      void watcher.current.kill().then(() => place.leave()).then(closeAll).finally(() => reject(error instanceof Error ? error : new Error(String(error))));
+    };
+    began.catch(fail);
 
+    // Before the start there is nothing to carry anywhere; what `began` says of a failure is said there.
     const stop = () => {
       notify("STOPPING=1");
-      // Before the start there is nothing to carry anywhere; what `began` says of a failure is said there.
-      began.then(() => watcher.stop(), () => undefined);
+      began.then(() => watcher.current.stop(), () => undefined);
     };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
+    if (stopping.aborted) stop();
+    else stopping.addEventListener("abort", stop, { once: true });
     process.on("SIGHUP", () => void reload());
 
     const end = async (because: string): Promise<void> => {
+      ended = true;
       log.say("info", `ended: ${because}`);
+      // First of all: from here on the others may take over.
+      await place.leave();
       await (await began).close();
       await closeAll();
     };
@@ -176,29 +212,16 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       tools.stalls.close();
       await alerts.close();
       await history.close();
-      await ledger.store.close();
+      await place.close();
     };
   });
 }
 
-/** Everything that takes time comes first: what is checked against the state afterwards is taken over in the same turn. */
-async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly probes: Probes } | { readonly refusal: string }> {
-  try {
-    const next = await loadConfigApart(path);
-    return { next, probes: await loadProbes(next.ok ? probeNamesIn(next.config) : []) };
-  } catch (error) {
-    // No thread to be had: a reload may fail, the watcher goes on.
-    return { refusal: `${path} cannot be read now: ${error instanceof Error ? error.message : String(error)}` };
-  }
-}
-
-/** What a running watcher cannot change: another ledger, another socket. */
-function fixedParts(before: Config, after: Config): readonly string[] {
-  const problems: string[] = [];
-  if (before.shell.dataDir !== after.shell.dataDir) problems.push(`data cannot change from ${before.shell.dataDir} to ${after.shell.dataDir} while the watcher runs: restart it`);
-  if (before.policy.watcher !== after.policy.watcher) problems.push("watcher.name cannot change while the watcher runs: restart it");
-  if (JSON.stringify(before.shell.api) !== JSON.stringify(after.shell.api)) problems.push("api cannot change while the watcher runs: restart it");
-  return problems;
+/** SIGTERM and SIGINT from now on. */
+function untilStopped(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => controller.abort());
+  return controller.signal;
 }
 
 function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
@@ -213,7 +236,7 @@ function sayWhatCannotRun(config: Config, icmp: ReturnType<typeof openIcmp>, log
 }
 
 /** The watchdog is petted by the loop: what is told is when the loop last turned, not that this timer runs. */
-function tellManager(notify: Notify, watcher: Watcher, turnedMs: () => number, startedMs: number): void {
+function tellManager(notify: Notify, watcher: Followed, turnedMs: () => number, startedMs: number): void {
   let last = startedMs;
   setInterval(() => {
     const turned = turnedMs();

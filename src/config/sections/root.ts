@@ -8,7 +8,8 @@ import { NAME_PATTERN } from "../ranges.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
-import { alerts, api, brakes, store, watcher } from "./watcher.ts";
+import { store } from "./store.ts";
+import { alerts, api, brakes, watcher } from "./watcher.ts";
 
 const pattern = z.string().min(1).max(4_096);
 const include = z.union([pattern.transform((one): readonly string[] => [one]), z.array(pattern).min(1).max(100).transform((all): readonly string[] => all)]);
@@ -20,9 +21,9 @@ const single = {
   armed: flag("Whether anything may be cut at all. `false`: everything is decided and told, nothing is done.", { default: true }).default(true),
   watcher: watcher.meta(about("The watcher itself.")).optional(),
   api: api.meta(about("Where the watcher can be asked over TCP.")).optional(),
-  store: store.meta(about("Where watchers agree; `embedded` means one watcher.", { default: "embedded" })).default("embedded"),
-  observers: whole("By how many watchers each host is watched, where there are several.", 1, 9, { default: 3 }).default(3),
-  lone: choice(["hold", "act"], "What the last of several watchers does: `hold` calls a person, `act` cuts.", { default: "hold" }).default("hold"),
+  store: store.meta(about("Where the records are: `embedded` in the data folder, which means one watcher; `{ etcd: … }` or `{ zookeeper: … }` where several agree.", { default: "embedded" }, "`embedded`, or mapping")).default("embedded"),
+  observers: whole("By how many watchers each host is watched, where there are several; more than half of them have to say that it is down.", 1, 9, { default: 3 }).default(3),
+  lone: choice(["hold", "act"], "What the last one alive of several watchers does: `hold` calls a person, `act` cuts by its own word.", { default: "hold" }).default("hold"),
   brakes: brakes.meta(about("What keeps the watcher from cutting too much.")).optional(),
   include: include.meta(about("Files with more `hosts`, `groups` and `power`, relative to this one; `*` and `?` as in a shell.", {}, "file pattern, or list")).optional(),
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),

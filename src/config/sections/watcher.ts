@@ -3,7 +3,7 @@
 
 import { hostname } from "node:os";
 import { z } from "zod";
-import { expectations, isMapping } from "../expect.ts";
+import { expectations } from "../expect.ts";
 import { about, address, argv, duration, flag, name, orNull, percent, secret, text, whole } from "../fields.ts";
 import { referenceList } from "./probes.ts";
 import { perHost } from "./tunables.ts";
@@ -11,7 +11,7 @@ import { perHost } from "./tunables.ts";
 const DAY_MS = 86_400_000;
 
 export const watcher = z.strictObject({
-  name: name("This watcher's name; the machine's where it is left out.").optional(),
+  name: name("This watcher's name; the machine's where it is left out. Of several watchers each has its own, for good: a name that is gone is waited for until `upkeep watcher forget`.").optional(),
   references: referenceList.meta(about("What must be reachable for this watcher to trust itself: addresses to ping, or probes with an address, `{ tcp: { address: 10.0.0.1, port: 22 } }`. One that answers is enough.", { default: [] }, "list of addresses or probes")).default([]),
   host: orNull(name("The host of this configuration that this watcher runs on; it never cuts that one. Left out or `null`, it is told by the addresses of this machine's interfaces.")).default(null),
 });
@@ -70,13 +70,6 @@ export const alerts = z.strictObject({
   deadman: deadman.meta(about("A URL that is called as long as this watcher lives; whoever serves it calls a person when the calls cease. `{ url: …, every: 1m }` for another pace.", {}, "URL, or mapping")).optional(),
   repeat: duration("How often an alarm that nobody has acknowledged is repeated.", { minMs: 10_000, maxMs: 7 * DAY_MS, default: "1h" }).default(3_600_000),
 });
-
-/** Where watchers agree. Only the embedded store is in this release. */
-export const store = z.literal("embedded");
-expectations.add(store, { says: "embedded", explain: (input) => {
-  const kind = typeof input === "string" ? input : isMapping(input) ? Object.keys(input)[0] : undefined;
-  return kind === "etcd" || kind === "zookeeper" ? { message: `the store ${kind} is not in this release`, code: "NOT_IN_RELEASE", hint: "there is store: embedded, which means one watcher" } : null;
-} });
 
 /** This machine's name, made fit to be a watcher's. */
 export function ownName(machine: string = hostname()): string {

@@ -1,14 +1,14 @@
-// A client of the etcd store in a process of its own, for the lab: it is started in a watcher's network namespace and told
+// A client of a shared store in a process of its own, for the lab: it is started in a watcher's network namespace and told
 // over the IPC channel what to do. What the store tells goes back as it comes, with the time of the machine's monotonic
 // clock, which all processes share.
 
-import type { EtcdOptions } from "./etcd.ts";
-import { openEtcd } from "./etcd.ts";
-import type { Guard, SharedStore } from "./store.ts";
 import type { Write } from "../core/io.ts";
+import { openEtcd } from "./etcd.ts";
+import type { Guard, SharedStore, SharedStoreOptions } from "./store.ts";
+import { openZookeeper } from "./zookeeper.ts";
 
 export type Order = { readonly id: number } & (
-  | { readonly do: "open"; readonly options: Omit<EtcdOptions, "nowMs" | "leased" | "onUnreadable"> & { readonly leased: readonly string[] } }
+  | { readonly do: "open"; readonly store: "etcd" | "zookeeper"; /** Endpoints or servers. */ readonly at: readonly string[]; readonly options: Omit<SharedStoreOptions, "nowMs" | "leased" | "onUnreadable"> & { readonly leased: readonly string[] } }
   | { readonly do: "load" | "watch" | "join" | "leave" | "close" }
   | { readonly do: "commit"; readonly guards: readonly Guard[]; readonly writes: readonly Write[] }
 );
@@ -32,7 +32,8 @@ function happened(event: "changes" | "snapshot" | "blind" | "gone" | "held" | "l
 
 async function obey(order: Order): Promise<unknown> {
   if (order.do === "open") {
-    store = await openEtcd({ ...order.options, leased: new Set(order.options.leased), nowMs });
+    const options = { ...order.options, leased: new Set(order.options.leased), nowMs };
+    store = order.store === "etcd" ? await openEtcd({ ...options, endpoints: order.at }) : await openZookeeper({ ...options, servers: order.at });
     return store.identity;
   }
   if (store === null) throw new Error("not open");

@@ -1,0 +1,54 @@
+// Session (safety.md §5.6): one session at a device across the fleet. Who logs in is in charge of the device at that moment;
+// who is no longer, and runs, has hung up a moment later. One that was stopped, or cannot be heard, is beyond anybody's
+// power until it runs again: at a device that serves one session the others wait for it, elsewhere it is counted.
+
+import type { RecordKey } from "../../../src/core/records.ts";
+import type { Device } from "../../devices.ts";
+import type { FleetChecker } from "../checker.ts";
+import type { FleetLife } from "../life.ts";
+import type { FleetWorld } from "../world.ts";
+import { holderOf, stoppedSince } from "./facts.ts";
+
+/** A log-out, and a change that is on its way. */
+const HANG_UP_MS = 6_000;
+
+export function session(world: FleetWorld): FleetChecker {
+  /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
+  const heldMs = new Map<string, number>();
+
+  function note(): void {
+    for (const [key] of world.server.records) if (key.startsWith("charge/")) heldMs.set(`${key} ${holderOf(world, key as RecordKey) ?? ""}`, world.timeline.nowMs);
+  }
+
+  function overlaps(device: Device, life: FleetLife): FleetLife[] {
+    return [...device.sessions].filter((each) => each.life !== life && !each.broken && each.life.alive).map((each) => each.life as FleetLife);
+  }
+
+  return {
+    invariant: "Session",
+    changed: note,
+    audit: note,
+    opening(device, process) {
+      const life = process as FleetLife;
+      const mine = [...device.sessions].some((each) => each.life === life && !each.broken);
+      if (mine) return world.fail("Session", `${life.name} opens a second session at ${device.name} while it holds one`);
+      const nowMs = world.timeline.nowMs;
+      const lastMs = heldMs.get(`charge/${device.name} ${life.site.name}`) ?? -Infinity;
+      const holds = holderOf(world, `charge/${device.name}`) === life.site.name;
+      if (!holds && nowMs - lastMs > HANG_UP_MS && !stoppedSince(life, nowMs - HANG_UP_MS)) {
+        // Without its session it may only restore what it has cut itself.
+        if (life.heldUntilMs !== null && life.heldUntilMs > nowMs) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
+        world.counts.add("session: without a charge, for what is owed");
+      }
+      for (const other of overlaps(device, life)) {
+        world.counts.add("session: a successor logs in while another session stands");
+        world.after(HANG_UP_MS, () => {
+          const still = [...device.sessions].some((each) => each.life === other && !each.broken) && [...device.sessions].some((each) => each.life === life && !each.broken);
+          if (!still || !other.alive || !life.alive || stoppedSince(other, nowMs) || !device.hears(other)) return;
+          if (other.heldUntilMs === null || life.heldUntilMs === null) return world.counts.add("session: two, one of them for what is owed without the store");
+          world.fail("Session", `${other.name} and ${life.name} both have a session at ${device.name}, for ${HANG_UP_MS} ms`);
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,141 @@
+// From `store:` to what the watcher opens: addresses whole, certificates read and looked at, the password read. A certificate
+// that has expired, or a key that is another's, is an error here, because the store would only say "refused" at night. One
+// that is not valid yet is none: a machine without a clock of its own starts in 1970 and is set right later.
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { isIPv6 } from "node:net";
+import { isAbsolute, join } from "node:path";
+import { formatAddress } from "./address.ts";
+import type { StoreSpec, StoreTls } from "./config.ts";
+import { formatDuration } from "./duration.ts";
+import type { Gathered } from "./gather.ts";
+import type { ProblemList } from "./problems.ts";
+import { Secret } from "./secret.ts";
+import type { EtcdInput, ZookeeperInput } from "./sections/store.ts";
+import type { SecretReader } from "./secrets.ts";
+
+type Path = readonly (string | number)[];
+type Work = { readonly gathered: Gathered; readonly secrets: SecretReader; readonly problems: ProblemList; readonly nowMs: number };
+
+const ETCD_PORT = 2_379;
+const ZOOKEEPER_PORT = 2_181;
+const DAY_MS = 86_400_000;
+const EXPIRES_SOON_MS = 14 * DAY_MS;
+
+/** The store, or null when something is wrong with it, which has been told. */
+export async function resolveStore(work: Work): Promise<StoreSpec | null> {
+  const input = work.gathered.top.store ?? "embedded";
+  if (input === "embedded") return { kind: "embedded" };
+  if (input.etcd !== undefined) return etcdOf(input.etcd, work);
+  return input.zookeeper === undefined ? null : zookeeperOf(input.zookeeper, work);
+}
+
+async function etcdOf(input: EtcdInput, work: Work): Promise<StoreSpec | null> {
+  const at: Path = ["store", "etcd"];
+  const secure = input.endpoints.some(({ scheme }) => scheme === "https") || (input.tls ?? false) !== false;
+  const endpoints = input.endpoints.map(({ host, port, scheme }, index) => {
+    if (scheme === "http" && secure) work.problems.add(work.gathered.at.place([...at, "endpoints", index]), "VALUE_INVALID", `http: among endpoints with TLS`, "write https://, or leave the scheme out");
+    return `${scheme ?? (secure ? "https" : "http")}://${formatAddress(host, port ?? ETCD_PORT)}`;
+  });
+  refuseTwice(endpoints, [...at, "endpoints"], "endpoint", work);
+  const shared = await sharedOf(input, at, secure, work);
+  return shared === null ? null : { kind: "etcd", endpoints, members: input.endpoints.map(({ host }) => host), ...shared };
+}
+
+async function zookeeperOf(input: ZookeeperInput, work: Work): Promise<StoreSpec | null> {
+  const at: Path = ["store", "zookeeper"];
+  const servers = input.servers.map(({ host, port }) => formatAddress(host, port ?? ZOOKEEPER_PORT));
+  refuseTwice(servers, [...at, "servers"], "server", work);
+  const shared = await sharedOf(input, at, (input.tls ?? false) !== false, work);
+  return shared === null ? null : { kind: "zookeeper", servers, members: input.servers.map(({ host }) => host), ...shared };
+}
+
+async function sharedOf(input: EtcdInput | ZookeeperInput, at: Path, secure: boolean, work: Work): Promise<{ prefix: string; ttlMs: number; callMs: number; tls: StoreTls | null; auth: { user: string; password: Secret } | null } | null> {
+  const { gathered, secrets, problems } = work;
+  if (input.timeout > input.ttl) problems.add(gathered.at.place([...at, "timeout"]), "VALUE_INVALID", `timeout is longer than ttl (${formatDuration(input.ttl)})`, "a session would end while one call waits");
+  const tls = secure ? await tlsOf(typeof input.tls === "object" ? input.tls : {}, [...at, "tls"], work) : null;
+  const password = input.password === undefined ? null : await secrets.read(input.password, gathered.at.place([...at, "password"]), gathered.directory);
+  if ((input.password !== undefined && password === null) || (secure && tls === null)) return null;
+  const auth = input.user === undefined || password === null ? null : { user: input.user, password };
+  return { prefix: input.prefix, ttlMs: input.ttl, callMs: input.timeout, tls, auth };
+}
+
+function refuseTwice(all: readonly string[], at: Path, what: string, { gathered, problems }: Work): void {
+  all.forEach((one, index) => {
+    if (all.indexOf(one) < index) problems.add(gathered.at.place([...at, index]), "VALUE_INVALID", `the ${what} ${one} stands twice`, "one entry a server: a majority is counted by them");
+  });
+}
+
+// ---- certificates ------------------------------------------------------------------------------------------------------------
+
+type Files = { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined };
+
+async function tlsOf(files: Files, at: Path, work: Work): Promise<StoreTls | null> {
+  const read = async (part: "ca" | "cert" | "key") => (files[part] === undefined ? undefined : pemOf(files[part], [...at, part], part === "key", work));
+  const [ca, cert, key] = [await read("ca"), await read("cert"), await read("key")];
+  if (ca === null || cert === null || key === null) return null;
+  const authorities = ca === undefined ? undefined : certificatesIn(ca, [...at, "ca"], work);
+  const own = cert === undefined ? undefined : certificatesIn(cert, [...at, "cert"], work);
+  if (authorities === null || own === null) return null;
+  const [leaf] = own ?? [];
+  // Beside authorities that have expired others may stand; of its own chain the watcher shows the first.
+  const fit = [stillValid(authorities, [...at, "ca"], work), stillValid(leaf === undefined ? undefined : [leaf], [...at, "cert"], work)];
+  if (fit.includes(false) || (key !== undefined && leaf !== undefined && !belong(key, leaf, [...at, "key"], work))) return null;
+  return { ca: ca ?? null, cert: cert ?? null, key: key === undefined ? null : new Secret(key) };
+}
+
+async function pemOf(name: string, at: Path, secret: boolean, { gathered, secrets, problems }: Work): Promise<string | null> {
+  const path = isAbsolute(name) ? name : join(gathered.directory, name);
+  const place = gathered.at.place(at);
+  const found = await secrets.text(path, place, secret);
+  if (typeof found === "string") return found;
+  problems.add(place, "FILE_UNREADABLE", `${path}: ${found.wrong}`);
+  return null;
+}
+
+function certificatesIn(pem: string, at: Path, { gathered, problems }: Work): readonly X509Certificate[] | null {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  try {
+    if (blocks.length > 0) return blocks.map((block) => new X509Certificate(block));
+  } catch {
+    // Told below, in the same words.
+  }
+  problems.add(gathered.at.place(at), "CERTIFICATE_INVALID", "there is no certificate in PEM in this file", "-----BEGIN CERTIFICATE----- …");
+  return null;
+}
+
+function stillValid(certificates: readonly X509Certificate[] | undefined, at: Path, { gathered, problems, nowMs }: Work): boolean {
+  const [longest] = (certificates ?? []).toSorted((one, other) => Date.parse(other.validTo) - Date.parse(one.validTo));
+  if (longest === undefined) return true;
+  const leftMs = Date.parse(longest.validTo) - nowMs;
+  const name = longest.subject.replaceAll("\n", ", ").slice(0, 100);
+  if (leftMs <= 0) problems.add(gathered.at.place(at), "CERTIFICATE_INVALID", `the certificate of ${name} has expired: it was valid to ${longest.validTo}`, "put a new one in its place");
+  else if (leftMs < EXPIRES_SOON_MS) problems.add(gathered.at.place(at), "CERTIFICATE_EXPIRES", `the certificate of ${name} is valid to ${longest.validTo}`, "nothing is cut from then on: the store is not reached without it");
+  return leftMs > 0;
+}
+
+function belong(key: string, certificate: X509Certificate, at: Path, { gathered, problems }: Work): boolean {
+  const place = gathered.at.place(at);
+  try {
+    if (certificate.checkPrivateKey(createPrivateKey(key))) return true;
+    problems.add(place, "CERTIFICATE_INVALID", "this is the key of another certificate", "cert and key belong together");
+  } catch {
+    // What the library says may quote the file.
+    problems.add(place, "CERTIFICATE_INVALID", /ENCRYPTED/.test(key) ? "the key is protected by a passphrase" : "there is no private key in PEM in this file", "a watcher that starts by itself needs a key without one");
+  }
+  return false;
+}
+
+// ---- which host is which server --------------------------------------------------------------------------------------------
+
+/** How many servers of the store run on a host, by the names and addresses under which both are configured. */
+export function membersOn(store: StoreSpec, host: { readonly name: string; readonly address: string }): number {
+  if (store.kind === "embedded") return 0;
+  const names = new Set([plain(host.name), plain(host.address)]);
+  return store.members.filter((member) => names.has(plain(member))).length;
+}
+
+function plain(address: string): string {
+  const bare = address.replace(/%.*$/, "");
+  return isIPv6(bare) ? (URL.parse(`http://[${bare}]/`)?.hostname ?? bare) : bare.toLowerCase().replace(/\.$/, "");
+}

@@ -1,0 +1,82 @@
+// What waits to be recorded, with several watchers: one lane after the other, so that what is refused in one holds up nothing in
+// the others. Our session first, then what we are in charge of, then words, then what concerns everybody, then hosts. What concerns
+// a host goes out only while we are in charge of it, and waits otherwise; of what another has written meanwhile nothing is left
+// here (mirror.ts).
+
+import type { Write } from "./io.ts";
+import type { AnyRecord, RecordKey } from "./records.ts";
+import type { Reply, Turn } from "./state.ts";
+import { chargesOf, inCharge, kindOf, leaseHolds, transact } from "./transaction.ts";
+
+const LANES: readonly (readonly string[])[] = [["alive", "watcher"], ["charge"], ["vote", "ballot", "guard", "ask"], ["brake", "storm", "meta", "ack", "alarm"]];
+/** A transaction of etcd has at most 128 operations, guards apart. */
+const WRITES_MAX = 48;
+
+/** Sends the next batch. Replies wait for all that stands in the outbox now. */
+export function flushLanes(turn: Turn): void {
+  const { fleet, underWay, queue, outbox, outboxReplies } = turn.state;
+  if (fleet === null || underWay !== null || queue.length > 0 || !leaseHolds(turn)) return;
+  const batch = nextBatch(turn);
+  if (batch.length === 0) return answerUnrecorded(turn);
+  const hosts = new Set(batch.map((key) => turn.state.outboxHosts.get(key)).filter((host) => host !== undefined));
+  const guards = new Set<RecordKey>([...hosts].flatMap((host) => chargesOf(turn, host)));
+  for (const key of batch) if (GUARDED_BY_ITSELF.has(kindOf(key))) guards.add(key);
+  // A command is answered when the last of what it changed is on record.
+  const last = batch.length === [...outbox.keys()].filter((key) => sendable(turn, key)).length;
+  const replies: readonly Reply[] = last ? outboxReplies : [];
+  const txn = turn.id();
+  const keys = new Map<RecordKey, AnyRecord | null>(batch.map((key) => [key, outbox.get(key) ?? null]));
+  turn.pend(txn, { kind: "outbox", keys, hosts: new Map([...turn.state.outboxHosts].filter(([key]) => keys.has(key))), replies });
+  if (last) turn.patch({ outboxReplies: [] });
+  for (const key of batch) turn.take(key);
+  const writes: Write[] = [...keys].map(([key, value]) => ({ key, value }));
+  transact(turn, { txn, decided: false, guards: [...guards].map((key) => ({ key, revision: null })), writes, because: "what was learned survives", cause: turn.state.lastCause });
+}
+
+const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm"]);
+
+function sendable(turn: Turn, key: RecordKey): boolean {
+  const host = turn.state.outboxHosts.get(key);
+  return host === undefined || inCharge(turn, host, true);
+}
+
+function nextBatch(turn: Turn): readonly RecordKey[] {
+  const keys = [...turn.state.outbox.keys()].filter((key) => sendable(turn, key));
+  for (const lane of LANES) {
+    const found = keys.filter((key) => lane.includes(kindOf(key)) && !(lane.includes("meta") && turn.state.outboxHosts.has(key)));
+    if (lane.includes("charge")) {
+      if (found.length > 0) return found.slice(0, WRITES_MAX);
+    } else if (found.some((key) => kindOf(key) !== "meta")) return found.slice(0, WRITES_MAX);
+  }
+  // Of one host all that hangs together, or nothing.
+  const byHost = new Map<string, RecordKey[]>();
+  const batch: RecordKey[] = [];
+  for (const key of keys) {
+    const host = turn.state.outboxHosts.get(key);
+    if (host === undefined) continue;
+    byHost.set(host, [...(byHost.get(host) ?? []), key]);
+  }
+  for (const ofHost of byHost.values()) {
+    if (batch.length > 0 && batch.length + ofHost.length > WRITES_MAX) break;
+    batch.push(...ofHost);
+  }
+  if (batch.length > 0 || keys.length === 0) return batch;
+  return keys.slice(0, WRITES_MAX);
+}
+
+/** Nothing can be sent: what was asked has changed nothing, or nothing that is ours to write. */
+function answerUnrecorded(turn: Turn): void {
+  const { outboxReplies, pending } = turn.state;
+  if (outboxReplies.length === 0) return;
+  const last = [...pending].at(-1);
+  turn.patch({ outboxReplies: [] });
+  if (last !== undefined) return turn.pend(last[0], { ...last[1], replies: [...last[1].replies, ...outboxReplies] });
+  for (const reply of outboxReplies) deliver(turn, reply);
+}
+
+/** To the person who asked, or to the watcher that he asked. */
+export function deliver(turn: Turn, { ask, ...reply }: Reply): void {
+  if (ask === undefined) return turn.emit({ kind: "reply", ...reply });
+  const { id: _, ...answer } = reply;
+  turn.save(`ask/${ask.id}`, { ...ask, answer });
+}

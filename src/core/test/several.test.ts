@@ -1,0 +1,179 @@
+// Several watchers: exactly one power cycle, whoever dies, sleeps or is cut off.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Site } from "./several.ts";
+
+test("three watchers guard, one is in charge, a wedged host is cut once and comes back", () => {
+  const site = Site.running();
+  for (const watcher of site.watchers) assert.equal(watcher.state.hosts.get("logos")?.record.learned.seenHealthyAt === null, false, watcher.name);
+  const commits = site.commits;
+  site.pass(300_000);
+  assert.equal(site.commits, commits, "a healthy fleet writes nothing");
+  site.wedge("logos");
+  site.pass(240_000);
+  if (process.env["SHOW"] !== undefined) process.stdout.write(`${site.journal.join("\n")}\n`);
+  assert.deepEqual([site.offs(), site.ons()], [["sucker/2"], ["sucker/2"]]);
+  assert.deepEqual(site.operations(), []);
+});
+
+/** Runs until the operation stands at a phase, in the store. */
+function reach(site: Site, phase: string): void {
+  site.until(() => site.operations().some((operation) => operation.phase === phase), 60_000);
+}
+
+function settled(site: Site, withinMs = 600_000): void {
+  site.until(() => site.operations().length === 0 && site.serves("logos"), withinMs);
+  site.pass(60_000);
+  if (process.env["SHOW"] !== undefined) process.stdout.write(`${site.journal.join("\n")}\n`);
+  assert.deepEqual([site.offs(), site.ons()], [["sucker/2"], ["sucker/2"]]);
+}
+
+for (const phase of ["intended", "off-sent", "off-confirmed", "on-sent", "booting"]) {
+  test(`the watcher in charge is killed at ${phase}: another carries it on, one off and one on`, () => {
+    const site = Site.running();
+    site.wedge("logos");
+    reach(site, phase);
+    const { holder } = site;
+    holder.kill();
+    settled(site);
+    assert.notEqual(site.holder, holder);
+  });
+
+  test(`the watcher in charge is cut off from the store at ${phase}`, () => {
+    const site = Site.running();
+    site.wedge("logos");
+    reach(site, phase);
+    const { holder } = site;
+    site.cut(holder);
+    settled(site);
+    site.mend(holder);
+    settled(site);
+  });
+
+  test(`the watcher in charge sleeps for longer than its lease at ${phase}`, () => {
+    const site = Site.running();
+    site.wedge("logos");
+    reach(site, phase);
+    const { holder } = site;
+    const { session } = holder;
+    holder.pause(45_000);
+    site.in(10_000, () => site.end(session as number));
+    settled(site);
+    assert.deepEqual(site.operations(), []);
+  });
+
+  test(`the store is away from ${phase} on: what is owed is paid, and on record when it is back`, () => {
+    const site = Site.running();
+    site.wedge("logos");
+    reach(site, phase);
+    site.storeAway = true;
+    for (const watcher of site.watchers) watcher.due({ kind: "blind", because: "no majority" });
+    site.pass(120_000);
+    const cut = site.offs().length;
+    assert.equal(site.ons().length, cut, "an on for each off");
+    site.storeAway = false;
+    for (const watcher of site.watchers) site.mend(watcher);
+    settled(site);
+  });
+
+  test(`the watcher in charge is killed and started again at ${phase}`, () => {
+    const site = Site.running();
+    site.wedge("logos");
+    reach(site, phase);
+    const { holder } = site;
+    holder.kill();
+    site.pass(1_000);
+    holder.start();
+    settled(site);
+  });
+}
+
+test("one of three alive cuts nothing, until the dead are forgotten", () => {
+  const site = Site.running();
+  const [one, two, three] = site.watchers as [typeof site.holder, typeof site.holder, typeof site.holder];
+  two.kill();
+  three.kill();
+  site.pass(60_000);
+  site.wedge("logos");
+  site.pass(120_000);
+  assert.deepEqual(site.edges, []);
+  assert.match(one.told("refused").join(), /1 of 3 say down, 2 are needed/);
+  assert.equal(one.ask({ kind: "forget-watcher", watcher: "w2" }).exit, 0);
+  site.pass(30_000);
+  assert.deepEqual(site.edges, [], "1 of 2 is not a majority either");
+  assert.equal(one.ask({ kind: "forget-watcher", watcher: "w3" }).exit, 0);
+  settled(site);
+});
+
+test("lone: act lets the last one act", () => {
+  const site = Site.running(3, undefined, { lone: "act" });
+  site.watchers[1]?.kill();
+  site.watchers[2]?.kill();
+  site.pass(60_000);
+  site.wedge("logos");
+  settled(site);
+});
+
+test("one sees it up: a veto, shown, and a person is called", () => {
+  const site = Site.running();
+  const { holder } = site;
+  const others = site.watchers.filter((watcher) => watcher !== holder);
+  holder.cutFrom.add("logos");
+  others[0]?.cutFrom.add("logos");
+  site.pass(120_000);
+  assert.deepEqual(site.edges, []);
+  assert.match(holder.told("disagreement").join(), new RegExp(`2 of 3 say down.*${others[1]?.name} sees it up`));
+  assert.ok(holder.of("alarm").some(({ alarm }) => alarm.kind === "disagreement"));
+  holder.cutFrom.delete("logos");
+  others[0]?.cutFrom.delete("logos");
+  site.pass(60_000);
+  assert.ok(holder.of("alarm-over").some(({ alarm }) => alarm.kind === "disagreement"));
+  assert.equal(holder.state.hosts.get("logos")?.record.hold, null);
+});
+
+test("who does not reach the device hands over, and another cuts", () => {
+  const site = Site.running();
+  const { holder } = site;
+  holder.cutFrom.add("sucker");
+  site.wedge("logos");
+  settled(site);
+  assert.notEqual(site.edges[0]?.by, holder.name);
+});
+
+test("who is blind hands over", () => {
+  const site = Site.running();
+  const { holder } = site;
+  holder.cutFrom.add("references");
+  site.pass(30_000);
+  assert.notEqual(site.holder, holder);
+  site.wedge("logos");
+  settled(site);
+});
+
+test("maintenance that another watcher has acknowledged holds the one in charge, however late it hears of it", () => {
+  const site = Site.running();
+  const { holder } = site;
+  const other = site.watchers.find((watcher) => watcher !== holder) as typeof holder;
+  site.wedge("logos");
+  site.pass(15_000);
+  assert.equal(other.ask({ kind: "brake", brake: "maintenance", scope: "logos", forMs: 3_600_000, reason: "test" }).exit, 0);
+  site.pass(120_000);
+  assert.deepEqual(site.edges, []);
+  assert.equal(other.ask({ kind: "unbrake", brake: "maintenance", scope: "logos" }).exit, 0);
+  settled(site);
+});
+
+test("a request at another watcher is carried out by the one in charge and answered where it was asked", () => {
+  const site = Site.running();
+  const { holder } = site;
+  const other = site.watchers.find((watcher) => watcher !== holder) as typeof holder;
+  const asked = other.ask({ kind: "fence", host: "logos", reason: "test", again: false, confirm: null });
+  assert.equal(asked.exit, 4);
+  assert.equal(asked.confirm, "logos");
+  const reply = other.ask({ kind: "fence", host: "logos", reason: "test", again: false, confirm: "logos" });
+  assert.equal(reply.exit, 0, reply.text);
+  settled(site);
+  assert.equal(site.edges[0]?.by, holder.name);
+  assert.ok(![...site.store.keys()].some((key) => key.startsWith("ask/")));
+});

@@ -1,0 +1,44 @@
+// What of a changed configuration a running watcher can take over: everything but who it is and where it stands.
+
+import type { Config, StoreSpec } from "../config/config.ts";
+import { diffConfig } from "../config/diff.ts";
+import type { Loaded } from "../config/load.ts";
+import { loadConfigApart } from "../config/load-apart.ts";
+import type { Probes } from "../probes/index.ts";
+import { loadProbes } from "../probes/index.ts";
+import { probeNamesIn } from "./site.ts";
+
+/** Everything that takes time comes first: what is checked against the state afterwards is taken over in the same turn. */
+export async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly probes: Probes } | { readonly refusal: string }> {
+  try {
+    const next = await loadConfigApart(path);
+    return { next, probes: await loadProbes(next.ok ? probeNamesIn(next.config) : []) };
+  } catch (error) {
+    // No thread to be had: a reload may fail, the watcher goes on.
+    return { refusal: `${path} cannot be read now: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** What a running watcher cannot change: another ledger, another store, another socket. */
+export function fixedParts(before: Config, after: Config): readonly string[] {
+  const problems: string[] = [];
+  if (before.shell.dataDir !== after.shell.dataDir) problems.push(`data cannot change from ${before.shell.dataDir} to ${after.shell.dataDir} while the watcher runs: restart it`);
+  if (before.policy.watcher !== after.policy.watcher) problems.push("watcher.name cannot change while the watcher runs: restart it");
+  if (JSON.stringify(before.shell.api) !== JSON.stringify(after.shell.api)) problems.push("api cannot change while the watcher runs: restart it");
+  if (!sameStore(before.shell.store, after.shell.store)) problems.push("store cannot change while the watcher runs: restart it");
+  return problems;
+}
+
+/** What is taken over only by a restart, and is no reason to refuse the rest: certificates and passwords are renewed by others. */
+export function lateParts(before: Config, after: Config): readonly string[] {
+  return diffConfig(before, after).rest.includes("store") ? ["the password or the certificates of the store have changed: they are used from the watcher's next start on"] : [];
+}
+
+function sameStore(one: StoreSpec, other: StoreSpec): boolean {
+  return JSON.stringify(withoutSecrets(one)) === JSON.stringify(withoutSecrets(other));
+}
+
+function withoutSecrets(store: StoreSpec): unknown {
+  if (store.kind === "embedded") return store;
+  return { ...store, tls: store.tls !== null, auth: store.auth?.user ?? null };
+}
