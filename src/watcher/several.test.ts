@@ -132,7 +132,13 @@ test("a name that is taken, and a prefix that is somebody else's: exit 69, in wo
   assert.match(second.err(), /another watcher named twin runs \(since .*\): give each its own watcher\.name \(STORE_REFUSED\)/);
   assert.equal(second.out(), "");
   assert.equal((await first.status()).store?.ok, true);
-  assert.equal(await first.ended("SIGTERM"), 0);
+  // Killed and started again on its own data folder it need not wait for what it left behind.
+  await first.ended("SIGKILL");
+  const again = watch("twin", prefix, endpoints, first.home);
+  await ready(again);
+  await until("it has a session again", async () => (await again.status()).store?.ok === true, again.err);
+  assert.doesNotMatch(again.err(), /waiting/);
+  assert.equal(await again.ended("SIGTERM"), 0, again.err());
   await ctl("put", "/foreign/identity", "not ours");
   const foreign = watch("x", "/foreign/", endpoints);
   assert.equal(await foreign.ended(), 69);
