@@ -130,7 +130,9 @@ export function consult(turn: Turn, policy: HostPolicy): Consulted {
   }
   if (observersOf(turn, policy).some((watcher) => watcher !== turn.policy.watcher)) ask(turn, policy);
   const { assigned, words } = wordsOn(turn, policy);
-  const agreement = agree({ assigned, ...electorate() }, words);
+  // Alone is who has nobody beside him, not who has not been answered yet.
+  const others = assigned.some((watcher) => watcher !== turn.policy.watcher && turn.fleet.alive.has(watcher));
+  const agreement = agree({ assigned, ...electorate(), ...(others ? { lone: "hold" as const } : {}) }, words);
   const { ballot } = turn.host(policy.name) as HostState;
   const untilMs = (ballot?.sent.get(ballot.number) ?? -Infinity) + Math.min(ANSWER_MS, policy.everyMs / 2);
   return agreement.kind === "short" && nowMs < untilMs ? { kind: "waiting", untilMs } : agreement;
