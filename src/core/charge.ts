@@ -169,9 +169,11 @@ export function becomeReady(turn: Turn): void {
 /** Makes rounds of what is assigned to us, and of nothing else. */
 export function observe(turn: Turn): void {
   const { fleet, policy } = turn;
-  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive) return;
-  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive] });
-  const hosts = observedBy(turn, policy.watcher);
+  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive && fleet.observedFor[2] === fleet.held) return;
+  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive, fleet.held] });
+  // Who is in charge of a host has to see what becomes of it, also where it has no vote.
+  const inCharge = unitsOf(policy).all.filter((unit) => fleet.held.has(unit.name)).flatMap((unit) => unit.hosts);
+  const hosts = new Set([...observedBy(turn, policy.watcher), ...inCharge]);
   if (fleet.observed !== null && fleet.observed.size === hosts.size && [...hosts].every((host) => fleet.observed?.has(host) === true)) return;
   turn.patchFleet({ observed: hosts });
   for (const host of turn.state.hosts.values()) {
@@ -243,7 +245,7 @@ export function charged(turn: Turn, keys: readonly RecordKey[]): void {
 /** A unit is ours: its operations are taken up as after a restart. */
 function takeUp(turn: Turn, unit: Unit): void {
   const nowMs = turn.now.bootMs;
-  turn.patchFleet({ held: new Set(turn.fleet.held).add(unit.name) });
+  turn.patchFleet({ held: new Set(turn.fleet.held).add(unit.name), dirty: true });
   turn.tell("charge", null, `in charge of ${unit.name}: ${unit.hosts.length} host${unit.hosts.length === 1 ? "" : "s"}`);
   for (const name of unit.hosts) {
     const host = turn.host(name);

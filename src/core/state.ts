@@ -233,7 +233,7 @@ export type FleetState = {
   /** What `observe` was told last. */
   readonly observed: ReadonlySet<string> | null;
   /** The roster and the living for which that was worked out. */
-  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>] | null;
+  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>, ReadonlySet<string>] | null;
   /** Another watcher's wall clock is that far from ours. */
   readonly skew: { readonly watcher: string; readonly byMs: number } | null;
 };
