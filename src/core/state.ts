@@ -224,7 +224,7 @@ export type FleetState = {
   readonly reviewedMs: number;
   /** Operations of other watchers, and of a life of ours before this one. */
   readonly foreign: ReadonlyMap<number, Operation>;
-  readonly asks: ReadonlyMap<string, AskRecord>;
+  readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;
   readonly unreadable: readonly { readonly key: string; readonly because: string }[];
