@@ -85,7 +85,8 @@ export class FleetWorld {
       random: new Random(spec.seed, "store"), leased: LEASED, rate: spec.storeRate, count: (what) => this.counts.add(what),
       onCommit: ({ guards, writes, revision }) => this.#commits(guards, writes, revision),
       onChange: (changes) => {
-        if (changes.some(({ key }) => key.startsWith("op/"))) this.#operationsChanged();
+        // None: it is another store.
+        if (changes.length === 0 || changes.some(({ key }) => key.startsWith("op/"))) this.#operationsChanged();
         for (const checker of this.checkers.changed) checker.changed?.(changes);
       },
     });

@@ -36,7 +36,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
       const life = world.sites.get(holder)?.life;
       if (life === null || life === undefined) return `${holder} is in charge of ${host.name}, and does not run`;
       const record = world.server.value<HostRecord>(`host/${host.name}`);
-      if (record?.hold != null && !life.alarms.has(`held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm at ${holder}: ${record.hold.because}`;
+      if (record?.hold != null && !world.server.records.has(`alarm/held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm: ${record.hold.because}`;
       const guard = world.server.value<GuardRecord>(`guard/${host.name}` as RecordKey);
       if (guard === undefined || guard.watcher !== holder) return `nobody says whether ${host.name} is guarded`;
     }

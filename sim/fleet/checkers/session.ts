@@ -36,8 +36,9 @@ export function session(world: FleetWorld): FleetChecker {
       const lastMs = heldMs.get(`charge/${device.name} ${life.site.name}`) ?? -Infinity;
       const holds = holderOf(world, `charge/${device.name}`) === life.site.name;
       if (!holds && nowMs - lastMs > HANG_UP_MS && !stoppedSince(life, nowMs - HANG_UP_MS)) {
-        // Without its session it may only restore what it has cut itself.
-        if (life.heldUntilMs !== null && life.heldUntilMs > nowMs) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
+        // Without the store it may only restore what it has cut itself.
+        const apart = life.heldUntilMs === null || life.heldUntilMs <= nowMs || !world.server.available || !life.site.link.reaches || life.site.link.loss > 0 || life.site.link.slow > 0 || life.site.watchLate > 0;
+        if (!apart) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
         world.counts.add("session: without a charge, for what is owed");
       }
       for (const other of overlaps(device, life)) {
