@@ -108,11 +108,15 @@ export type HostStatus = {
   readonly brakes: readonly { readonly brake: string; readonly because: string }[]; readonly power: readonly { readonly outlet: string; readonly state: string; readonly at: string | null }[]; readonly incident: string | null;
   readonly held: { readonly kind: string; readonly because: string } | null;
   readonly operation: { readonly phase: string; readonly kind: string; readonly level: number } | null;
+  readonly inCharge: string | null; readonly observers: readonly { readonly watcher: string; readonly says: string | null; readonly because: string }[]; readonly need: number;
 };
+export type WatcherStatus = { readonly watcher: string; readonly self: boolean; readonly alive: boolean; readonly ready: boolean; readonly inCharge: number; readonly observes: number; readonly cannot: readonly string[]; readonly blind: boolean };
 export type Status = {
-  readonly site: string; readonly at: string; readonly guarded: string; readonly hosts: readonly HostStatus[]; readonly watchers: readonly unknown[]; readonly devices: readonly { readonly device: string; readonly readable: boolean | null }[];
+  readonly site: string; readonly at: string; readonly guarded: string; readonly hosts: readonly HostStatus[]; readonly watchers: readonly WatcherStatus[]; readonly devices: readonly { readonly device: string; readonly readable: boolean | null }[];
   readonly alarms: readonly { readonly alarm: string; readonly kind: string; readonly happened: string; readonly done: string; readonly asked: string; readonly acknowledged: boolean }[];
   readonly storms: readonly { readonly set: string }[];
+  readonly brakes: readonly { readonly brake: string; readonly scope: string; readonly by: string; readonly reason: string }[];
+  readonly store: { readonly ok: boolean; readonly why: string | null; readonly heldUntil: string | null } | null;
 };
 export type Incident = { readonly incident: string; readonly host: string; readonly began: string; readonly ended: string | null; readonly phases: Readonly<Record<string, number | null>>; readonly outcome: string };
 export type EventLine = { readonly seq: number; readonly at: string; readonly kind: string; readonly host: string | null; readonly because: string; readonly incident: string | null };

@@ -27,6 +27,8 @@ export type MachineOptions = {
 };
 
 export type Lab = {
+  /** What all nodes hang on, for whoever plugs in more than machines. */
+  readonly network: Network;
   readonly faults: Faults;
   /** A plain namespace, for a watcher or a power device; made when it is asked for first. */
   node(name: string, options?: NodeOptions): Promise<LabNode>;
@@ -52,7 +54,7 @@ export async function startLab(options: { readonly freezer?: FreezerVersion } = 
   const machines = new Map<string, Promise<Machine>>();
   let disks: Promise<Disks> | undefined;
   return {
-    faults: network.faults,
+    network, faults: network.faults,
     node: network.node,
     machine(name, wanted = {}) {
       disks ??= mountDisks(network);

@@ -4,6 +4,7 @@
 // the switch forwards, ARP and neighbour discovery included.
 
 import { must } from "./child.ts";
+import { inOrder } from "./virtual-host.ts";
 
 /** Takes one fault back. Safe to call twice. */
 export type Mend = () => Promise<void>;
@@ -33,6 +34,8 @@ export function makeFaults(lab: {
   carry(port: string): Promise<void>;
 }): Faults {
   const faults = new Set<Fault>();
+  // Each load writes all rules: of two at once the older might come last.
+  const inTurn = inOrder();
 
   const load = async (): Promise<void> => {
     const rules = [...faults].flatMap((fault) => ("rule" in fault ? [fault.rule] : []));
@@ -42,10 +45,10 @@ export function makeFaults(lab: {
       input: `add table bridge upkeep\ndelete table bridge upkeep\n${table}\n`,
     });
   };
-  const apply = async (changed: readonly Fault[]): Promise<void> => {
+  const apply = (changed: readonly Fault[]): Promise<void> => inTurn(async () => {
     if (changed.some((fault) => "rule" in fault)) await load();
     for (const fault of changed) if ("pulled" in fault) await lab.carry(fault.pulled);
-  };
+  });
   const add = async (...added: readonly Fault[]): Promise<Mend> => {
     for (const fault of added) faults.add(fault);
     await apply(added);

@@ -1,17 +1,17 @@
 // The virtual PDU as a child process with an IPC channel, so that it can stand in a network namespace of its own while
 // the machines that its outlets feed are started and stopped by the parent. Run by pdu-node.ts only.
 
-import type { ApcPdu, ApcPduOptions, FaultPatch, OutletState } from "./apc-pdu.ts";
+import type { ApcPdu, ApcPduOptions, FaultPatch, LogRecord, OutletState } from "./apc-pdu.ts";
 import { setFaults, startApcPdu } from "./apc-pdu.ts";
 
 export type Order =
   | { readonly id: number; readonly do: "start"; readonly options: ApcPduOptions }
   | { readonly id: number; readonly do: "faults"; readonly patch: FaultPatch }
-  | { readonly id: number; readonly do: "records" | "state" | "idle" | "close" }
+  | { readonly id: number; readonly do: "records" | "follow" | "state" | "idle" | "close" }
   | { readonly id: number; readonly do: "by-hand"; readonly outlet: number; readonly state: OutletState }
   | { readonly id: number; readonly do: "switched" };
 
-export type Report = { readonly id: number; readonly value?: unknown; readonly error?: string } | { readonly id: number; readonly switch: { readonly outlet: number; readonly state: OutletState } };
+export type Report = { readonly id: number; readonly value?: unknown; readonly error?: string } | { readonly id: number; readonly switch: { readonly outlet: number; readonly state: OutletState } } | { readonly record: LogRecord };
 
 let pdu: ApcPdu | null = null;
 let nextSwitch = 1;
@@ -24,6 +24,10 @@ function running(): ApcPdu {
 
 function report(message: Report): void {
   process.send?.(message);
+}
+
+function tell(record: LogRecord): void {
+  if (record.kind !== "bytes") report({ record });
 }
 
 async function obey(order: Order): Promise<unknown> {
@@ -45,6 +49,11 @@ async function obey(order: Order): Promise<unknown> {
       return setFaults(running().faults, order.patch);
     case "records":
       return running().log.records;
+    case "follow":
+      // Bytes are told by the thousand, and whoever wants them asks for all records at the end.
+      for (const record of running().log.records) tell(record);
+      running().log.watch(tell);
+      return undefined;
     case "state":
       return running().state();
     case "idle":

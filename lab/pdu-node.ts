@@ -10,6 +10,10 @@ export type RemotePdu = {
   readonly port: number;
   faults(patch: FaultPatch): Promise<void>;
   records(): Promise<readonly LogRecord[]>;
+  /** Tells every record but bytes, past ones first, each as it happens. */
+  follow(see: (record: LogRecord) => void): Promise<void>;
+  /** Resolves when no effect is pending. */
+  idle(): Promise<void>;
   state(): Promise<ApcPduState>;
   switchByHand(outlet: number, state: OutletState): Promise<void>;
   close(): Promise<void>;
@@ -23,6 +27,7 @@ export async function startPduIn(node: LabNode, options: Omit<ApcPduOptions, "on
   const child = node.spawn([process.execPath, "--disable-warning=ExperimentalWarning", CHILD], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
   let next = 1;
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  const followers = new Set<(record: LogRecord) => void>();
   const ask = (order: Wanted): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const id = next;
@@ -31,6 +36,10 @@ export async function startPduIn(node: LabNode, options: Omit<ApcPduOptions, "on
       child.send({ ...order, id } as Order);
     });
   child.on("message", (report: Report) => {
+    if ("record" in report) {
+      for (const see of followers) see(report.record);
+      return;
+    }
     if ("switch" in report) {
       const done = () => child.connected && child.send({ id: report.id, do: "switched" } satisfies Order);
       void onSwitch(report.switch.outlet, report.switch.state).then(done, done);
@@ -51,6 +60,12 @@ export async function startPduIn(node: LabNode, options: Omit<ApcPduOptions, "on
     port,
     faults: async (patch) => void (await ask({ do: "faults", patch })),
     records: async () => (await ask({ do: "records" })) as readonly LogRecord[],
+    follow: async (see) => {
+      if (followers.size > 0) throw new Error("one follower at a time");
+      followers.add(see);
+      await ask({ do: "follow" });
+    },
+    idle: async () => void (await ask({ do: "idle" })),
     state: async () => (await ask({ do: "state" })) as ApcPduState,
     switchByHand: async (outlet, state) => void (await ask({ do: "by-hand", outlet, state })),
     close: async () => {

@@ -58,8 +58,9 @@ function sayAlive(turn: Turn): void {
   turn.save(`alive/${watcher}`, record);
 }
 
-/** All that it looks at is unknown to it: nobody should wait for its word. */
+/** All that it looks at is unknown to it, or it cannot read what the others write: nobody should wait for its word. */
 function isBlind(turn: Turn): boolean {
+  if (turn.fleet.unreadable.length > 0) return true;
   let seen = 0;
   for (const host of turn.state.hosts.values()) {
     if (!host.observed || host.last === null) continue;
@@ -114,7 +115,6 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
   noteUnfitness(turn);
-  becomeReady(turn);
   observe(turn);
   const { ofCharge } = unitsOf(turn.policy);
   for (const charge of turn.fleet.mine) {
@@ -153,12 +153,13 @@ function noteUnfitness(turn: Turn): void {
 }
 
 /** The first rounds have been made: from now on we count. */
-function becomeReady(turn: Turn): void {
+export function becomeReady(turn: Turn): void {
   const { fleet, policy, state } = turn;
   const record = fleet.watchers.get(policy.watcher);
-  if (record === undefined || record.ready) return;
+  if (record === undefined || record.ready || !leaseHolds(turn)) return;
   const firstRoundsMs = Math.max(0, ...[...policy.hosts.values()].map((host) => host.threshold * host.everyMs + host.timeoutMs));
-  if (turn.now.bootMs - state.startedAtMs < firstRoundsMs) return turn.wake("fleet", state.startedAtMs + firstRoundsMs);
+  const made = [...state.hosts.values()].every((host) => !host.observed || host.judged >= (turn.hostPolicy(host.name)?.threshold ?? 0));
+  if (!made && turn.now.bootMs - state.startedAtMs < firstRoundsMs) return;
   const ready = { ...record, ready: true };
   turn.patchFleet({ watchers: new Map(fleet.watchers).set(policy.watcher, ready), dirty: true });
   turn.save(`watcher/${policy.watcher}`, ready);
@@ -168,6 +169,8 @@ function becomeReady(turn: Turn): void {
 /** Makes rounds of what is assigned to us, and of nothing else. */
 export function observe(turn: Turn): void {
   const { fleet, policy } = turn;
+  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive) return;
+  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive] });
   const hosts = observedBy(turn, policy.watcher);
   if (fleet.observed !== null && fleet.observed.size === hosts.size && [...hosts].every((host) => fleet.observed?.has(host) === true)) return;
   turn.patchFleet({ observed: hosts });

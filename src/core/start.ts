@@ -5,6 +5,7 @@
 
 import { over, raise, repeat, takeUp } from "./alarms.ts";
 import { brakeKey, EVERYTHING } from "./brake-records.ts";
+import { observe } from "./charge.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
 import { resume } from "./fencing.ts";
@@ -61,7 +62,7 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   turn.patch({
     fleet: {
       folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: new Map(), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: new Map(),
-      dirty: true, reviewedMs: 0, foreign: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, skew: null,
+      dirty: true, reviewedMs: 0, foreign: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });
@@ -115,7 +116,8 @@ export function reload(turn: Turn): void {
 function regroup(turn: Turn): void {
   const { mine } = turn.fleet;
   const held = unitsOf(turn.policy).all.filter((unit) => unit.charges.every((charge) => mine.has(charge))).map((unit) => unit.name);
-  turn.patchFleet({ held: new Set(held), yielding: new Set(), dirty: true, observed: null });
+  turn.patchFleet({ held: new Set(held), yielding: new Set(), dirty: true, observedFor: null });
+  observe(turn);
   for (const host of turn.state.hosts.values()) if (host.said === null || host.said.hash !== turn.hostPolicy(host.name)?.hash) speak(turn, host.name);
 }
 

@@ -232,6 +232,8 @@ export type FleetState = {
   readonly cannot: ReadonlyMap<string, number>;
   /** What `observe` was told last. */
   readonly observed: ReadonlySet<string> | null;
+  /** The roster and the living for which that was worked out. */
+  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>] | null;
   /** Another watcher's wall clock is that far from ours. */
   readonly skew: { readonly watcher: string; readonly byMs: number } | null;
 };
@@ -329,6 +331,7 @@ export class Turn {
   readonly policy: Policy;
   readonly effects: Effect[] = [];
   #state: State;
+  #outbox: { readonly outbox: Map<RecordKey, AnyRecord | null>; readonly hosts: Map<RecordKey, string> } | null = null;
 
   constructor(state: State, policy: Policy, now: Now) {
     this.#state = state;
@@ -385,21 +388,26 @@ export class Turn {
 
   /** Puts a record into the outbox; null deletes it. `host`: whose it is, so that only the watcher in charge of that host writes it. */
   save(key: RecordKey, value: AnyRecord | null, host: string | null = null): void {
-    this.patch({ outbox: new Map(this.#state.outbox).set(key, value) });
-    if (host !== null && this.#state.fleet !== null) this.patch({ outboxHosts: new Map(this.#state.outboxHosts).set(key, host) });
+    const { outbox, hosts } = this.#writable();
+    outbox.set(key, value);
+    if (host !== null && this.#state.fleet !== null) hosts.set(key, host);
+  }
+
+  /** Copied once a turn: a newcomer has a word to say about thousands of hosts at once. */
+  #writable(): { readonly outbox: Map<RecordKey, AnyRecord | null>; readonly hosts: Map<RecordKey, string> } {
+    if (this.#outbox === null || this.#outbox.outbox !== this.#state.outbox) {
+      this.#outbox = { outbox: new Map(this.#state.outbox), hosts: new Map(this.#state.outboxHosts) };
+      this.patch({ outbox: this.#outbox.outbox, outboxHosts: this.#outbox.hosts });
+    }
+    return this.#outbox;
   }
 
   /** Takes a record out of the outbox, to go with another transaction. */
   take(key: RecordKey): void {
     if (!this.#state.outbox.has(key)) return;
-    const outbox = new Map(this.#state.outbox);
+    const { outbox, hosts } = this.#writable();
     outbox.delete(key);
-    this.patch({ outbox });
-    if (this.#state.outboxHosts.has(key)) {
-      const outboxHosts = new Map(this.#state.outboxHosts);
-      outboxHosts.delete(key);
-      this.patch({ outboxHosts });
-    }
+    hosts.delete(key);
   }
 
   id(): number {

@@ -5,7 +5,7 @@
 
 import { over, raise, remind } from "./alarms.ts";
 import { expireAsks } from "./ask.ts";
-import { charged, checkLease, GOES_WITH_SESSION, reviewCharges, sessionHeld, sessionLost } from "./charge.ts";
+import { becomeReady, charged, checkLease, GOES_WITH_SESSION, reviewCharges, sessionHeld, sessionLost } from "./charge.ts";
 import { command } from "./commands.ts";
 import { check, checkWhenDue, readings, seen } from "./devices.ts";
 import { expire, followWallClock } from "./expiry.ts";
@@ -110,6 +110,7 @@ function take(turn: Turn, input: Input): void {
 /** With several watchers: what follows from whatever came in, in the same step. */
 function amongOthers(turn: Turn, input: Input): void {
   if (input.kind === "clock" || (input.kind === "tick" && input.key === "fleet")) expireAsks(turn);
+  if (input.kind === "clock") becomeReady(turn);
   reviewCharges(turn, input.kind === "clock");
   for (let next = turn.state.asked[0]; next !== undefined; next = turn.state.asked[0]) {
     turn.patch({ asked: turn.state.asked.slice(1) });

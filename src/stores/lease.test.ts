@@ -7,10 +7,12 @@ import type { Session } from "./store.ts";
 
 const TTL_MS = 6_000;
 
-type Asked = { readonly atMs: number; readonly withinMs: number; answer(said: "kept" | "over"): Promise<void>; fail(why: string): Promise<void> };
+type Said = "kept" | "over" | { readonly sinceMs: number };
+
+type Asked = { readonly atMs: number; readonly withinMs: number; answer(said: Said): Promise<void>; fail(why: string): Promise<void> };
 
 /** Runs with a lease that was asked for at 1,000 and granted `grantedMs` later. */
-function withLease(grantedMs: number, body: (parts: { lease: Lease; told: string[]; asked: Asked[]; pass: (ms: number) => Promise<void>; suspend: (ms: number) => void }) => Promise<void>): () => Promise<void> {
+function withLease(grantedMs: number, body: (parts: { lease: Lease; told: string[]; asked: Asked[]; pass: (ms: number) => Promise<void>; suspend: (ms: number) => void }) => Promise<void>, perTtl?: number): () => Promise<void> {
   return async () => {
     mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
     let nowMs = 1_000 + grantedMs;
@@ -20,9 +22,9 @@ function withLease(grantedMs: number, body: (parts: { lease: Lease; told: string
       for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
     };
     const lease = new Lease({
-      ttlMs: TTL_MS, nowMs: () => nowMs, sentMs: 1_000,
+      ttlMs: TTL_MS, nowMs: () => nowMs, sentMs: 1_000, ...(perTtl === undefined ? {} : { perTtl }),
       keepAlive: (withinMs) => {
-        const { promise, resolve, reject } = Promise.withResolvers<"kept" | "over">();
+        const { promise, resolve, reject } = Promise.withResolvers<Said>();
         asked.push({
           atMs: nowMs, withinMs,
           answer: async (said) => { resolve(said); await settled(); },
@@ -79,6 +81,22 @@ test("without an answer it is lost at its deadline, once, with what went wrong",
   await pass(20_000);
   assert.equal(told.length, 2);
 }));
+
+test("where the store counts from an earlier moment, so does it; nothing is told that has not changed", withLease(0, async ({ told, asked, pass }) => {
+  await pass(1_500);
+  await asked[0]?.answer({ sinceMs: 1_000 });
+  assert.deepEqual(told, ["held until 7000"]);
+  await pass(1_500);
+  assert.deepEqual(asked.map(({ atMs, withinMs }) => [atMs, withinMs]), [[2_500, 1_500], [4_000, 1_500]], "a keep-alive that shows nothing new was answered all the same");
+  await asked[1]?.answer({ sinceMs: 2_500 });
+  // Never back, either.
+  await pass(1_500);
+  await asked[2]?.answer({ sinceMs: 1_000 });
+  assert.deepEqual(told.slice(1), ["held until 8500"]);
+  await pass(3_000);
+  assert.equal(told.length, 3);
+  assert.match(told.at(-1) ?? "", /^lost/);
+}, 4));
 
 test("an answer that comes after the deadline does not bring it back", withLease(0, async ({ lease, told, asked, pass, suspend }) => {
   await pass(2_000);

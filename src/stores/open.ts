@@ -1,7 +1,7 @@
 // The stores that watchers share, by name: the one place where a driver is named. Each is loaded when it is used, because a
 // watcher that works alone needs neither of them, nor what they bring with them.
 
-import type { Tls } from "./etcd-endpoint.ts";
+import type { Tls } from "./dial.ts";
 import type { SharedStore, SharedStoreOptions } from "./store.ts";
 
 /** Where the store is, and how it lets us in; secrets are open. */
@@ -12,15 +12,10 @@ export type SharedStoreSpec = ({ readonly kind: "etcd"; readonly endpoints: read
 
 /** Opens a shared store. Rejects with STORE_UNREACHABLE or STORE_REFUSED, and then holds nothing. */
 export async function openShared(spec: SharedStoreSpec, options: SharedStoreOptions): Promise<SharedStore> {
-  const { kind, ...rest } = spec;
-  switch (kind) {
-    case "etcd": {
-      const { openEtcd } = await import("./etcd.ts");
-      return openEtcd({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "etcd" }>, "kind"> });
-    }
-    case "zookeeper": {
-      const { openZookeeper } = await import("./zookeeper.ts");
-      return openZookeeper({ ...options, ...rest as Omit<Extract<SharedStoreSpec, { kind: "zookeeper" }>, "kind"> });
-    }
+  switch (spec.kind) {
+    case "etcd":
+      return (await import("./etcd.ts")).openEtcd({ ...spec, ...options });
+    case "zookeeper":
+      return (await import("./zookeeper.ts")).openZookeeper({ ...spec, ...options });
   }
 }

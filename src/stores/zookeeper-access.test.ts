@@ -12,13 +12,13 @@ import { createServer as createTlsServer } from "node:tls";
 import { lacking } from "../../lab/third-party.ts";
 import type { ZookeeperCluster } from "../../lab/zookeeper.ts";
 import { startZookeeper, zookeeperLacking } from "../../lab/zookeeper.ts";
+import { only, options, plant, site, stopZookeeper, withStore, zookeeper } from "../../lab/zookeeper-site.ts";
 import { committed, put } from "./conformance.ts";
 import { alive, joined, reached, sighted } from "./shared-conformance.ts";
 import type { Pair } from "./store.fixture.ts";
 import { authority, issue, refusal } from "./store.fixture.ts";
 import type { ZookeeperOptions } from "./zookeeper.ts";
 import { openZookeeper } from "./zookeeper.ts";
-import { only, options, plant, site, stopZookeeper, withStore, zookeeper } from "./zookeeper.fixture.ts";
 import { Layout } from "./zookeeper-layout.ts";
 
 const skip = zookeeperLacking();

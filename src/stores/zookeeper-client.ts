@@ -62,7 +62,8 @@ export class ZookeeperClient {
       if (this.#closed) throw new Fault("closed", "the store is closed", { sent: false });
       const leftMs = limits.endMs - performance.now();
       if (leftMs <= 0) break;
-      const shareEndMs = performance.now() + leftMs / left;
+      // Half, so that a slow disk is not taken for a frozen server when there are many of them; all of it for the last.
+      const shareEndMs = performance.now() + leftMs / Math.min(left, 2);
       try {
         const connection = await within(this.#connected(shareEndMs), shareEndMs);
         const endMs = limits.repeatable ? shareEndMs : limits.endMs;

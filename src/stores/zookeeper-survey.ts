@@ -36,10 +36,11 @@ export class Survey {
       else if (type === DELETED) onDeleted(path);
     };
     // The watch is there before the first name is read.
-    const [stop, shelves] = await Promise.all([
-      connection.watch(layout.root, onEvent, leftMs()),
-      pipelined(layout.shelves, (path) => connection.children(path, leftMs())),
-    ]);
+    const watching = connection.watch(layout.root, onEvent, leftMs());
+    const [stop, shelves] = await Promise.all([watching, pipelined(layout.shelves, (path) => connection.children(path, leftMs()))]).catch((error: unknown) => {
+      watching.then((end) => end(), () => undefined);
+      throw error;
+    });
     survey.#stop = stop;
     for (const [n, { value: names }] of shelves.entries()) survey.touch((names ?? []).map((name) => `${layout.shelves[n]}/${name}`).filter((path) => layout.keyOf(path) !== null));
     return survey;

@@ -3,19 +3,22 @@
 // store that is restarted, wiped or restored.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { zookeeperLacking } from "../../lab/zookeeper.ts";
+import { byHand, CALL_MS, only, options, plant, site, stopZookeeper, TTL_MS, wipe, withStore } from "../../lab/zookeeper-site.ts";
 import type { RecordKey } from "../core/records.ts";
 import { committed, found, put, remove, storeConformance } from "./conformance.ts";
 import { alive, joined, reached, sharedStoreConformance, sighted, until } from "./shared-conformance.ts";
 import { openZookeeper } from "./zookeeper.ts";
-import { byHand, CALL_MS, only, options, plant, site, stopZookeeper, TTL_MS, wipe, withStore } from "./zookeeper.fixture.ts";
 import { look, opsOf } from "./zookeeper-commit.ts";
 import { Layout } from "./zookeeper-layout.ts";
-import { ERR } from "./zookeeper-wire.ts";
+import { ERR, Frames, OP } from "./zookeeper-wire.ts";
 
 const skip = zookeeperLacking();
 
@@ -125,6 +128,31 @@ test("in a storm of writes a watch tells what there is at last, in order, whatev
   }
 }));
 
+test("a write whose answer gets lost: it has failed, it was made once, and nobody repeats it, though another server would answer", { skip }, () => withStore({}, async (witness, prefix) => {
+  const { member } = await only();
+  const relay = await deafening(member.endpoint);
+  try {
+    const writer = await openZookeeper(await options(prefix, { servers: [relay.at, member.endpoint], callMs: 1_500 }));
+    const seen = sighted(witness);
+    const first = committed(await writer.commit([], [put("ack/a", "1")]));
+    await reached(seen, first);
+    relay.deaf();
+    const failed = await writer.commit([{ key: "ack/a", revision: first }], [put("ack/a", "2")]);
+    assert.equal(failed.kind, "failed");
+    assert.match(failed.kind === "failed" ? failed.evidence : "", /whether it was written is not known/);
+    await until(() => seen.latest("ack/a") === "2");
+    // Whoever tries again with what he knew is told; a last write shows that no second one came before it.
+    assert.equal((await writer.commit([{ key: "ack/a", revision: first }], [put("ack/a", "2")])).kind, "conflict");
+    const [record] = await writer.load();
+    const last = committed(await writer.commit([{ key: "ack/a", revision: record?.revision ?? null }], [put("ack/a", "3")]));
+    await reached(seen, last);
+    assert.deepEqual(seen.changes.map(({ value }) => (value as { by?: string } | null)?.by), ["1", "2", "3"]);
+    await writer.close();
+  } finally {
+    relay.close();
+  }
+}));
+
 test("what ZooKeeper would refuse for its size is told before anything is sent", { skip }, () => withStore({}, async (store) => {
   const tooLarge = await store.commit([], [put("ack/x", "z".repeat(1_000_001))]);
   assert.match(tooLarge.kind === "failed" ? tooLarge.evidence : "", /larger than .* nothing was sent/);
@@ -219,3 +247,36 @@ test("a server whose data were lost is not the store any more", { skip }, async 
     assert.equal(session.lost.length, 1);
   });
 });
+
+/** A relay that, once it is deaf, takes a transaction to the server, and nothing back from then on. */
+async function deafening(to: string): Promise<{ readonly at: string; deaf(): void; close(): void }> {
+  const [host = "", port = ""] = to.split(":");
+  const sockets = new Set<Socket>();
+  let armed = false;
+  const server = createServer((near) => {
+    const far = connect({ host, port: Number(port) });
+    let deaf = false;
+    const frames = new Frames(2_000_000);
+    let handshakes = 0;
+    near.on("data", (part) => {
+      for (const body of frames.add(part)) if (handshakes++ > 0 && armed && body.readInt32BE(4) === OP.multi) deaf = true;
+      far.write(part);
+    });
+    far.on("data", (part) => { if (!deaf) near.write(part); });
+    for (const [one, other] of [[near, far], [far, near]] as const) {
+      sockets.add(one);
+      one.on("error", () => undefined);
+      one.on("close", () => other.destroy());
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    at: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    deaf: () => { armed = true; },
+    close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}

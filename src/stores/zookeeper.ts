@@ -86,6 +86,10 @@ class ZookeeperStore implements SharedStore {
     this.#unreadable = new UnreadableRecords(options.onUnreadable ?? (() => undefined));
   }
 
+  get revision(): number {
+    return this.#seen;
+  }
+
   async load(): Promise<readonly StoredRecord[]> {
     try {
       const found = await this.#surveyed(this.#endMs(), async (survey, leftMs) => {

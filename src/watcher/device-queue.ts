@@ -25,7 +25,10 @@ export class DeviceQueue {
   #busy = false;
   #closed = false;
   #session: PowerSession | null = null;
-  #current: AbortController | null = null;
+  /** What is being asked now. */
+  #current: { readonly controller: AbortController; wrote: boolean } | null = null;
+  /** The session ends with what is being asked. */
+  #hangingUp = false;
   #stopKeeping: (() => void) | null = null;
 
   constructor(device: () => PowerDevice | undefined, clock: Clock) {
@@ -54,10 +57,22 @@ export class DeviceQueue {
     };
   }
 
-  /** Ends the session and what is being asked in it at once, unless a byte has gone out; what comes later opens another. */
+  /**
+   * Another watcher may log in here from now on: the session ends at once, with what is being asked in it and what waits.
+   * Only an act whose byte has gone out is heard to its end, which is bounded, and the successor waits for that bound.
+   * What comes later opens a session of its own.
+   */
   hangUp(): void {
-    this.#current?.abort(new UpkeepError("POWER_BUSY", "another watcher has taken this device over"));
+    const error = new UpkeepError("POWER_BUSY", "another watcher may take this device over: our session has ended");
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#hangingUp = this.#busy;
+    if (this.#current?.wrote === false) this.#current.controller.abort(error);
     if (!this.#busy) this.#logOut();
+    for (const request of waiting) {
+      if (request.kind === "read") request.done({ ok: false, ...described(error) }, this.#clock.now().bootMs);
+      else request.done(request.cancelled ? { kind: "refused", by: "gate", evidence: "cancelled before it began" } : { kind: "failed", ...described(error) });
+    }
   }
 
   /** Ends the session politely, and all that waits for it: nothing is opened any more. */
@@ -71,7 +86,9 @@ export class DeviceQueue {
     this.#busy = true;
     this.#stopKeeping?.();
     this.#stopKeeping = null;
-    void this.#serve().finally(() => {
+    void this.#serve().finally(async () => {
+      if (this.#hangingUp) await this.#drop();
+      this.#hangingUp = false;
       this.#busy = false;
       if (this.#waiting.length > 0) return this.#next();
       if (this.#session !== null) this.#stopKeeping = this.#clock.at(this.#clock.now().bootMs + KEEP_MS, () => this.#logOut());
@@ -83,6 +100,7 @@ export class DeviceQueue {
     this.#busy = true;
     void this.#drop().finally(() => {
       this.#busy = false;
+      this.#hangingUp = false;
       this.#next();
     });
   }
@@ -114,7 +132,11 @@ export class DeviceQueue {
       asked = true;
       if (request.cancelled) return false;
       return request.fire(reading, () => {
+        const current = this.#current;
+        // Hung up, or out of time, while the core decided: this session is not ours to write in any more.
+        if (current === null || current.controller.signal.aborted) throw new UpkeepError("POWER_BUSY", "the session had ended before the byte");
         wrote = true;
+        current.wrote = true;
         write();
       });
     };
@@ -155,7 +177,7 @@ export class DeviceQueue {
 
   async #bounded<Value>(boundMs: number, request: ActRequest | null, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
     const controller = new AbortController();
-    this.#current = controller;
+    this.#current = { controller, wrote: false };
     const abort = () => controller.abort(new UpkeepError("POWER_TIMEOUT", `not done within ${Math.round(boundMs / 100) / 10} s`));
     const cancel = this.#clock.at(this.#clock.now().bootMs + boundMs, abort);
     if (request !== null) request.abort = abort;

@@ -210,15 +210,9 @@ export class Watcher {
     const gate = open?.gate ?? null;
     if (open === undefined || gate === null) return;
     open.gate = null;
-    const ageMs = this.#ports.clock.now().bootMs - effect.sinceMs;
-    if (effect.beforeMs !== null && this.#ports.clock.now().bootMs >= effect.beforeMs) {
-      open.stale = "the lease of this watcher had ended";
-      return gate.answer(false);
-    }
-    if (effect.withinMs !== null && ageMs > effect.withinMs) {
-      open.stale = `${Math.round(ageMs)} ms had passed since the swap, more than ${effect.withinMs} ms`;
-      return gate.answer(false);
-    }
+    // One look at the clock for both bounds, and nothing between it and the byte.
+    open.stale = staleBecause(effect, this.#ports.clock.now().bootMs);
+    if (open.stale !== null) return gate.answer(false);
     try {
       gate.write();
     } catch {
@@ -244,4 +238,11 @@ export class Watcher {
     }
     return device;
   }
+}
+
+/** Why the byte must not be written any more, or null. */
+export function staleBecause({ sinceMs, withinMs, beforeMs }: Pick<Extract<Effect, { kind: "fire" }>, "sinceMs" | "withinMs" | "beforeMs">, nowMs: number): string | null {
+  if (beforeMs !== null && nowMs >= beforeMs) return `the lease of this watcher had ended ${Math.round(nowMs - beforeMs)} ms before`;
+  const ageMs = nowMs - sinceMs;
+  return withinMs !== null && ageMs > withinMs ? `${Math.round(ageMs)} ms had passed since the swap, more than ${withinMs} ms` : null;
 }

@@ -1,16 +1,16 @@
 // One ZooKeeper server on loopback for a whole test file, sites on it, and a hand that writes behind Upkeep's back.
 
 import assert from "node:assert/strict";
-import type { ZookeeperCluster, ZookeeperMember } from "../../lab/zookeeper.ts";
-import { startZookeeper, ZOOKEEPER_VERSION } from "../../lab/zookeeper.ts";
-import { thirdParty } from "../../lab/third-party.ts";
-import type { SharedStore } from "./store.ts";
-import type { ZookeeperOptions } from "./zookeeper.ts";
-import { openZookeeper } from "./zookeeper.ts";
-import { ZookeeperClient } from "./zookeeper-client.ts";
-import type { Connection } from "./zookeeper-connection.ts";
-import { Layout } from "./zookeeper-layout.ts";
-import type { MultiOp } from "./zookeeper-wire.ts";
+import type { SharedStore } from "../src/stores/store.ts";
+import { ZookeeperClient } from "../src/stores/zookeeper-client.ts";
+import type { Connection } from "../src/stores/zookeeper-connection.ts";
+import { Layout } from "../src/stores/zookeeper-layout.ts";
+import type { MultiOp } from "../src/stores/zookeeper-wire.ts";
+import type { ZookeeperOptions } from "../src/stores/zookeeper.ts";
+import { openZookeeper } from "../src/stores/zookeeper.ts";
+import { thirdParty } from "./third-party.ts";
+import type { ZookeeperCluster, ZookeeperMember } from "./zookeeper.ts";
+import { startZookeeper, ZOOKEEPER_VERSION } from "./zookeeper.ts";
 
 export const TTL_MS = 5_000;
 export const CALL_MS = 5_000;
