@@ -44,6 +44,7 @@ export type Asked = { readonly command: Command; readonly life: FleetLife; reado
 
 const AUDIT_EVERY_MS = 5_000;
 const QUIET_FOR_MS = 30_000;
+const STORE_MOVES_MS = 400_000;
 
 export class FleetWorld {
   readonly spec: FleetSpec;
@@ -70,6 +71,8 @@ export class FleetWorld {
   /** Members of the store that have no power, or no kernel. */
   #membersDown = false;
   #endOutage: (() => void) | null = null;
+  /** Somebody has set the members up elsewhere. */
+  #carriedAway = false;
   /** Which life decided on which level of which operation. */
   readonly #born = new Map<string, FleetLife>();
 
@@ -287,7 +290,7 @@ export class FleetWorld {
   /** Hosts carry members of the store and a watcher: what befalls them befalls those. */
   carriersChanged(): void {
     const { members } = this.spec;
-    const lost = members.filter((name) => name !== null && this.dark(name)).length;
+    const lost = this.#carriedAway ? 0 : members.filter((name) => name !== null && this.dark(name)).length;
     const without = members.length - lost < Math.floor(members.length / 2) + 1;
     if (without !== this.#membersDown) {
       this.#membersDown = without;
@@ -328,6 +331,11 @@ export class FleetWorld {
     this.say(() => "everything is healed");
     this.healing = true;
     this.faults.healAll();
+    // A person who has switched the store off with its host, for good, gives it another machine at last.
+    this.after(STORE_MOVES_MS, () => {
+      this.#carriedAway = true;
+      this.carriersChanged();
+    });
     const bootMs = Math.max(40_000, ...[...this.spec.policy.hosts.values()].map((host) => host.bootMs));
     const giveUpMs = this.timeline.nowMs + 20 * 60_000 + 14 * bootMs;
     let quietSinceMs: number | null = null;
@@ -344,7 +352,7 @@ export class FleetWorld {
 
   #quiet(): boolean {
     if (this.open.length > 0 || !this.server.available) return false;
-    for (const site of this.sites.values()) if (site.present && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
+    for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     return true;
   }

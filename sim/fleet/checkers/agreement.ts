@@ -14,6 +14,8 @@ import { automatic, swapOf } from "./facts.ts";
 const DRIFT = 1.02;
 /** Between the end of a round and its being taken note of, and the rounding of ages. */
 const SLACK_MS = 50;
+/** How long a changed word may be on its way. */
+const SAID_MS = 2_000;
 
 export function agreement(world: FleetWorld): FleetChecker {
   /** When each operation was decided on, by the order of everything. */
@@ -58,7 +60,12 @@ export function agreement(world: FleetWorld): FleetChecker {
 
   /** Its word rests on a bad round of late. */
   function young(watcher: string, policy: HostPolicy, boundMs: number, atMs: number): boolean {
-    return looksOf(watcher, policy.name).some((look) => look.outcome === "bad" && look.atMs <= atMs && atMs - look.atMs <= boundMs);
+    return looksOf(watcher, policy.name).some((look) => bad(look, atMs) && look.atMs <= atMs && atMs - look.atMs <= boundMs);
+  }
+
+  /** An answer that came late takes a word back as soon as that can have been said. */
+  function bad(look: Look, atMs: number): boolean {
+    return look.outcome === "bad" || (look.outcome === "slow" && look.slowAtMs !== null && atMs - look.slowAtMs <= world.spec.callMs + SAID_MS);
   }
 
   /** What the one who acts has seen itself. */

@@ -58,7 +58,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
     end(quiet) {
       const open = world.open[0];
       if (open !== undefined) return world.fail("Termination", `operation ${open.id} of ${open.host} is still ${open.phase}, ${open.withdrawing ?? open.contradiction ?? "on its way"}`);
-      for (const site of world.sites.values()) if (site.present && site.life?.began !== true) return world.fail("Quiescence", `${site.name} does not run`);
+      for (const site of world.sites.values()) if (site.present && site.life?.began !== true && !(site.spec.on !== null && world.dark(site.spec.on))) return world.fail("Quiescence", `${site.name} does not run`);
       const wrong = outlets() ?? charges();
       if (wrong !== null) return world.fail("Quiescence", wrong);
       for (const key of world.server.records.keys()) if (key.startsWith("lock/")) return world.fail("Quiescence", `${key} is still held`);
