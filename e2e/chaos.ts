@@ -3,14 +3,14 @@
 // where the host stayed down, an on edge after each, none without an outage, never two sessions at once.
 //
 // An outage is what was truly done to a host, whatever watchers believe. The seed decides what is struck and for how long; what
-// the machine makes of that differs from run to run. By hand: bin/node24 e2e/chaos.ts --minutes 30 --seed 7
+// the machine makes of that differs from run to run. By hand: bin/node24 e2e/chaos.ts --minutes 30 --seed 7 --store zookeeper
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Fleet, FleetOptions, FleetWatcher, StoreMember } from "../lab/fleet.ts";
-import { startFleet, together } from "../lab/fleet.ts";
+import { etcdStore, startFleet, together, zookeeperStore } from "../lab/fleet.ts";
 import type { Mend } from "../lab/network-faults.ts";
 import type { Wedge } from "../lab/virtual-host.ts";
 import { Random } from "../sim/random.ts";
@@ -298,8 +298,8 @@ class Chaos {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { minutes: { type: "string", default: "2" }, seed: { type: "string", default: String(Date.now() % 100_000) }, quiet: { type: "boolean", default: false } } });
+  const { values } = parseArgs({ options: { minutes: { type: "string", default: "2" }, store: { type: "string", default: "etcd" }, seed: { type: "string", default: String(Date.now() % 100_000) }, quiet: { type: "boolean", default: false } } });
   const say = values.quiet ? () => undefined : (line: string) => void process.stdout.write(`${line}\n`);
-  const { lines } = await chaos({ minutes: Number(values.minutes), seed: Number(values.seed), say });
+  const { lines } = await chaos({ minutes: Number(values.minutes), seed: Number(values.seed), say, fleet: { store: values.store === "zookeeper" ? zookeeperStore : etcdStore } });
   process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -23,6 +23,7 @@ describe("several watchers", { skip: fleetRefusal() }, () => {
 
   test("three guard 3 of 3, and each says so, who the others are and who is in charge", () => stage.play(async (fleet) => {
     await guardedEverywhere(fleet);
+    await until("all three count", async () => (await Promise.all(fleet.watchers.map(statusAt))).every((status) => status?.watchers.length === 3 && status.watchers.every((each) => each.ready)), PATIENCE_MS, 100);
     const statuses = await Promise.all(fleet.watchers.map(async (watcher) => {
       const status = await statusAt(watcher);
       assert.ok(status !== null, `${watcher.name} answers`);
@@ -174,7 +175,7 @@ describe("several watchers", { skip: fleetRefusal() }, () => {
     test("a fence is carried out by the one in charge", () => stage.play(async (fleet, host, mark) => {
       const actor = await inCharge(fleet, host);
       const [other] = others(fleet, actor) as readonly [FleetWatcher];
-      await expect(other, 0, "fence", host, "--reason", "a trial", "--confirm", host);
+      await expect(other, 0, "fence", host, "--reason", "a trial", "--confirm", host, "--again");
       const off = await edge(fleet, host, "off", mark);
       assert.equal(senderOf(fleet, off), actor.name);
       await backInService(fleet, host, mark);

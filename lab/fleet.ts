@@ -22,6 +22,7 @@ import { startPduIn } from "./pdu-node.ts";
 import type { Ran } from "./rig.ts";
 import { UPKEEP } from "./rig.ts";
 import { lacking } from "./third-party.ts";
+import { startZookeeper } from "./zookeeper.ts";
 
 /** One node of a store, whichever it is. */
 export type StoreMember = {
@@ -106,6 +107,15 @@ export async function etcdStore(network: Network, ttl = "3s"): Promise<LabStore>
   return {
     members: etcd.members, isolate: etcd.isolate, stop: etcd.stop, leader: () => etcd.leader(),
     yaml: `{ etcd: { endpoints: [${etcd.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: /upkeep/lab/, ttl: ${ttl}, timeout: 1s } }`,
+  };
+}
+
+/** ZooKeeper of three servers, a node for each. */
+export async function zookeeperStore(network: Network, ttl = "3s"): Promise<LabStore> {
+  const zookeeper = await startZookeeper({ members: 3, network });
+  return {
+    members: zookeeper.members, isolate: zookeeper.isolate, stop: zookeeper.stop, leader: () => zookeeper.leader(),
+    yaml: `{ zookeeper: { servers: [${zookeeper.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: /upkeep, ttl: ${ttl}, timeout: 1s } }`,
   };
 }
 

@@ -22,6 +22,7 @@ const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("unbrake"), brake, scope: name }),
   z.strictObject({ kind: z.literal("release"), host: name }),
   z.strictObject({ kind: z.literal("storm-proceed") }),
+  z.strictObject({ kind: z.literal("forget-watcher"), watcher: name }),
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;
 

@@ -114,7 +114,7 @@ function host(name: string, { watcher, now }: Sources): Reply {
 
 function health(_query: Asked, { watcher, now, version }: Sources): Reply {
   const { state, policy } = watcher;
-  const why = !state.started ? "it has not started yet" : state.stopping ? "it is stopping" : state.storeFailure === null ? null : `the ledger cannot be written: ${state.storeFailure}`;
+  const why = !state.started ? "it has not started yet" : state.stopping ? "it is stopping" : state.fleet?.gone ?? state.fleet?.blind ?? (state.storeFailure === null ? null : `the ledger cannot be written: ${state.storeFailure}`);
   const body: Health = { ok: why === null, site: policy.site, watcher: policy.watcher, version, at: iso(now().wallMs), why };
   return json(body, why === null ? 200 : 503);
 }

@@ -140,6 +140,11 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
+  make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
+    async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));
+  make(watcher, "forget <watcher>", "Forget a watcher that is gone for good", "From then on the others decide without it. Refused while it is there; one that comes back joins anew.", ["upkeep watcher forget watch-c"],
+    async (options, name) => (await import("./commands/watcher.ts")).runWatcherForget(needed(name), options));
   make(program, "reload", "Read the configuration again", "A wrong one is refused and the old one goes on; exit 3 then.", ["upkeep reload"],
     async (options) => (await import("./commands/reload.ts")).runReload(options));
   make(program, "lab [order...]", "The demonstration", "Virtual hosts, a virtual PDU, a real watcher. From another terminal: wedge or heal one of its hosts.", ["upkeep lab", "upkeep lab wedge logos", "upkeep lab heal logos", "upkeep lab --once"],

@@ -19,6 +19,7 @@ type Work = { readonly gathered: Gathered; readonly secrets: SecretReader; reado
 
 const ETCD_PORT = 2_379;
 const ZOOKEEPER_PORT = 2_181;
+const LOOPBACK = /^(127\..*|::1)$/;
 const DAY_MS = 86_400_000;
 const EXPIRES_SOON_MS = 14 * DAY_MS;
 
@@ -131,7 +132,8 @@ function belong(key: string, certificate: X509Certificate, at: Path, { gathered,
 /** How many servers of the store run on a host, by the names and addresses under which both are configured. */
 export function membersOn(store: StoreSpec, host: { readonly name: string; readonly address: string }): number {
   if (store.kind === "embedded") return 0;
-  const names = new Set([plain(host.name), plain(host.address)]);
+  // Every machine has loopback addresses: they say nothing of which host it is (as in self.ts).
+  const names = new Set([plain(host.name), ...(LOOPBACK.test(host.address) ? [] : [plain(host.address)])]);
   return store.members.filter((member) => names.has(plain(member))).length;
 }
 

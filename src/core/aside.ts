@@ -10,7 +10,8 @@ export function setAside(turn: Turn, operation: Operation): void {
   operations.delete(operation.id);
   const runs = new Map(turn.state.runs);
   runs.delete(operation.id);
-  turn.patch({ operations, runs });
+  const locks = new Map([...turn.state.locks].filter(([, lock]) => lock.operation !== operation.id));
+  turn.patch({ operations, runs, locks });
   turn.patchFleet({ foreign: new Map(turn.fleet.foreign).set(operation.id, operation), dirty: true });
   if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: null, foreign: operation.id });
   turn.tell("charge", operation.host, `operation ${operation.id} is left to whoever is in charge, at ${operation.phase}`);

@@ -255,6 +255,11 @@ function takeUp(turn: Turn, unit: Unit): void {
   }
   const hosts = new Set(unit.hosts);
   for (const device of unit.charges) if (turn.state.devices.has(device)) turn.patch({ devices: new Map(turn.state.devices).set(device, freshDevice(device)) });
+  // A lock of whoever had it before us guards nothing any more; the act that it guarded is bounded by `maxAct`.
+  for (const device of unit.charges) {
+    const key: RecordKey = `lock/${device}`;
+    if (turn.state.revisions.has(key) && !turn.state.locks.has(device)) turn.save(key, null, unit.hosts[0] ?? null);
+  }
   for (const operation of turn.state.operations.values()) {
     // Ours all the time, and nobody has written it meanwhile: what we know is ahead of its record.
     if (!hosts.has(operation.host) || !turn.run(operation.id).orphan) continue;

@@ -32,11 +32,11 @@ export function check(turn: Turn, name: string): void {
 }
 
 /** With several watchers only the one in charge logs in. */
-function ours(turn: Turn, device: string): boolean {
+function ours(turn: Turn, device: string, orYielding = false): boolean {
   const { fleet } = turn.state;
   if (fleet === null) return true;
   const unit = unitsOf(turn.policy).ofCharge.get(device)?.name;
-  return unit !== undefined && leaseHolds(turn) && fleet.held.has(unit) && !fleet.yielding.has(unit);
+  return unit !== undefined && leaseHolds(turn) && fleet.held.has(unit) && (orYielding || !fleet.yielding.has(unit));
 }
 
 export function checkWhenDue(turn: Turn, name: string): void {
@@ -93,6 +93,8 @@ function reach(turn: Turn, device: string, reached: boolean): void {
 
 function note(turn: Turn, before: DeviceState, read: number, result: ReadResult): void {
   const reading = before.reading === read ? null : before.reading;
+  // Asked while we were in charge: what it reads now is somebody else's doing, and his to judge.
+  if (!ours(turn, before.name, true)) return patch(turn, { ...before, reading });
   if (!result.ok) {
     if (before.failure !== null) reach(turn, before.name, false);
     if (before.failure === null) turn.tell("device-failed", null, `${before.name} cannot be read: ${result.evidence} (${result.code})`);
@@ -109,7 +111,7 @@ function note(turn: Turn, before: DeviceState, read: number, result: ReadResult)
 /** Notes one outlet as read in another way: an act reads it before it does anything. */
 export function seen(turn: Turn, outlet: OutletRef, state: "on" | "off" | "unknown", label: string | null): void {
   const device = turn.state.devices.get(outlet.device);
-  if (device === undefined) return;
+  if (device === undefined || !ours(turn, outlet.device, true)) return;
   const now: OutletState = { state, label, atMs: turn.now.bootMs };
   const before = device.outlets.get(outlet.outlet);
   patch(turn, { ...device, outlets: new Map(device.outlets).set(outlet.outlet, now) });
@@ -120,7 +122,7 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
   const key = outletKey(outlet);
   if (before !== undefined && before.label !== now.label && now.label !== null) turn.tell("label", null, `${key} is labelled ${now.label} on the device`);
   if (before?.state === "off" && now.state === "on") switchedBack(turn, key);
-  const ours = [...turn.state.operations.values()].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
+  const ours = [...turn.state.operations.values(), ...(turn.state.fleet?.foreign.values() ?? [])].some((operation) => operation.sent.includes(key) || operation.cut.includes(key));
   for (const name of wiringOf(turn.policy).hosts.get(key) ?? []) {
     const record = turn.record(name);
     if (record === undefined) continue;

@@ -79,6 +79,7 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   if (input.wentBack !== null) {
     disarmAndAsk(turn, input.wentBack);
     turn.patchFleet({ foreign: new Map() });
+    for (const host of turn.state.hosts.values()) if (host.foreign !== null) turn.patchHost(host.name, { foreign: null });
     for (const operation of records.op) leaveAlone(turn, operation);
   }
 }

@@ -44,7 +44,7 @@ export type HostState = {
   /** The ballot that somebody else has open. */
   readonly asked: number | null;
   /** Our own open ballot: its number, and when each of the last few was sent. */
-  readonly ballot: { readonly number: number; readonly openedMs: number; readonly sent: ReadonlyMap<number, number> } | null;
+  readonly ballot: { readonly number: number; readonly sent: ReadonlyMap<number, number> } | null;
   /** Since when some say down and some say up. */
   readonly disagreeSinceMs: number | null;
   /** What the one in charge says of it, and what we have said when in charge. */

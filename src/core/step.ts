@@ -248,7 +248,7 @@ function noteStore(turn: Turn, failure: string | null): void {
         asked: "Make room on the disk, or repair it.",
       });
     }
-  } else if (before !== null) {
+  } else if (before !== null && leaseHolds(turn)) {
     turn.patch({ storeFailure: null });
     turn.tell("store-ok", null, "the ledger can be written again");
     over(turn, turn.state.fleet === null ? "ledger" : `ledger:store:${turn.policy.watcher}`, "the ledger can be written again");

@@ -131,7 +131,8 @@ export function consult(turn: Turn, policy: HostPolicy): Consulted {
   if (observersOf(turn, policy).some((watcher) => watcher !== turn.policy.watcher)) ask(turn, policy);
   const { assigned, words } = wordsOn(turn, policy);
   const agreement = agree({ assigned, ...electorate() }, words);
-  const untilMs = ((turn.host(policy.name) as HostState).ballot?.openedMs ?? -Infinity) + ANSWER_MS;
+  const { ballot } = turn.host(policy.name) as HostState;
+  const untilMs = (ballot?.sent.get(ballot.number) ?? -Infinity) + Math.min(ANSWER_MS, policy.everyMs / 2);
   return agreement.kind === "short" && nowMs < untilMs ? { kind: "waiting", untilMs } : agreement;
 }
 
@@ -144,7 +145,7 @@ function ask(turn: Turn, policy: HostPolicy): void {
   // No number of another life is ever used again: an answer to it would be taken for a fresh one.
   const number = ballot === null ? lifeNumber(turn.fleet.life) + turn.id() : ballot.number + 1;
   const sent = new Map([...(ballot?.sent ?? []), [number, nowMs] as const].slice(-SENT_MAX));
-  turn.patchHost(policy.name, { ballot: { number, openedMs: ballot?.openedMs ?? nowMs, sent } });
+  turn.patchHost(policy.name, { ballot: { number, sent } });
   turn.save(`ballot/${policy.name}`, { v: 1, host: policy.name, number, watcher: turn.policy.watcher }, policy.name);
 }
 

@@ -253,6 +253,14 @@ export function decide(turn: Turn, name: string): void {
     note(turn, name, "downAt");
     turn.tell("down", name, evidence);
   }
+  if (turn.state.fleet !== null) {
+    // Nobody is asked about a host that would not be cut anyway: one that is held for days costs the store nothing.
+    const standing = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
+    if (standing.length > 0) {
+      closeBallot(turn, name);
+      return refuse(turn, name, standing);
+    }
+  }
   const agreement = consult(turn, policy);
   if (agreement.kind === "waiting") return turn.wake(`host/${name}`, agreement.untilMs);
   if (agreement.kind !== "down") return refuse(turn, name, [{ name: "agreement", because: agreement.of === 1 ? "the last round does not say down" : agreement.because }]);

@@ -15,6 +15,10 @@ export type Line =
   | { readonly kind: "gap"; readonly lost: number };
 
 export function lineOfInput(input: Input, now: Now): string {
+  // A session in a shared store is held anew every few seconds, day and night: by how much is all that differs.
+  if (input.kind === "session" && input.session.kind === "held" && Number.isInteger(input.session.untilMs) && Number.isInteger(now.bootMs)) {
+    return `H${JSON.stringify([now.bootMs, now.wallMs, now.bootId, now.synced, input.session.untilMs - now.bootMs])}`;
+  }
   return `${input.kind === "round" ? "R" : input.kind === "start" ? "S" : "I"}${JSON.stringify([now.bootMs, now.wallMs, now.bootId, now.synced, input])}`;
 }
 
@@ -48,6 +52,10 @@ export function readLine(line: string): Line {
   if (line.startsWith("P")) {
     const { hosts, devices, ...rest } = JSON.parse(body) as Omit<Policy, "hosts" | "devices"> & { readonly hosts: readonly HostPolicy[]; readonly devices: readonly DevicePolicy[] };
     return { kind: "policy", policy: { ...rest, hosts: new Map(hosts.map((host) => [host.name, host])), devices: new Map(devices.map((device) => [device.name, device])) } };
+  }
+  if (line.startsWith("H")) {
+    const [bootMs, wallMs, bootId, synced, heldForMs] = JSON.parse(body) as [number, number, string, boolean, number];
+    return { kind: "input", starts: false, now: { bootMs, wallMs, bootId, synced }, input: { kind: "session", session: { kind: "held", untilMs: bootMs + heldForMs } } };
   }
   const [bootMs, wallMs, bootId, synced, input] = JSON.parse(body) as [number, number, string, boolean, Input];
   return { kind: "input", starts: line.startsWith("S"), now: { bootMs, wallMs, bootId, synced }, input };

@@ -69,6 +69,20 @@ for (const kind of ["durable", "leased"] as const) {
   }));
 }
 
+test("a store that was wiped and made anew between the look and the transaction is not written to", { skip }, () => withStore({}, async (store, prefix) => {
+  const layout = new Layout(prefix);
+  const stamp = layout.stamp(store.identity.replace("zookeeper:", ""));
+  await byHand(async (connection) => {
+    const looked = await look(connection, layout, stamp, ["ack/a"], () => CALL_MS);
+    const ops = opsOf([{ key: "ack/a", revision: null }], [put("ack/a", "as if it were new")], { looked, layout, stamp, leased: new Set(), session: 0n });
+    await wipe(prefix);
+    const anew = await openZookeeper(await options(prefix));
+    assert.deepEqual((await connection.multi(ops, CALL_MS)).value, { at: 0, code: ERR.NO_NODE });
+    assert.deepEqual(await anew.load(), []);
+    await anew.close();
+  });
+}));
+
 test("what was seen has changed before the transaction came: it looks again, and does what was asked", { skip }, () => withStore({}, async (store, prefix) => {
   const other = await openZookeeper(await options(prefix));
   try {

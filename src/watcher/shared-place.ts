@@ -47,7 +47,9 @@ export async function openSharedPlace(options: SharedPlaceOptions): Promise<Shar
   makeFolder(dataDir);
   const lock = takeLock(join(dataDir, "ledger.lock"));
   const place = new SharedPlace(options, lock);
-  signal.addEventListener("abort", () => void place.close(), { once: true });
+  // Only until it is open: a watcher that has started is stopped in its own time, with the store.
+  const giveUp = () => void place.close();
+  signal.addEventListener("abort", giveUp, { once: true });
   try {
     const problems: string[] = [];
     const recalled = recallCarefully(dataDir, clock.now().wallMs, problems);
@@ -56,6 +58,8 @@ export async function openSharedPlace(options: SharedPlaceOptions): Promise<Shar
   } catch (error) {
     await place.close();
     throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
   }
 }
 

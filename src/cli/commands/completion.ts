@@ -1,5 +1,5 @@
 // Completions: the shells' scripts are a few lines each, and ask `upkeep __complete` what could come next. Names of hosts
-// come from the running watcher; without one there are only the words of the command line itself.
+// and watchers come from the running watcher; without one there are only the words of the command line itself.
 
 import type { Command } from "commander";
 import type { StatusReport } from "../../api/contract.ts";
@@ -47,7 +47,7 @@ export async function runComplete(program: Command, words: readonly string[]): P
   else if (command.commands.length > 0) candidates = command.createHelp().visibleCommands(command).map((each) => each.name());
   else {
     const argument = command.registeredArguments[args];
-    candidates = argument === undefined ? [] : argument.argChoices ?? (/host/.test(argument.name()) ? await hosts(config) : argument.name() === "shell" ? Object.keys(SCRIPTS) : []);
+    candidates = argument === undefined ? [] : argument.argChoices ?? (/host/.test(argument.name()) ? await names(config, ({ hosts }) => hosts.map((host) => host.host)) : argument.name() === "watcher" ? await names(config, ({ watchers }) => watchers.map((watcher) => watcher.watcher)) : argument.name() === "shell" ? Object.keys(SCRIPTS) : []);
   }
   for (const candidate of candidates) if (candidate.startsWith(started)) print(candidate);
   return EXIT.yes;
@@ -78,10 +78,10 @@ function follow(program: Command, words: readonly string[]): Place {
   return { command, args, pending: null, config };
 }
 
-async function hosts(config: string | undefined): Promise<readonly string[]> {
+async function names(config: string | undefined, of: (status: StatusReport) => readonly string[]): Promise<readonly string[]> {
   try {
     const client = await connect(config === undefined ? {} : { config });
-    return (await client.get<StatusReport>(PATHS.status)).hosts.map((host) => host.host);
+    return of(await client.get<StatusReport>(PATHS.status));
   } catch {
     return [];
   }

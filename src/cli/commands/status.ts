@@ -8,6 +8,8 @@ import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import type { Cell } from "../terminal.ts";
 import { moment, paint, print, printable, printJson, table, zone } from "../terminal.ts";
+import { votes } from "../votes.ts";
+import { storeLines, watcherTable } from "../watchers.ts";
 
 const SHAPES = { up: "●", suspect: "▲", down: "✖", unknown: "○" } as const;
 const STYLES = { up: "green", suspect: "yellow", down: "red", unknown: "magenta" } as const;
@@ -23,27 +25,29 @@ export async function runStatus(host: string | undefined, options: Options): Pro
 
 function render(status: StatusReport, only: string | null): readonly string[] {
   const all = /^(\d+) of \1$/.test(status.guarded);
-  const watchers = status.watchers.map((watcher) => watcher.watcher + (watcher.stopping ? " (stopping)" : "")).join(", ");
+  const watchers = status.watchers.map((watcher) => printable(watcher.watcher) + (watcher.stopping ? " (stopping)" : "")).join(", ");
   const lines = [`${paint(all ? ["bold", "green"] : ["bold", "yellow"], `guarded ${status.guarded}`)}  ${paint("dim", `${status.site} · ${watchers} · ${moment(status.at, status.at)} ${zone(status.at)}`)}`, ""];
-  lines.push(...table(["HOST", "VERDICT", "COUNTER", "SINCE", "POWER", ""], status.hosts.map((host) => row(host, status.at))));
+  lines.push(...table(["HOST", "VERDICT", "COUNTER", "SINCE", "POWER", ""], status.hosts.map((host) => row(host, status))));
   const shown = status.hosts[0];
-  if (only !== null && shown !== undefined) lines.push(...details(shown, status.at));
-  const blocks = [fleetBrakes(status), storms(status), devices(status, only === null ? null : new Set(shown?.power.map((outlet) => outlet.outlet.split("/")[0] ?? ""))), alarms(status.alarms.filter((alarm) => only === null || alarm.host === null || alarm.host === only), status.at)];
+  if (only !== null && shown !== undefined) lines.push(...details(shown, status.at, status.store !== null));
+  const blocks = [several(status), fleetBrakes(status), storms(status), devices(status, only === null ? null : new Set(shown?.power.map((outlet) => outlet.outlet.split("/")[0] ?? ""))), alarms(status.alarms.filter((alarm) => only === null || alarm.host === null || alarm.host === only), status.at)];
   for (const block of blocks) if (block.length > 0) lines.push("", ...block);
   const ill = status.hosts.find((host) => host.verdict === "down" || host.verdict === "suspect") ?? status.hosts.find((host) => !host.guarded);
   if (ill !== undefined) lines.push("", paint("dim", `More: upkeep why ${ill.host}`));
   return lines;
 }
 
-function row(host: HostReport, now: string): readonly Cell[] {
+function row(host: HostReport, status: StatusReport): readonly Cell[] {
+  // Of a host that others watch this watcher knows the word, and not the count.
+  const watched = host.observers.some(({ watcher }) => status.watchers.some((each) => each.self && each.watcher === watcher));
   return [
     { text: printable(host.host), style: "bold" },
     // Who is wanted off is down as asked: said, and not shouted.
     { text: `${SHAPES[host.verdict]} ${host.verdict}`, style: host.wanted === "off" ? "dim" : STYLES[host.verdict] },
-    { text: `${host.counter}/${host.threshold}`, ...(host.counter > 0 ? { style: "yellow" as const } : {}) },
-    { text: inWords(Math.max(0, Date.parse(now) - Date.parse(host.since))) },
+    { text: watched ? `${host.counter}/${host.threshold}` : "–", ...(host.counter > 0 ? { style: "yellow" as const } : {}) },
+    { text: inWords(Math.max(0, Date.parse(status.at) - Date.parse(host.since))) },
     { text: power(host), ...(host.power.some((outlet) => outlet.state !== "on") ? { style: "yellow" as const } : {}) },
-    { text: printable(notes(host).join(" · ")) },
+    { text: printable([...notes(host), ...(status.store === null ? [] : agreement(host))].join(" · ")) },
   ];
 }
 
@@ -62,7 +66,20 @@ function notes(host: HostReport): readonly string[] {
   return notes;
 }
 
-function details(host: HostReport, now: string): readonly string[] {
+/** Who decides, and who says what where they do not agree. */
+function agreement({ inCharge, observers, need }: HostReport): readonly string[] {
+  const down = observers.filter(({ says }) => says === "down");
+  const split = down.length > 0 && down.length < observers.length;
+  const others = observers.filter(({ says }) => says !== "down").map(({ watcher, says }) => `${watcher} ${says === null ? "says nothing" : says === "up" ? "says up" : "abstains"}`);
+  return [...(split ? [`${down.length} of ${observers.length} say down, ${need} have to; ${others.join(", ")}`] : []), inCharge === null ? "nobody is in charge" : `by ${inCharge}`];
+}
+
+/** The watchers and their store; nothing where there is one watcher. */
+function several(status: StatusReport): readonly string[] {
+  return status.store === null ? [] : [...watcherTable(status), ...storeLines(status)];
+}
+
+function details(host: HostReport, now: string, shared: boolean): readonly string[] {
   const lines = [""];
   const rows = host.probes.map((probe): readonly Cell[] => [
     { text: printable(probe.probe) },
@@ -78,6 +95,7 @@ function details(host: HostReport, now: string): readonly string[] {
     { text: printable(`${outlet.label ?? "–"}${outlet.proved ? "" : " (that it feeds this host is not proved yet)"}`) },
   ])));
   lines.push("", `wanted ${host.wanted}${host.wantedOff === null ? "" : ` by ${printable(host.wantedOff.by)}: ${printable(host.wantedOff.why)}`}; ${host.budget.cycles} of ${host.budget.of} power cycles in ${inWords(host.budget.withinMs)}`);
+  if (shared) lines.push(...votes(host));
   if (host.held !== null) lines.push(`held since ${moment(host.held.since, now)}: ${printable(host.held.because)}; upkeep release ${host.host}`);
   return lines;
 }
@@ -88,7 +106,7 @@ function fleetBrakes(status: StatusReport): readonly string[] {
   for (const brake of status.brakes.filter((each) => each.scope === "*")) {
     lines.push(`The whole fleet is under ${brake.brake} by ${printable(brake.by)}${brake.leftMs === null ? "" : ` for another ${inWords(brake.leftMs)}`}${brake.reason === "" ? "" : `: ${printable(brake.reason)}`}.`);
   }
-  if (status.ledger.why !== null) lines.push(paint("red", `The ledger cannot be written: ${printable(status.ledger.why)}. Nothing is cut while that lasts.`));
+  if (status.ledger.why !== null && status.store === null) lines.push(paint("red", `The ledger cannot be written: ${printable(status.ledger.why)}. Nothing is cut while that lasts.`));
   return lines;
 }
 

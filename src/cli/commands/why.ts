@@ -7,6 +7,7 @@ import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import { clock, dateAndClock, moment, paint, print, printable, printJson, zone } from "../terminal.ts";
+import { votes } from "../votes.ts";
 
 /** Bad rounds in a row are told once, and counted. */
 const FOLDED = new Set(["suspect"]);
@@ -26,6 +27,7 @@ function aboutHost(report: Extract<WhyReport, { kind: "host" }>): readonly strin
   const lines = [paint("bold", `${printable(host.host)} is ${host.verdict}, for ${inWords(sinceMs)} (since ${moment(host.since, report.at)} ${zone(report.at)}).`)];
   for (const sentence of report.seen) lines.push(`  ${printable(sentence)}`);
   for (const probe of host.probes) if (probe.evidence !== null) lines.push(`    ${probe.outcome === "bad" ? paint("red", "✖") : probe.outcome === "good" ? paint("green", "●") : "○"} ${printable(probe.probe)}: ${printable(probe.evidence)}${probe.counts ? "" : " (evidence only)"}`);
+  if (host.observers.length !== 1) lines.push("", paint("bold", "What the watchers say"), ...votes(host).map((line) => `  ${line}`));
   lines.push("", paint("bold", "What happens next"));
   for (const sentence of report.next) lines.push(`  ${printable(sentence)}`);
   if (open !== null) lines.push("", ...head(open, report.at));

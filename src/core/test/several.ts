@@ -79,7 +79,7 @@ export class Watcher {
   kill(): void {
     this.running = false;
     const { session } = this;
-    if (session !== null) this.site.in(TTL_MS, () => this.site.end(session));
+    if (session !== null) this.site.in(TTL_MS, () => this.site.expire(session));
   }
 
   pause(ms: number): void {
@@ -93,7 +93,7 @@ export class Watcher {
       if (this.site.nowMs < this.pausedUntilMs || this.cutFrom.has("store") || this.site.storeAway) {
         const { session } = this;
         if (session !== null && this.site.nowMs - lastMs >= TTL_MS) {
-          if (!this.site.storeAway) this.site.end(session);
+          this.site.expire(session);
           this.session = null;
         }
         return true;
@@ -327,6 +327,12 @@ export class Site {
     this.#sessions += 1;
     this.sessions.add(this.#sessions);
     return this.#sessions;
+  }
+
+  /** Its time is over; a store that is away notices when it is back. */
+  expire(session: number): void {
+    if (!this.storeAway) return this.end(session);
+    this.in(1_000, () => this.expire(session));
   }
 
   end(session: number): void {

@@ -1,0 +1,174 @@
+// The watcher's process on a real etcd: it waits for the store, joins it and leaves it, refuses a name that is taken, and goes
+// on in the same process when the store is wiped under it. What several of them decide together is the core's, and is tried
+// elsewhere (src/core/test, sim, lab).
+
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { EtcdCluster } from "../../lab/etcd.ts";
+import { ETCD_PROGRAMS, startEtcd } from "../../lab/etcd.ts";
+import { lacking, thirdParty } from "../../lab/third-party.ts";
+import type { StatusReport } from "../api/contract.ts";
+import { replay } from "../journal/replay.ts";
+
+const skip = lacking(...ETCD_PROGRAMS);
+const UPKEEP = join(import.meta.dirname, "../../bin/upkeep");
+const LIMIT_MS = 60_000;
+const folder = mkdtempSync(join(tmpdir(), "upkeep-several-"));
+let server: Promise<EtcdCluster> | null = null;
+const processes = new Set<ChildProcess>();
+
+after(async () => {
+  for (const child of processes) {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  await (await server)?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function etcd(): Promise<EtcdCluster> {
+  if (server === null) thirdParty("etcd", ["etcd", "--version"]);
+  return (server ??= startEtcd({ members: 1 }));
+}
+
+async function ctl(...args: string[]): Promise<string> {
+  const ran = await (await etcd()).ctl(args);
+  assert.equal(ran.code, 0, `etcdctl ${args.join(" ")}: ${ran.stderr}`);
+  return ran.stdout;
+}
+
+type Running = { readonly name: string; readonly data: string; readonly child: ChildProcess; readonly out: () => string; readonly err: () => string; status(): Promise<StatusReport>; ended(signal?: NodeJS.Signals): Promise<number | null> };
+
+let homes = 0;
+
+/** A watcher of this name, with a data folder of its own. */
+function watch(name: string, prefix: string, endpoints: readonly string[]): Running {
+  const home = join(folder, String((homes += 1)));
+  mkdirSync(home);
+  const config = join(home, "upkeep.yaml");
+  const data = join(home, "data");
+  writeFileSync(config, `
+data: ./data
+watcher: { name: ${name} }
+api: { listen: null }
+store: { etcd: { endpoints: ${JSON.stringify(endpoints)}, prefix: ${prefix}, ttl: 5s, timeout: 2s } }
+hosts: { h: { address: 127.0.0.1, every: 1s, timeout: 500ms, probes: [{ tcp: { port: 9 } }], power: p/1 } }
+power: { p: { driver: command, on: ["true"], off: ["true"], status: ["true"] } }
+`);
+  const child = spawn(UPKEEP, ["watch", "-c", config, "--log", "text"], { stdio: ["ignore", "pipe", "pipe"] });
+  processes.add(child);
+  let [out, err] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+  const exit = new Promise<number | null>((resolve) => {
+    child.on("close", (code) => {
+      processes.delete(child);
+      resolve(code);
+    });
+  });
+  return {
+    name, data, child, out: () => out, err: () => err,
+    status: async () => {
+      const asked = spawn(UPKEEP, ["status", "--json", "-c", config], { stdio: ["ignore", "pipe", "ignore"] });
+      let text = "";
+      asked.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
+      await once(asked, "close");
+      return JSON.parse(text) as StatusReport;
+    },
+    ended: (signal) => {
+      if (signal !== undefined) child.kill(signal);
+      return exit;
+    },
+  };
+}
+
+async function until<Value>(what: string, holds: () => Value | Promise<Value>, said: () => string): Promise<NonNullable<Exclude<Value, false>>> {
+  for (const endMs = performance.now() + LIMIT_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    const value = await holds();
+    if (value !== false && value !== null && value !== undefined) return value as NonNullable<Exclude<Value, false>>;
+    if (performance.now() > endMs) assert.fail(`not within ${LIMIT_MS / 1_000} s: ${what}\n${said()}`);
+  }
+}
+
+const ready = (watcher: Running) => until(`${watcher.name} is ready`, () => watcher.out().includes("upkeep: watching 1 hosts"), watcher.err);
+const keys = async (prefix: string): Promise<readonly string[]> => (await ctl("get", "--prefix", "--keys-only", `${prefix}record/`)).split("\n").filter((line) => line !== "").map((line) => line.slice(`${prefix}record/`.length));
+
+test("two watchers know of each other; one that is stopped is gone from the store at once", { skip, timeout: 180_000 }, async () => {
+  const prefix = "/two/";
+  const { endpoints } = await etcd();
+  const [one, other] = [watch("one", prefix, endpoints), watch("other", prefix, endpoints)];
+  await Promise.all([ready(one), ready(other)]);
+  const status = await until("both are known", async () => {
+    const found = await one.status();
+    return found.watchers.filter(({ alive }) => alive).length === 2 && found;
+  }, one.err);
+  assert.deepEqual(status.watchers.map(({ watcher, self }) => [watcher, self]), [["one", true], ["other", false]]);
+  assert.equal(status.store?.ok, true);
+  assert.deepEqual((await keys(prefix)).filter((key) => key.startsWith("alive/")), ["alive/one", "alive/other"]);
+  assert.equal(await other.ended("SIGTERM"), 0, other.err());
+  // Its lease had seconds left: what is gone now was given up.
+  assert.deepEqual((await keys(prefix)).filter((key) => key.startsWith("alive/")), ["alive/one"]);
+  await until("it is missed", async () => (await one.status()).watchers.some(({ watcher, alive }) => watcher === "other" && !alive), one.err);
+  assert.equal(await one.ended("SIGTERM"), 0, one.err());
+  const replayed = replay(one.data);
+  assert.equal(replayed.kind, "same", JSON.stringify(replayed));
+});
+
+test("a name that is taken, and a prefix that is somebody else's: exit 69, in words; the one that runs is not disturbed", { skip, timeout: 180_000 }, async () => {
+  const prefix = "/names/";
+  const { endpoints } = await etcd();
+  const first = watch("twin", prefix, endpoints);
+  await ready(first);
+  await until("it is in the store", async () => (await keys(prefix)).includes("alive/twin"), first.err);
+  const second = watch("twin", prefix, endpoints);
+  assert.equal(await second.ended(), 69, second.err());
+  assert.match(second.err(), /another watcher named twin runs \(since .*\): give each its own watcher\.name \(STORE_REFUSED\)/);
+  assert.equal(second.out(), "");
+  assert.equal((await first.status()).store?.ok, true);
+  assert.equal(await first.ended("SIGTERM"), 0);
+  await ctl("put", "/foreign/identity", "not ours");
+  const foreign = watch("x", "/foreign/", endpoints);
+  assert.equal(await foreign.ended(), 69);
+  assert.match(foreign.err(), /somebody else uses this prefix/);
+});
+
+test("a store that is away is waited for before anything is watched, and SIGTERM ends that", { skip, timeout: 180_000 }, async () => {
+  const closed = createServer();
+  closed.listen(0, "127.0.0.1");
+  await once(closed, "listening");
+  const { port } = closed.address() as { port: number };
+  closed.close();
+  const watcher = watch("early", "/early/", [`http://127.0.0.1:${port}`]);
+  await until("it says what it waits for", () => /waiting for the store of the watchers: etcd: .*ECONNREFUSED/.test(watcher.err()), watcher.err);
+  assert.equal(watcher.out(), "");
+  assert.equal(await watcher.ended("SIGTERM"), 0);
+  assert.match(watcher.err(), /ended before anything was watched/);
+});
+
+test("wiped while it runs: the same process opens the store anew, disarmed, and its doors stay open", { skip, timeout: 180_000 }, async () => {
+  const prefix = "/wiped/";
+  const watcher = watch("w", prefix, (await etcd()).endpoints);
+  await ready(watcher);
+  await until("it is in the store", async () => (await keys(prefix)).includes("alive/w"), watcher.err);
+  const { pid } = watcher.child;
+  await ctl("del", "--prefix", prefix);
+  const status = await until("it is disarmed", async () => {
+    const found = await watcher.status();
+    return found.brakes.some(({ brake, scope }) => brake === "disarmed" && scope === "*") && found.store?.ok === true && found;
+  }, watcher.err);
+  assert.equal(watcher.child.pid, pid);
+  assert.match(watcher.err(), /the store is opened anew/);
+  assert.match(watcher.err(), /time-went-back .*wiped/);
+  assert.deepEqual(status.watchers.map(({ watcher: name, alive }) => [name, alive]), [["w", true]]);
+  await until("what it knows is in the new store", async () => (await keys(prefix)).includes("brake/disarmed/*"), watcher.err);
+  assert.equal(await watcher.ended("SIGTERM"), 0, watcher.err());
+  const replayed = replay(watcher.data);
+  assert.equal(replayed.kind, "same", JSON.stringify(replayed));
+});
