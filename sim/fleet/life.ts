@@ -289,7 +289,8 @@ export class FleetLife implements Process {
         at: (bootMs, then) => {
           if (!this.alive) return () => {};
           // Never before the clock shows it, however the division is rounded.
-          const event = this.at(this.worldMs(bootMs) + (this.machine.rate === 1 ? 0 : 0.01), then);
+          const atMs = this.worldMs(bootMs);
+          const event = this.at(this.bootMs(atMs) < bootMs ? atMs + 0.01 : atMs, then);
           return () => void (event.run = null);
         },
       },

@@ -44,6 +44,7 @@ export type Asked = { readonly command: Command; readonly life: FleetLife; reado
 
 const AUDIT_EVERY_MS = 5_000;
 const QUIET_FOR_MS = 30_000;
+const AT_ONCE_MAX = 20_000;
 const STORE_MOVES_MS = 400_000;
 
 export class FleetWorld {
@@ -67,6 +68,8 @@ export class FleetWorld {
   violation: Violation | null = null;
   lives = 0;
   #stirred = false;
+  /** Events of the present moment. */
+  #atOnce = 0;
   #order = 0;
   /** Members of the store that have no power, or no kernel. */
   #membersDown = false;
@@ -146,6 +149,8 @@ export class FleetWorld {
   #until(untilMs: number): void {
     const { timeline } = this;
     for (let event = timeline.next(untilMs); event !== null && this.violation === null; event = timeline.next(untilMs)) {
+      if (event.atMs > timeline.nowMs) this.#atOnce = 0;
+      else if ((this.#atOnce += 1) > AT_ONCE_MAX) return this.fail("Assertion", "time stands still: something wakes itself again and again in one moment");
       timeline.nowMs = event.atMs;
       if (event.owner !== null && event.owner.frozenUntilMs > event.atMs) {
         timeline.postpone(event, event.owner.frozenUntilMs);

@@ -16,8 +16,8 @@ export function session(world: FleetWorld): FleetChecker {
   /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
   const heldMs = new Map<string, number>();
 
-  /** Who has written each operation last. */
-  const writers = new Map<number, FleetLife>();
+  /** Who has carried each operation on; who was cut off since then cannot know that another does now. */
+  const writers = new Map<number, Set<FleetLife>>();
 
   function note(): void {
     for (const [key] of world.server.records) if (key.startsWith("charge/")) heldMs.set(`${key} ${holderOf(world, key as RecordKey) ?? ""}`, world.timeline.nowMs);
@@ -32,7 +32,7 @@ export function session(world: FleetWorld): FleetChecker {
     changed: note,
     audit: note,
     commit({ writes, life }) {
-      for (const { key, value } of writes) if (key.startsWith("op/") && value !== null) writers.set((value as Operation).id, life);
+      for (const { key, value } of writes) if (key.startsWith("op/") && value !== null) writers.set((value as Operation).id, (writers.get((value as Operation).id) ?? new Set()).add(life));
     },
     opening(device, process) {
       const life = process as FleetLife;
@@ -43,7 +43,7 @@ export function session(world: FleetWorld): FleetChecker {
       const holds = holderOf(world, `charge/${device.name}`) === life.site.name;
       if (!holds && nowMs - lastMs > HANG_UP_MS && !stoppedSince(life, nowMs - HANG_UP_MS)) {
         // Without the store, or before it has come back into its charge, it may only restore what it has cut itself.
-        const owes = world.open.some((operation) => operation.sent.length > 0 && operation.levels.flat().some((outlet) => outlet.device === device.name) && writers.get(operation.id) === life);
+        const owes = world.open.some((operation) => operation.sent.length > 0 && operation.levels.flat().some((outlet) => outlet.device === device.name) && writers.get(operation.id)?.has(life));
         const apart = owes || life.heldUntilMs === null || life.heldUntilMs <= nowMs || !world.server.available || !life.site.link.reaches || life.site.link.loss > 0 || life.site.link.slow > 0 || life.site.watchLate > 0;
         if (!apart) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
         world.counts.add("session: without a charge, for what is owed");
