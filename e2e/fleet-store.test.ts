@@ -122,6 +122,8 @@ describe("without the store", { skip: fleetRefusal() }, () => {
       const all = await Promise.all(fleet.watchers.map((watcher) => statusAt(watcher)));
       return all.every((status) => status?.alarms.some((alarm) => alarm.kind === "time-went-back") && status.brakes.some((brake) => brake.brake === "disarmed"));
     }, PATIENCE_MS, 250);
+    // With the store went what was ever seen healthy; it has to be seen again before anything could be cut.
+    await until("seen healthy again", async () => (await Promise.all(fleet.watchers.map((watcher) => hostAt(watcher, host)))).every((each) => each?.verdict === "up"), PATIENCE_MS, 100);
     await fleet.host(host).wedge("frozen");
     await sleep(TEMPTED_MS);
     notCut(fleet, mark);

@@ -20,7 +20,7 @@ const EXITS = [
   ["3", "the configuration: none found, unreadable, or with errors"],
   ["4", "refused: by a brake, or because the name was not typed"],
   ["5", "the outcome is unknown: never taken for done, nor for not done"],
-  ["69", "not available: no watcher answers"],
+  ["69", "not available: no watcher answers; of `watch`: the data folder or the watcher's name is taken, or the store refuses it"],
 ] as const;
 
 /** The page. */

@@ -1,4 +1,4 @@
-// Runs every test file in a process of its own, two at a time, and counts what node:test does not: a skipped suite, a file
+// Runs every test file in a process of its own, two at a time (and a third that only waits), and counts what node:test does not: a skipped suite, a file
 // without a test, a process that ended half-way. Ends with what was skipped and why, the third-party programs that took
 // part with their versions, and one line with the sums. `bin/node24 scripts/test.ts [part of a path …]` runs some.
 
@@ -10,6 +10,8 @@ import { join, relative } from "node:path";
 const ROOT = join(import.meta.dirname, "..");
 const AT_ONCE = 2;
 const FILE_LIMIT_MS = 1_200_000;
+/** Fleets of watchers wait for leases to end, most of the time: they go on beside the others. */
+const PATIENT = /^e2e\/(fleet|chaos)/;
 /** Long ones first, so that the last to end is a short one. */
 const LONG = ["sim/", "third-party", "end-to-end", "e2e", "lab/"];
 
@@ -77,16 +79,17 @@ function print(text: string): void {
 }
 
 const outcomes: Outcome[] = [];
-const waiting = [...files];
-async function work(): Promise<void> {
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+const patient = files.filter((file) => PATIENT.test(file));
+const busy = files.filter((file) => !PATIENT.test(file));
+async function work(waiting: string[], instead: string[]): Promise<void> {
+  for (let file = waiting.shift() ?? instead.shift(); file !== undefined; file = waiting.shift() ?? instead.shift()) {
     const outcome = await runFile(file);
     outcomes.push(outcome);
     const mark = outcome.failures.length > 0 ? "FAILED" : "ok";
     print(`${mark.padEnd(6)} ${(outcome.ms / 1_000).toFixed(1).padStart(6)} s  ${relative(ROOT, join(ROOT, file))}  (${outcome.passed} passed${outcome.failures.length > 0 ? `, ${outcome.failures.length} failed` : ""}${outcome.skips.length > 0 ? `, ${outcome.skips.length} skipped` : ""})`);
   }
 }
-await Promise.all(Array.from({ length: AT_ONCE }, work));
+await Promise.all([...Array.from({ length: AT_ONCE }, () => work(busy, [])), work(patient, busy)]);
 
 // What real sockets and processes do within a second, they may not do on a machine that runs several files' worth of them:
 // such a file is run once more, alone, and it is said that it was. What is pure has no such excuse.

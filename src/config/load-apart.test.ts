@@ -11,6 +11,7 @@ import { Secret } from "./secret.ts";
 
 const EVERYTHING = `
 site: rack
+store: { etcd: { endpoints: ["https://e1", e2, e3], user: u, password: { env: UPKEEP_TEST_APART } } }
 watcher: { name: w, references: [10.0.0.1, { dns: { address: 10.0.0.2 } }] }
 alerts: { mail: { to: root@localhost, username: u, password: { env: UPKEEP_TEST_APART } }, deadman: { url: "https://ping.example/x", every: 1m }, command: [call] }
 groups: { web: { hosts: [w1], every: 3s } }
@@ -43,7 +44,7 @@ test("a configuration read apart is the one that is read here, secrets and all",
   const [apart, here] = await Promise.all([loadConfigApart(file), loadConfig(file)]);
   assert.deepEqual(here.problems.filter(({ severity }) => severity === "error"), []);
   assert.deepEqual(revealed(apart), revealed(here));
-  assert.equal(inspect(revealed(apart), { depth: null }).match(/hunter2/g)?.length, 3);
+  assert.equal(inspect(revealed(apart), { depth: null }).match(/hunter2/g)?.length, 4);
   assert.doesNotMatch(inspect(apart, { depth: null }), /hunter2/);
 });
 

@@ -3,12 +3,14 @@
 
 import type { Command } from "./io.ts";
 import type { Answer, AskRecord, RecordKey } from "./records.ts";
-import { chargedWith } from "./roster.ts";
+import { chargedWith, isFirst } from "./roster.ts";
 import type { Turn } from "./state.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
 
 /** How long the answer of another watcher is waited for. */
 const ANSWER_WITHIN_MS = 30_000;
+/** Nobody waits any more for the answer to a request whose watcher has been gone for as long. */
+const LEFT_MS = 60_000;
 
 /** The host whose watcher has to carry this out itself; null: any watcher can. */
 export function concerns(command: Command): string | null {
@@ -74,5 +76,13 @@ export function expireAsks(turn: Turn): void {
     if (turn.state.outbox.has(key)) turn.take(key);
     else turn.save(key, null);
     turn.emit({ kind: "reply", id, exit: 5, text: "the watcher in charge has not answered: whether it was done is not known (upkeep status)", incident: null, operation: null, confirm: null });
+  }
+  if (!isFirst(turn)) return;
+  for (const [name, { watcher, seenMs }] of turn.fleet.asks) {
+    if (turn.now.bootMs - seenMs < LEFT_MS || turn.fleet.alive.has(watcher)) continue;
+    const asks = new Map(turn.fleet.asks);
+    asks.delete(name);
+    turn.patchFleet({ asks });
+    turn.save(`ask/${name}`, null);
   }
 }

@@ -58,9 +58,9 @@ function sayAlive(turn: Turn): void {
   turn.save(`alive/${watcher}`, record);
 }
 
-/** All that it looks at is unknown to it, or it cannot read what the others write: nobody should wait for its word. */
+/** All that it looks at is unknown to it, or it cannot read what the others write, or it is about to go: nobody should wait for its word. */
 function isBlind(turn: Turn): boolean {
-  if (turn.fleet.unreadable.length > 0) return true;
+  if (turn.fleet.unreadable.length > 0 || turn.state.stopping) return true;
   let seen = 0;
   for (const host of turn.state.hosts.values()) {
     if (!host.observed || host.last === null) continue;
@@ -79,8 +79,10 @@ export function checkLease(turn: Turn): void {
 export function sessionLost(turn: Turn, because: string): void {
   const { fleet } = turn;
   if (fleet.heldUntilMs === null) return;
+  // What is owed since an earlier loss waits for that one's time, however often the session comes and goes.
+  const paying = [...turn.state.runs.values()].some((run) => run.orphan);
   const units = [...unitsOf(turn.policy).all].filter((unit) => fleet.held.has(unit.name));
-  turn.patchFleet({ heldUntilMs: null, lostMs: Math.min(turn.now.bootMs, fleet.heldUntilMs), mine: new Set(), held: new Set(), yielding: new Set() });
+  turn.patchFleet({ heldUntilMs: null, lostMs: paying ? fleet.lostMs : Math.min(turn.now.bootMs, fleet.heldUntilMs), mine: new Set(), held: new Set(), yielding: new Set() });
   for (const key of turn.state.outbox.keys()) if (GOES_WITH_SESSION.has(kindOf(key))) turn.take(key);
   const cause = turn.tell("watcher", null, `the session in the store is lost: ${because}`);
   turn.patch({ storeFailure: because });
@@ -110,7 +112,7 @@ function orphan(turn: Turn, operation: Operation, because: string): void {
 /** Looks through the units when something may have changed, and now and then. */
 export function reviewCharges(turn: Turn, always: boolean): void {
   const { fleet } = turn.state;
-  if (fleet === null || !leaseHolds(turn) || turn.state.stopping || fleet.blind !== null || fleet.gone !== null) return;
+  if (fleet === null || !leaseHolds(turn) || fleet.blind !== null || fleet.gone !== null) return;
   if (!fleet.dirty && !(always && turn.now.bootMs - fleet.reviewedMs >= REVIEW_EVERY_MS)) return;
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
@@ -125,14 +127,23 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   const abstains = turn.fleet.unreadable.length > 0;
   for (const unit of unitsOf(turn.policy).all) {
     const best = abstains ? null : bestFor(turn, unit);
-    if (turn.fleet.held.has(unit.name)) {
+    if (turn.state.stopping) {
+      // What is past off is carried on, taken back if need be, and nothing else.
+      const owing = [...turn.state.operations.values()].some((operation) => unit.hosts.includes(operation.host));
+      if (!owing || turn.fleet.held.has(unit.name) || best !== me || heldByAnother(turn.fleet, unit, me)) continue;
+      take(turn, unit);
+    } else if (turn.fleet.held.has(unit.name)) {
       if (best !== me && mayYield(turn, unit, best)) giveUp(turn, unit, best);
       else if (turn.fleet.yielding.has(unit.name)) turn.patchFleet({ yielding: without(turn.fleet.yielding, unit.name) });
     } else if (best === me && !heldByAnother(turn.fleet, unit, me)) {
-      const since = turn.stamp;
-      for (const charge of unit.charges) turn.save(`charge/${charge}`, { v: 1, of: charge, watcher: me, since });
+      take(turn, unit);
     }
   }
+}
+
+function take(turn: Turn, unit: Unit): void {
+  const since = turn.stamp;
+  for (const charge of unit.charges) turn.save(`charge/${charge}`, { v: 1, of: charge, watcher: turn.policy.watcher, since });
 }
 
 function heldByAnother(fleet: FleetState, unit: Unit, me: string): boolean {
@@ -169,9 +180,11 @@ export function becomeReady(turn: Turn): void {
 /** Makes rounds of what is assigned to us, and of nothing else. */
 export function observe(turn: Turn): void {
   const { fleet, policy } = turn;
-  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive) return;
-  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive] });
-  const hosts = observedBy(turn, policy.watcher);
+  if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive && fleet.observedFor[2] === fleet.held) return;
+  turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive, fleet.held] });
+  // Who is in charge of a host has to see what becomes of it, also where it has no vote.
+  const inCharge = unitsOf(policy).all.filter((unit) => fleet.held.has(unit.name)).flatMap((unit) => unit.hosts);
+  const hosts = new Set([...observedBy(turn, policy.watcher), ...inCharge]);
   if (fleet.observed !== null && fleet.observed.size === hosts.size && [...hosts].every((host) => fleet.observed?.has(host) === true)) return;
   turn.patchFleet({ observed: hosts });
   for (const host of turn.state.hosts.values()) {
@@ -243,7 +256,7 @@ export function charged(turn: Turn, keys: readonly RecordKey[]): void {
 /** A unit is ours: its operations are taken up as after a restart. */
 function takeUp(turn: Turn, unit: Unit): void {
   const nowMs = turn.now.bootMs;
-  turn.patchFleet({ held: new Set(turn.fleet.held).add(unit.name) });
+  turn.patchFleet({ held: new Set(turn.fleet.held).add(unit.name), dirty: true });
   turn.tell("charge", null, `in charge of ${unit.name}: ${unit.hosts.length} host${unit.hosts.length === 1 ? "" : "s"}`);
   for (const name of unit.hosts) {
     const host = turn.host(name);

@@ -161,8 +161,8 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     if (turn.host(name) !== undefined && value.watcher !== turn.policy.watcher) turn.patchHost(name, { guardRecord: value });
   },
   ask(turn, _name, value: AskRecord, when) {
+    turn.patchFleet({ asks: new Map(turn.fleet.asks).set(value.id, { ...value, seenMs: turn.now.bootMs }) });
     if (when === "load") return;
-    turn.patchFleet({ asks: new Map(turn.fleet.asks).set(value.id, value) });
     if (value.answer !== null) askAnswered(turn, value);
     else answerAsk(turn, value);
   },

@@ -339,13 +339,14 @@ function operationReport(operation: Operation, now: Now): OperationReport {
 }
 
 function whyNotGuarded(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
-  if (state.fleet !== null && !inCharge({ state, now, policy: fleet }, host.name, true)) return whyElsewhere(host, policy, state, fleet);
+  if (state.fleet !== null && !inCharge({ state, now, policy: fleet }, host.name, true)) return whyElsewhere(host, policy, state, fleet, now);
   // A record that survived says "seen healthy"; until this process has looked itself it guards nothing.
   return host.last === null ? "no round yet" : whyUnguarded(host, policy, new Turn(state, fleet, now));
 }
 
 /** What the watcher in charge says of it. */
-function whyElsewhere(host: HostState, policy: HostPolicy, state: State, fleet: Policy): string | null {
+function whyElsewhere(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): string | null {
+  if (state.fleet !== null && (state.fleet.blind !== null || !leaseHolds({ state, now }))) return "this watcher has lost the store, and what the others do is not known here";
   const holder = chargedWith(state, fleet, policy.name);
   if (state.fleet === null || holder === null || !state.fleet.alive.has(holder)) return "no watcher is in charge of it";
   if (host.guardRecord === null || host.guardRecord.watcher !== holder) return `${holder} is in charge of it and has not said anything yet`;

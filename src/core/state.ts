@@ -224,7 +224,7 @@ export type FleetState = {
   readonly reviewedMs: number;
   /** Operations of other watchers, and of a life of ours before this one. */
   readonly foreign: ReadonlyMap<number, Operation>;
-  readonly asks: ReadonlyMap<string, AskRecord>;
+  readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;
   readonly unreadable: readonly { readonly key: string; readonly because: string }[];
@@ -233,7 +233,7 @@ export type FleetState = {
   /** What `observe` was told last. */
   readonly observed: ReadonlySet<string> | null;
   /** The roster and the living for which that was worked out. */
-  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>] | null;
+  readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>, ReadonlySet<string>] | null;
   /** Another watcher's wall clock is that far from ours. */
   readonly skew: { readonly watcher: string; readonly byMs: number } | null;
 };

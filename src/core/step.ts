@@ -100,6 +100,7 @@ function take(turn: Turn, input: Input): void {
       return command(turn, input.id, input.by, input.command);
     case "stop":
       turn.patch({ stopping: true });
+      if (turn.state.fleet !== null) turn.patchFleet({ dirty: true });
       turn.tell("stopping", null, "asked to stop: nothing new is begun, what is past off is brought to on");
       recordNow(turn);
       stopBeginning(turn);

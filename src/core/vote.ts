@@ -10,6 +10,7 @@ import type { HostPolicy } from "./policy.ts";
 import type { Operation, RecordKey, VoteRecord } from "./records.ts";
 import { observersOf, substitutesOf } from "./roster.ts";
 import type { HostState, Turn } from "./state.ts";
+import { ageMs } from "./time.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
 
 /** How long the first answers to a ballot are waited for before it is said that they are missing. */
@@ -130,7 +131,9 @@ export function consult(turn: Turn, policy: HostPolicy): Consulted {
   }
   if (observersOf(turn, policy).some((watcher) => watcher !== turn.policy.watcher)) ask(turn, policy);
   const { assigned, words } = wordsOn(turn, policy);
-  const agreement = agree({ assigned, ...electorate() }, words);
+  // Alone is who has nobody beside him, not who has not been answered yet.
+  const others = assigned.some((watcher) => watcher !== turn.policy.watcher && turn.fleet.alive.has(watcher));
+  const agreement = agree({ assigned, ...electorate(), ...(others ? { lone: "hold" as const } : {}) }, words);
   const { ballot } = turn.host(policy.name) as HostState;
   const untilMs = (ballot?.sent.get(ballot.number) ?? -Infinity) + Math.min(ANSWER_MS, policy.everyMs / 2);
   return agreement.kind === "short" && nowMs < untilMs ? { kind: "waiting", untilMs } : agreement;
@@ -207,7 +210,11 @@ export function reviewDisagreement(turn: Turn, policy: HostPolicy): void {
   const evidence = up.map((watcher) => `${watcher} sees it up${watcher === turn.policy.watcher ? "" : (host.votes.get(watcher)?.because ?? "") === "" ? "" : ` (${host.votes.get(watcher)?.because ?? ""})`}`).join("; ");
   const because = `${down.length} of ${assigned.length} say down (${down.join(", ")}); ${evidence}`;
   if (!turn.state.alarms.has(key)) turn.tell("disagreement", policy.name, because);
-  if (down.includes(turn.policy.watcher) && host.record.hold === null && nowMs - since >= policy.threshold * policy.everyMs) {
+  // Held for a person when it goes on for as long as a verdict takes after our own, against words that are not from before it.
+  const downAt = host.incident?.downAt ?? null;
+  const stands = downAt !== null && ageMs(downAt, turn.now) >= policy.threshold * policy.everyMs;
+  const still = words.some((word) => word.says === "up" && word.hash === policy.hash && word.ageMs <= 2 * policy.everyMs + policy.timeoutMs);
+  if (down.includes(turn.policy.watcher) && host.record.hold === null && stands && still) {
     turn.patchRecord(policy.name, { hold: { kind: "disagreement", because, since: turn.stamp, sticky: false } });
     turn.tell("held", policy.name, because);
   }

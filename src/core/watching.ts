@@ -72,6 +72,7 @@ export function late(turn: Turn, name: string, hash: string, startedAtMs: number
   if (!host.slow && told) turn.tell("better", name, `the answer came late, after the time-out: slow, not bad (${judgement.because}); ${counter} of ${policy.threshold}`);
   // An off that is not let go yet rests on rounds that no longer stand.
   if (host.operation !== null && counter < policy.threshold) goodRound(turn, host.operation);
+  speak(turn, policy.name);
 }
 
 function learn(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement): void {

@@ -48,7 +48,10 @@ export class Followed {
         resolve(given);
       };
       this.#waiting.add(answer);
-      this.#watcher.command(by, command).then(answer, reject);
+      this.#watcher.command(by, command).then(answer, (error: unknown) => {
+        this.#waiting.delete(answer);
+        reject(error instanceof Error ? error : new Error(String(error)));
+      });
     });
   }
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,21 +44,20 @@ async function ctl(...args: string[]): Promise<string> {
   return ran.stdout;
 }
 
-type Running = { readonly name: string; readonly data: string; readonly child: ChildProcess; readonly out: () => string; readonly err: () => string; status(): Promise<StatusReport>; ended(signal?: NodeJS.Signals): Promise<number | null> };
+type Running = { readonly name: string; readonly home: string; readonly data: string; upkeep(...args: readonly string[]): Promise<string>; readonly child: ChildProcess; readonly out: () => string; readonly err: () => string; status(): Promise<StatusReport>; ended(signal?: NodeJS.Signals): Promise<number | null> };
 
 let homes = 0;
 
-/** A watcher of this name, with a data folder of its own. */
-function watch(name: string, prefix: string, endpoints: readonly string[]): Running {
-  const home = join(folder, String((homes += 1)));
-  mkdirSync(home);
+/** A watcher of this name, with a data folder of its own unless one is given. `prefix` null: it works alone. */
+function watch(name: string, prefix: string | null, endpoints: readonly string[], home = join(folder, String((homes += 1)))): Running {
+  mkdirSync(home, { recursive: true });
   const config = join(home, "upkeep.yaml");
   const data = join(home, "data");
   writeFileSync(config, `
 data: ./data
 watcher: { name: ${name} }
 api: { listen: null }
-store: { etcd: { endpoints: ${JSON.stringify(endpoints)}, prefix: ${prefix}, ttl: 5s, timeout: 2s } }
+store: ${prefix === null ? "embedded" : `{ etcd: { endpoints: ${JSON.stringify(endpoints)}, prefix: ${prefix}, ttl: 5s, timeout: 2s } }`}
 hosts: { h: { address: 127.0.0.1, every: 1s, timeout: 500ms, probes: [{ tcp: { port: 9 } }], power: p/1 } }
 power: { p: { driver: command, on: ["true"], off: ["true"], status: ["true"] } }
 `);
@@ -73,15 +72,16 @@ power: { p: { driver: command, on: ["true"], off: ["true"], status: ["true"] } }
       resolve(code);
     });
   });
+  const upkeep = async (...args: readonly string[]): Promise<string> => {
+    const asked = spawn(UPKEEP, [...args, "-c", config], { stdio: ["ignore", "pipe", "ignore"] });
+    let text = "";
+    asked.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
+    await once(asked, "close");
+    return text;
+  };
   return {
-    name, data, child, out: () => out, err: () => err,
-    status: async () => {
-      const asked = spawn(UPKEEP, ["status", "--json", "-c", config], { stdio: ["ignore", "pipe", "ignore"] });
-      let text = "";
-      asked.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
-      await once(asked, "close");
-      return JSON.parse(text) as StatusReport;
-    },
+    name, home, data, child, upkeep, out: () => out, err: () => err,
+    status: async () => JSON.parse(await upkeep("status", "--json")) as StatusReport,
     ended: (signal) => {
       if (signal !== undefined) child.kill(signal);
       return exit;
@@ -132,7 +132,13 @@ test("a name that is taken, and a prefix that is somebody else's: exit 69, in wo
   assert.match(second.err(), /another watcher named twin runs \(since .*\): give each its own watcher\.name \(STORE_REFUSED\)/);
   assert.equal(second.out(), "");
   assert.equal((await first.status()).store?.ok, true);
-  assert.equal(await first.ended("SIGTERM"), 0);
+  // Killed and started again on its own data folder it need not wait for what it left behind.
+  await first.ended("SIGKILL");
+  const again = watch("twin", prefix, endpoints, first.home);
+  await ready(again);
+  await until("it has a session again", async () => (await again.status()).store?.ok === true, again.err);
+  assert.doesNotMatch(again.err(), /waiting/);
+  assert.equal(await again.ended("SIGTERM"), 0, again.err());
   await ctl("put", "/foreign/identity", "not ours");
   const foreign = watch("x", "/foreign/", endpoints);
   assert.equal(await foreign.ended(), 69);
@@ -171,4 +177,32 @@ test("wiped while it runs: the same process opens the store anew, disarmed, and 
   assert.equal(await watcher.ended("SIGTERM"), 0, watcher.err());
   const replayed = replay(watcher.data);
   assert.equal(replayed.kind, "same", JSON.stringify(replayed));
+});
+
+test("from working alone to etcd: brakes and history go along, and the old ledger is put away", { skip, timeout: 180_000 }, async () => {
+  const alone = watch("veteran", null, []);
+  await ready(alone);
+  await alone.upkeep("maintenance", "start", "h", "--for", "2h", "--reason", "new disk");
+  assert.equal(await alone.ended("SIGTERM"), 0, alone.err());
+  const among = watch("veteran", "/moved/", (await etcd()).endpoints, alone.home);
+  await ready(among);
+  assert.match(among.err(), /the ledger of this data folder is in the store now/);
+  const status = await until("it has a session", async () => {
+    const found = await among.status();
+    return found.store?.ok === true && found;
+  }, among.err);
+  assert.deepEqual(status.brakes.map(({ brake, scope, reason }) => [brake, scope, reason]), [["maintenance", "h", "new disk"]]);
+  const lines = (await among.upkeep("events", "--json", "--limit", "1000")).split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as { seq: number; kind: string; because: string });
+  assert.ok(lines.some(({ kind, because }) => kind === "brake" && because.includes("new disk")), "the past is still there");
+  assert.equal(lines.filter(({ kind }) => kind === "started").length, 2);
+  assert.deepEqual(lines.map(({ seq }) => seq), lines.map(({ seq }) => seq).toSorted((one, other) => one - other));
+  assert.ok(!lines.some(({ kind }) => kind === "time-went-back"));
+  const files = readdirSync(among.data);
+  assert.ok(files.includes("ledger.moved.sqlite") && !files.includes("ledger.sqlite"), files.join());
+  assert.equal(await among.ended("SIGTERM"), 0, among.err());
+  // And once more, with nothing left to move.
+  const again = watch("veteran", "/moved/", (await etcd()).endpoints, alone.home);
+  await ready(again);
+  assert.deepEqual((await again.status()).brakes.map(({ brake }) => brake), ["maintenance"]);
+  assert.equal(await again.ended("SIGTERM"), 0, again.err());
 });

@@ -45,8 +45,7 @@ const LOOK_EVERY_MS = 1_000;
 export async function openSharedPlace(options: SharedPlaceOptions): Promise<SharedPlace | null> {
   const { dataDir, clock, say, signal } = options;
   makeFolder(dataDir);
-  const lock = takeLock(join(dataDir, "ledger.lock"));
-  const place = new SharedPlace(options, lock);
+  const place = new SharedPlace(options, takeLock(join(dataDir, "ledger.lock")));
   // Only until it is open: a watcher that has started is stopped in its own time, with the store.
   const giveUp = () => void place.close();
   signal.addEventListener("abort", giveUp, { once: true });
@@ -90,7 +89,12 @@ export class SharedPlace implements Place {
   constructor(options: SharedPlaceOptions, lock: Lock) {
     this.#options = options;
     this.#lock = lock;
-    this.#folder = folderIdentity(join(options.dataDir, FOLDER_ID_NAME));
+    try {
+      this.#folder = folderIdentity(join(options.dataDir, FOLDER_ID_NAME));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
   }
 
   get store(): Store {

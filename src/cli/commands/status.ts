@@ -91,7 +91,7 @@ function details(host: HostReport, now: string, shared: boolean): readonly strin
   lines.push(...table(["OUTLET", "STATE", "READ", "LABEL"], host.power.map((outlet): readonly Cell[] => [
     { text: printable(outlet.outlet) },
     { text: outlet.state },
-    { text: outlet.at === null ? "never" : moment(outlet.at, now) },
+    { text: outlet.at !== null ? moment(outlet.at, now) : shared && outlet.state !== "unknown" ? `by ${printable(host.inCharge ?? "another")}` : "never" },
     { text: printable(`${outlet.label ?? "–"}${outlet.proved ? "" : " (that it feeds this host is not proved yet)"}`) },
   ])));
   lines.push("", `wanted ${host.wanted}${host.wantedOff === null ? "" : ` by ${printable(host.wantedOff.by)}: ${printable(host.wantedOff.why)}`}; ${host.budget.cycles} of ${host.budget.of} power cycles in ${inWords(host.budget.withinMs)}`);

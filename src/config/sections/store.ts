@@ -75,7 +75,7 @@ function bothOrNeither<K extends string>(value: Readonly<Partial<Record<K, unkno
 }
 
 const shared = {
-  ttl: duration("How long a watcher may be silent before the others take its hosts over. Keep-alives go out every third of it.", TTL).default(10_000),
+  ttl: duration("How long a watcher may be silent before the others take its hosts over. Several keep-alives go out in that time.", TTL).default(10_000),
   timeout: duration("How long one call may take, all servers tried. Never longer than `ttl`.", TIMEOUT).default(3_000),
   tls: tls.meta(about("TLS to the store: `true`, or files in PEM, relative to this one: `ca`, the authorities that the servers' certificates are checked by (those of Node where it is left out); `cert` and `key`, this watcher's own, where the store asks for them.", { default: false }, "`true`, `false`, or mapping")).optional(),
   user: text("The user name at the store.", { max: 256 }).optional(),
