@@ -69,12 +69,21 @@ export class FleetFaults {
     if (struck === null) return;
     world.counts.add(`fault: ${fault} in ${phase}`);
     world.say(() => `FAULT ${fault}${struck === "" ? "" : `: ${struck}`}`);
+    this.noteTrouble();
     for (const checker of world.checkers.strikes) checker.strikes?.(fault);
+  }
+
+  /** Before something is healed, and after something has struck. */
+  noteTrouble(): void {
+    const world = this.#world;
+    for (const site of world.sites.values()) if (!site.whole || !world.server.available) site.troubledMs = world.timeline.nowMs;
   }
 
   lasts(durationMs: number, undo: () => void): void {
     const end = (): void => {
-      if (this.#lasting.delete(end)) undo();
+      if (!this.#lasting.delete(end)) return;
+      this.noteTrouble();
+      undo();
     };
     this.#lasting.add(end);
     this.#world.after(durationMs, end);

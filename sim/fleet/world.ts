@@ -303,7 +303,10 @@ export class FleetWorld {
         this.counts.add("store: loses its quorum with a host");
         this.say(() => "the store has lost its quorum with a host");
         this.#endOutage = this.server.fail();
-      } else this.#endOutage?.();
+      } else {
+        this.faults.noteTrouble();
+        this.#endOutage?.();
+      }
     }
     for (const site of this.sites.values()) {
       if (site.spec.on !== null && site.life !== null && this.dark(site.spec.on)) this.faults.losesPower(site);

@@ -28,7 +28,7 @@ export function agreement(world: FleetWorld): FleetChecker {
   }
 
   function judge(carried: Carried, { operation }: Swap): void {
-    const { life, calledMs } = carried;
+    const { life } = carried;
     const policy = life.policy.hosts.get(operation.host);
     const name = `${life.name} lets an automatic off go for ${operation.host} (operation ${operation.id})`;
     if (policy === undefined) return world.fail("Healthy", `${name}, which is not configured`);
@@ -46,8 +46,7 @@ export function agreement(world: FleetWorld): FleetChecker {
     const need = Math.floor(Math.min(life.policy.observers, Math.max(1, voices.length)) / 2) + 1;
     const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name);
     const enough = down.size >= need || (life.policy.lone === "act" && others.length === 0 && down.size >= 1);
-    if (!enough) return world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
-    freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? calledMs, calledMs, name);
+    if (!enough) world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
   }
 
   /** It says what it has just seen, and nothing keeps its word from being heard. */
@@ -93,11 +92,11 @@ export function agreement(world: FleetWorld): FleetChecker {
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));
       judge(carried, swap);
     },
+    // A swap may have waited for its turn, and then come to nothing: what counts is what has been seen before the byte.
     bytes({ action, operation, life: process, sentMs }) {
       if (action === "on" || operation === null || operation.origin.kind !== "auto") return;
       const life = process as FleetLife;
-      const last = life.sight.last(operation.host);
-      if (last !== undefined && last.outcome === "good" && last.atMs < sentMs) world.fail("Freshness", `${life.name} has a good round of ${operation.host} before the byte of operation ${operation.id}`);
+      freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? sentMs, Math.min(sentMs, life.sawMs), `${life.name} sends off to ${operation.host} (operation ${operation.id})`);
     },
     strikes(fault) {
       if (fault === "store-wiped" || fault === "store-restored") decidedMs.clear();

@@ -54,6 +54,8 @@ export function session(world: FleetWorld): FleetChecker {
           const still = [...device.sessions].some((each) => each.life === other && !each.broken) && [...device.sessions].some((each) => each.life === life && !each.broken);
           if (!still || !other.alive || !life.alive || stoppedSince(other, nowMs) || !device.hears(other)) return;
           if (other.heldUntilMs === null || life.heldUntilMs === null) return world.counts.add("session: two, one of them for what is owed without the store");
+          // Whom the store does not reach cannot know that he has a successor.
+          if (Math.max(other.site.troubledMs, life.site.troubledMs) > nowMs - world.spec.ttlMs) return world.counts.add("session: two, one of them cut off");
           world.fail("Session", `${other.name} and ${life.name} both have a session at ${device.name}, for ${HANG_UP_MS} ms`);
         });
       }
