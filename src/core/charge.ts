@@ -63,7 +63,8 @@ function isBlind(turn: Turn): boolean {
   if (turn.fleet.unreadable.length > 0 || turn.state.stopping) return true;
   let seen = 0;
   for (const host of turn.state.hosts.values()) {
-    if (!host.observed || host.last === null) continue;
+    // A host that has never passed anything proves nothing either way.
+    if (!host.observed || host.last === null || (host.judgedAtMs === null && !host.last.lost)) continue;
     if (host.last.outcome !== "unknown") return false;
     seen += 1;
   }

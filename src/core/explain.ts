@@ -7,9 +7,10 @@ import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation } from "./records.ts";
 import type { HostReport } from "./report.ts";
-import { hostReport } from "./report.ts";
+import { hostReport, OF_THIS_WATCHER } from "./report.ts";
 import type { HostState, State } from "./state.ts";
 import type { Now } from "./time.ts";
+import { inCharge } from "./transaction.ts";
 import { ageMs } from "./time.ts";
 import { inWords } from "./words.ts";
 
@@ -56,7 +57,7 @@ function next(host: HostState, policy: HostPolicy, state: State, fleet: Policy, 
   if (record.hold !== null) {
     lines.push(`It has been held for ${inWords(ageMs(record.hold.since, now))}, because ${record.hold.because}. Nothing is cut ${record.hold.sticky ? "until it is released" : "until it is seen healthy or released"}: upkeep release ${name}`);
   }
-  const brakes = brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false });
+  const brakes = brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false }).filter((brake) => inCharge({ state, now, policy: fleet }, name, true) || !OF_THIS_WATCHER.has(brake.name));
   const reasons = brakes.map((brake) => brake.because).join("; ");
   const cure = `its power at ${policy.levels[0]?.map(outletKey).join(" + ") ?? "no outlet"} is cut, read back as off, and restored after ${inWords(policy.offForMs)}`;
   if (host.counter >= policy.threshold) {

@@ -262,7 +262,7 @@ function votesOn(host: HostState, policy: HostPolicy, state: State, fleet: Polic
 }
 
 /** Brakes that say something of this watcher and not of the host: where another is in charge they hold nothing back. */
-const OF_THIS_WATCHER: ReadonlySet<string> = new Set(["charge", "startup", "ledger", "stopping", "self"]);
+export const OF_THIS_WATCHER: ReadonlySet<string> = new Set(["charge", "startup", "ledger", "stopping", "self"]);
 
 /** Who does not look at a host himself believes those who do. */
 function verdictOf(host: HostState, policy: HostPolicy): Verdict {

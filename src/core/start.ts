@@ -66,8 +66,9 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });
-  if (records.meta[0] === undefined) turn.save("meta/ledger", turn.state.meta);
   load(turn, input.records);
+  if (turn.state.meta.site === undefined) turn.patch({ meta: { ...turn.state.meta, site: turn.policy.site } });
+  if (records.meta[0]?.site === undefined) turn.save("meta/ledger", turn.state.meta);
   // Of a process of ours before this one: it is dead, or it would hold the lock of the data folder.
   const alive = new Map(turn.state.fleet?.alive);
   if (alive.get(turn.policy.watcher)?.folder === folder) alive.delete(turn.policy.watcher);

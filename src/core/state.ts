@@ -23,6 +23,8 @@ export type LastRound = {
   readonly counted: -1 | 0 | 1;
   readonly refused: boolean;
   readonly silent: boolean;
+  /** This watcher did not reach its references. */
+  readonly lost: boolean;
 };
 
 /** Another observer's word, and when it came in. */

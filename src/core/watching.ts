@@ -117,7 +117,7 @@ function take(turn: Turn, policy: HostPolicy, made: Round, judgement: Judgement)
   const { outcome } = judgement;
   const inDebounce = host.record.lastEdge !== null && ageMs(host.record.lastEdge, turn.now) < policy.debounceMs;
   const { counter, counted } = count(host.counter, outcome, policy, host.operation !== null || inDebounce);
-  const last: LastRound = { outcome, because: judgement.because, startedAtMs: made.startedAtMs, endedAtMs: made.endedAtMs, results: made.results, counted, refused: judgement.refused, silent: judgement.silent };
+  const last: LastRound = { outcome, because: judgement.because, startedAtMs: made.startedAtMs, endedAtMs: made.endedAtMs, results: made.results, counted, refused: judgement.refused, silent: judgement.silent, lost: made.references === "lost" };
   const wasGood = host.last === null || host.last.outcome === "good" || host.last.outcome === "slow";
   const isBad = outcome === "bad";
   const ill = isBad || outcome === "unknown";

@@ -49,7 +49,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place | null> {
   const secrets = openStoreSecrets(spec);
   const where = spec.kind === "etcd" ? { kind: spec.kind, endpoints: spec.endpoints } : { kind: spec.kind, servers: spec.servers };
   const place: SharedPlace | null = await openSharedPlace({
-    ...options, dataDir, watcher, prefix: spec.prefix, ttlMs: spec.ttlMs, callMs: spec.callMs,
+    ...options, dataDir, site: options.config.policy.site, watcher, prefix: spec.prefix, ttlMs: spec.ttlMs, callMs: spec.callMs,
     open: (shared) => openShared({ ...where, ...secrets }, shared),
   });
   return place;

@@ -39,7 +39,7 @@ function rig(t: TestContext, dataDir = folder(), cluster = new MemoryCluster(), 
   });
   const open = async (watcher = "a") => {
     const place = await openSharedPlace({
-      dataDir, watcher, version: "1", clock, prefix: "/x", ttlMs, callMs: 100, signal: stop.signal, onWait: () => undefined,
+      dataDir, site: "here", watcher, version: "1", clock, prefix: "/x", ttlMs, callMs: 100, signal: stop.signal, onWait: () => undefined,
       say: (_level, text) => said.push(text), open: (options) => cluster.open(options),
     });
     if (place !== null) opened.push(place);
@@ -359,4 +359,11 @@ test("a ledger that is gone or corrupt where one is remembered: time went back",
   rmSync(join(corrupt.dataDir, "ledger.sqlite"));
   appendFileSync(join(corrupt.dataDir, "ledger.sqlite"), bytes);
   assert.match((await corrupt.must()).beginning.wentBack ?? "", /the ledger is corrupt: .*set aside as/);
+});
+
+test("a prefix under which another site keeps its records is refused, in clear words", async (t) => {
+  const { cluster, open } = rig(t);
+  const meta: MetaRecord = { v: 1, ledger: "x", created: stamp(clock.now()), nextIncident: 1, nextToken: 1, site: "there" };
+  cluster.put("meta/ledger", meta);
+  await assert.rejects(open(), (error: UpkeepError) => error.code === "STORE_REFUSED" && /records of the site there, and this is here/.test(error.message));
 });

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { UpkeepError } from "../core/errors.ts";
 import type { Input, StoredRecord, Write } from "../core/io.ts";
 import { LEASED } from "../core/records.ts";
-import type { AliveRecord } from "../core/records.ts";
+import type { AliveRecord, MetaRecord } from "../core/records.ts";
 import { makeFolder } from "../journal/data-folder.ts";
 import { FOLDER_ID_NAME, folderIdentity } from "../journal/folder-id.ts";
 import type { Lock } from "../journal/lock.ts";
@@ -25,6 +25,7 @@ import type { Beginning, Place, PlaceOptions } from "./place.ts";
 
 export type SharedPlaceOptions = Omit<PlaceOptions, "config"> & {
   readonly dataDir: string;
+  readonly site: string;
   /** This watcher's name. */
   readonly watcher: string;
   readonly prefix: string;
@@ -215,11 +216,13 @@ export class SharedPlace implements Place {
 
   /** All records, once no other data folder has a watcher of this name in there. */
   async #alone(store: SharedStore): Promise<readonly StoredRecord[]> {
-    const { watcher, ttlMs, clock, say, onWait } = this.#options;
+    const { watcher, site, ttlMs, clock, say, onWait } = this.#options;
     const { signal } = this.#ending;
     const untilMs = clock.now().bootMs + 1.5 * ttlMs + TAKEN_EXTRA_MS;
     for (let first = true; ; first = false) {
       const records = await store.load();
+      const theirs = (records.find(({ key }) => key === "meta/ledger")?.value as MetaRecord | undefined)?.site;
+      if (theirs !== undefined && theirs !== site) throw new UpkeepError("STORE_REFUSED", `under this prefix are the records of the site ${theirs}, and this is ${site}: give each site its own store.prefix`);
       const other = records.find(({ key }) => key === `alive/${watcher}`)?.value as AliveRecord | undefined;
       if (other === undefined || other.folder === this.#folder) return records;
       if (signal.aborted) throw new UpkeepError("STORE_UNREACHABLE", "ended before the store was open");

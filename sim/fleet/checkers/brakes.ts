@@ -48,7 +48,7 @@ export function brakes(world: FleetWorld): FleetChecker {
     if (spent >= host.budget.cycles) return `${spent} cycles are spent`;
     const slots = world.open.filter((other) => other.id !== operation.id && other.kind !== "on" && SLOT.has(other.phase)).length;
     if (slots >= life.policy.brakes.concurrent) return `${slots} other operations are under way`;
-    if (server.value<StormRecord>("storm/fleet")?.proceedBy != null) return null;
+    if ((server.value<StormRecord>("storm/fleet")?.proceedBy ?? null) !== null) return null;
     const sets = ["fleet", `group:${host.group}`, ...new Set(host.levels.flat().map(({ device }) => `device:${device}`)), ...(host.behind === null ? [] : [`behind:${host.behind}`])];
     for (const set of sets) if (server.value<StormRecord>(`storm/${set}` as RecordKey)?.proceedBy === null) return `a storm in ${set}`;
     const hourly = allCycles.filter((each) => atMs - each < HOUR_MS).length;

@@ -47,7 +47,7 @@ export function liveness(world: FleetWorld): FleetChecker {
       for (const other of world.hosts.values()) if (site.life.sight.last(other.name)?.outcome === "bad" || site.life.sight.last(other.name)?.outcome === "unknown") return null;
     }
     // Nobody on the roster who does not run.
-    if (roster.some(({ watcher }) => world.sites.get(watcher)?.life == null) || world.spec.loss > 0) return null;
+    if (roster.some(({ watcher }) => (world.sites.get(watcher)?.life ?? null) === null) || world.spec.loss > 0) return null;
     if (chargesOf(policy).some((key) => holderOf(world, key) === null)) return null;
     if (record.hold !== null || record.wanted.state === "off" || record.offByOthers.length > 0 || record.learned.seenHealthyAt === null || record.learned.hash !== policy.hash) return null;
     if (record.bootsMs.some((bootMs) => 2 * bootMs > policy.bootMs) || record.cycles.length >= policy.budget.cycles || record.unconfirmed.length > 0 || world.open.length > 0) return null;

@@ -35,8 +35,8 @@ export function quiescence(world: FleetWorld): FleetChecker {
       if (holders.size !== 1 || holder === null || holder === undefined) return `nobody, or more than one, is in charge of ${host.name}: ${[...holders].join(" ")}`;
       const life = world.sites.get(holder)?.life;
       if (life === null || life === undefined) return `${holder} is in charge of ${host.name}, and does not run`;
-      const record = world.server.value<HostRecord>(`host/${host.name}`);
-      if (record?.hold != null && !world.server.records.has(`alarm/held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm: ${record.hold.because}`;
+      const hold = world.server.value<HostRecord>(`host/${host.name}`)?.hold ?? null;
+      if (hold !== null && !world.server.records.has(`alarm/held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm: ${hold.because}`;
       const guard = world.server.value<GuardRecord>(`guard/${host.name}` as RecordKey);
       if (guard === undefined || guard.watcher !== holder) return `nobody says whether ${host.name} is guarded`;
     }
