@@ -85,7 +85,7 @@ const CHANGES = new Set<string>(["down", "better", "recovered", "intended", "wit
 
 function toldTwice(told: Told, refusals: Map<string, string>): string | null {
   const { host, kind } = told;
-  if (kind === "policy" || kind === "clock" || (host === null && (kind === "brake-ended" || kind === "brake"))) refusals.clear();
+  if (kind === "policy" || kind === "clock" || kind === "charge" || kind === "watcher" || (host === null && (kind === "brake-ended" || kind === "brake"))) refusals.clear();
   if (host === null) return null;
   if (CHANGES.has(kind)) refusals.delete(host);
   if (kind !== "refused" || !told.because.startsWith("not cut")) return null;

@@ -16,6 +16,8 @@ import { PEOPLE } from "../people.ts";
 
 /** What befalls the one who acts, as it acts. */
 const INTERRUPTING: readonly FleetFault[] = ["watcher-killed", "watcher-paused", "cut-from-store", "store-speaks-only", "store-hears-only", "isolated", "keep-alives-lost", "watcher-loses-power"];
+/** A byte that has not left by then was not let go. */
+const SWAP_MS = 1_000;
 const POINTS_WORTH_TWO = new Set(["ready", "write", "wrote", "commit", "committed"]);
 
 export class FleetFaults {
@@ -27,7 +29,7 @@ export class FleetFaults {
   #pointsLeft = Infinity;
   #over = false;
   /** A swap of this life is in the store and its byte has not left yet. */
-  swapPending: FleetLife | null = null;
+  #swap: { readonly life: FleetLife; readonly atMs: number } | null = null;
 
   constructor(world: FleetWorld) {
     this.#world = world;
@@ -67,12 +69,21 @@ export class FleetFaults {
     if (struck === null) return;
     world.counts.add(`fault: ${fault} in ${phase}`);
     world.say(() => `FAULT ${fault}${struck === "" ? "" : `: ${struck}`}`);
+    this.noteTrouble();
     for (const checker of world.checkers.strikes) checker.strikes?.(fault);
+  }
+
+  /** Before something is healed, and after something has struck. */
+  noteTrouble(): void {
+    const world = this.#world;
+    for (const site of world.sites.values()) if (!site.whole || !world.server.available) site.troubledMs = world.timeline.nowMs;
   }
 
   lasts(durationMs: number, undo: () => void): void {
     const end = (): void => {
-      if (this.#lasting.delete(end)) undo();
+      if (!this.#lasting.delete(end)) return;
+      this.noteTrouble();
+      undo();
     };
     this.#lasting.add(end);
     this.#world.after(durationMs, end);
@@ -87,6 +98,15 @@ export class FleetFaults {
     const acting = new Set(world.open.map((operation) => world.bornIn(operation)?.site));
     const interesting = present.filter((site) => acting.has(site));
     return this.random.pick(interesting.length > 0 && this.random.chance(0.6) ? interesting : present);
+  }
+
+  /** The store has carried a swap out. */
+  swapped(life: FleetLife): void {
+    this.#swap = { life, atMs: this.#world.timeline.nowMs };
+  }
+
+  byteLeft(): void {
+    this.#swap = null;
   }
 
   phaseBegins(_operation: Operation): void {
@@ -111,7 +131,10 @@ export class FleetFaults {
   clockRead(life: FleetLife): void {
     if (this.#over || !life.alive || life.frozenUntilMs > this.#world.timeline.nowMs) return;
     const { aim, faults } = this.#world.spec;
-    if (this.swapPending !== life || !faults.has("watcher-paused") || !this.random.chance(0.25 * aim)) return;
+    if (this.#swap === null || this.#swap.life !== life) return;
+    if (this.#world.timeline.nowMs - this.#swap.atMs > SWAP_MS) return void (this.#swap = null);
+    if (!faults.has("watcher-paused") || !this.random.chance(0.25 * aim)) return;
+    this.#swap = null;
     this.#world.counts.add("pause: between swap and byte");
     this.strike("watcher-paused", life);
   }
@@ -124,7 +147,7 @@ export class FleetFaults {
   // ---- lives ----------------------------------------------------------------------------------------------------------
 
   lifeEnded(life: FleetLife): void {
-    if (this.swapPending === life) this.swapPending = null;
+    if (this.#swap?.life === life) this.#swap = null;
     const { site } = life;
     if (site.restartPlanned || !site.present) return;
     this.restartAfter(site, this.#over ? 1_000 : this.random.spread(200, 60_000));

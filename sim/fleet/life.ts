@@ -54,6 +54,7 @@ export class FleetLife implements Process {
   store: SharedStore | null = null;
   /** It has read the store and begun to watch. */
   began = false;
+  foundAnotherStore = false;
   /** Until when it was told to hold its session, in the world's time; null: it holds none. */
   heldUntilMs: number | null = null;
   #early: Input[] = [];
@@ -174,6 +175,7 @@ export class FleetLife implements Process {
         });
         await store.join((session) => this.#session(store, session));
         site.store = store.identity;
+        this.foundAnotherStore = wentBack !== null;
         this.began = true;
         this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0" } });
         for (const input of this.#early) this.watcher.post(input);
@@ -289,7 +291,8 @@ export class FleetLife implements Process {
         at: (bootMs, then) => {
           if (!this.alive) return () => {};
           // Never before the clock shows it, however the division is rounded.
-          const event = this.at(this.worldMs(bootMs) + (this.machine.rate === 1 ? 0 : 0.01), then);
+          const atMs = this.worldMs(bootMs);
+          const event = this.at(this.bootMs(atMs) < bootMs ? atMs + 0.01 : atMs, then);
           return () => void (event.run = null);
         },
       },

@@ -5,7 +5,7 @@ import type { Round } from "../../src/core/round.ts";
 import type { Late } from "../../src/watcher/ports.ts";
 import type { Process } from "../scene.ts";
 
-export type Look = { readonly host: string; readonly startedMs: number; readonly atMs: number; outcome: "good" | "slow" | "bad" | "unknown"; readonly round: Round; readonly late: Set<string> };
+export type Look = { readonly host: string; readonly startedMs: number; readonly atMs: number; outcome: "good" | "slow" | "bad" | "unknown"; readonly round: Round; readonly late: Set<string>; /** When it turned out to be slow only. */ slowAtMs: number | null };
 
 const KEPT = 200;
 const SLACK_MS = 500;
@@ -32,7 +32,7 @@ export class Sight {
   }
 
   round(round: Round, startedMs: number): void {
-    const look: Look = { host: round.host, startedMs, atMs: this.#nowMs(), outcome: this.#judge(round, startedMs, new Set()), round, late: new Set() };
+    const look: Look = { host: round.host, startedMs, atMs: this.#nowMs(), outcome: this.#judge(round, startedMs, new Set()), round, late: new Set(), slowAtMs: null };
     const looks = this.#looks.get(round.host) ?? [];
     looks.push(look);
     if (looks.length > 2 * KEPT) looks.splice(0, KEPT);
@@ -44,7 +44,10 @@ export class Sight {
     const last = this.last(late.host);
     if (last === undefined || last.round.startedAtMs !== late.startedAtMs || last.outcome !== "bad") return;
     for (const result of late.results) last.late.add(result.probe);
-    if (this.#judge(last.round, last.startedMs, last.late) === "good") last.outcome = "slow";
+    if (this.#judge(last.round, last.startedMs, last.late) === "good") {
+      last.outcome = "slow";
+      last.slowAtMs = this.#nowMs();
+    }
   }
 
   #judge(round: Round, startedMs: number, late: ReadonlySet<string>): Look["outcome"] {

@@ -31,6 +31,8 @@ export class Site {
   /** It was joined to the fleet. */
   present: boolean;
   restartPlanned = false;
+  /** When something last lay between it and the rest of the world. */
+  troubledMs = -Infinity;
   /** What the watch of the store is told late, and how late. */
   watchLate = 0;
   readonly pastLives: FleetLife[] = [];

@@ -44,6 +44,8 @@ export type Asked = { readonly command: Command; readonly life: FleetLife; reado
 
 const AUDIT_EVERY_MS = 5_000;
 const QUIET_FOR_MS = 30_000;
+const AT_ONCE_MAX = 20_000;
+const STORE_MOVES_MS = 400_000;
 
 export class FleetWorld {
   readonly spec: FleetSpec;
@@ -66,10 +68,14 @@ export class FleetWorld {
   violation: Violation | null = null;
   lives = 0;
   #stirred = false;
+  /** Events of the present moment. */
+  #atOnce = 0;
   #order = 0;
   /** Members of the store that have no power, or no kernel. */
   #membersDown = false;
   #endOutage: (() => void) | null = null;
+  /** Somebody has set the members up elsewhere. */
+  #carriedAway = false;
   /** Which life decided on which level of which operation. */
   readonly #born = new Map<string, FleetLife>();
 
@@ -85,7 +91,8 @@ export class FleetWorld {
       random: new Random(spec.seed, "store"), leased: LEASED, rate: spec.storeRate, count: (what) => this.counts.add(what),
       onCommit: ({ guards, writes, revision }) => this.#commits(guards, writes, revision),
       onChange: (changes) => {
-        if (changes.some(({ key }) => key.startsWith("op/"))) this.#operationsChanged();
+        // None: it is another store.
+        if (changes.length === 0 || changes.some(({ key }) => key.startsWith("op/"))) this.#operationsChanged();
         for (const checker of this.checkers.changed) checker.changed?.(changes);
       },
     });
@@ -142,6 +149,8 @@ export class FleetWorld {
   #until(untilMs: number): void {
     const { timeline } = this;
     for (let event = timeline.next(untilMs); event !== null && this.violation === null; event = timeline.next(untilMs)) {
+      if (event.atMs > timeline.nowMs) this.#atOnce = 0;
+      else if ((this.#atOnce += 1) > AT_ONCE_MAX) return this.fail("Assertion", "time stands still: something wakes itself again and again in one moment");
       timeline.nowMs = event.atMs;
       if (event.owner !== null && event.owner.frozenUntilMs > event.atMs) {
         timeline.postpone(event, event.owner.frozenUntilMs);
@@ -286,7 +295,7 @@ export class FleetWorld {
   /** Hosts carry members of the store and a watcher: what befalls them befalls those. */
   carriersChanged(): void {
     const { members } = this.spec;
-    const lost = members.filter((name) => name !== null && this.dark(name)).length;
+    const lost = this.#carriedAway ? 0 : members.filter((name) => name !== null && this.dark(name)).length;
     const without = members.length - lost < Math.floor(members.length / 2) + 1;
     if (without !== this.#membersDown) {
       this.#membersDown = without;
@@ -294,7 +303,10 @@ export class FleetWorld {
         this.counts.add("store: loses its quorum with a host");
         this.say(() => "the store has lost its quorum with a host");
         this.#endOutage = this.server.fail();
-      } else this.#endOutage?.();
+      } else {
+        this.faults.noteTrouble();
+        this.#endOutage?.();
+      }
     }
     for (const site of this.sites.values()) {
       if (site.spec.on !== null && site.life !== null && this.dark(site.spec.on)) this.faults.losesPower(site);
@@ -327,6 +339,11 @@ export class FleetWorld {
     this.say(() => "everything is healed");
     this.healing = true;
     this.faults.healAll();
+    // A person who has switched the store off with its host, for good, gives it another machine at last.
+    this.after(STORE_MOVES_MS, () => {
+      this.#carriedAway = true;
+      this.carriersChanged();
+    });
     const bootMs = Math.max(40_000, ...[...this.spec.policy.hosts.values()].map((host) => host.bootMs));
     const giveUpMs = this.timeline.nowMs + 20 * 60_000 + 14 * bootMs;
     let quietSinceMs: number | null = null;
@@ -343,7 +360,7 @@ export class FleetWorld {
 
   #quiet(): boolean {
     if (this.open.length > 0 || !this.server.available) return false;
-    for (const site of this.sites.values()) if (site.present && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
+    for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     return true;
   }

@@ -14,6 +14,8 @@ import { automatic, swapOf } from "./facts.ts";
 const DRIFT = 1.02;
 /** Between the end of a round and its being taken note of, and the rounding of ages. */
 const SLACK_MS = 50;
+/** How long a changed word may be on its way. */
+const SAID_MS = 2_000;
 
 export function agreement(world: FleetWorld): FleetChecker {
   /** When each operation was decided on, by the order of everything. */
@@ -26,7 +28,7 @@ export function agreement(world: FleetWorld): FleetChecker {
   }
 
   function judge(carried: Carried, { operation }: Swap): void {
-    const { life, calledMs } = carried;
+    const { life } = carried;
     const policy = life.policy.hosts.get(operation.host);
     const name = `${life.name} lets an automatic off go for ${operation.host} (operation ${operation.id})`;
     if (policy === undefined) return world.fail("Healthy", `${name}, which is not configured`);
@@ -44,8 +46,7 @@ export function agreement(world: FleetWorld): FleetChecker {
     const need = Math.floor(Math.min(life.policy.observers, Math.max(1, voices.length)) / 2) + 1;
     const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name);
     const enough = down.size >= need || (life.policy.lone === "act" && others.length === 0 && down.size >= 1);
-    if (!enough) return world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
-    freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? calledMs, calledMs, name);
+    if (!enough) world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
   }
 
   /** It says what it has just seen, and nothing keeps its word from being heard. */
@@ -58,7 +59,12 @@ export function agreement(world: FleetWorld): FleetChecker {
 
   /** Its word rests on a bad round of late. */
   function young(watcher: string, policy: HostPolicy, boundMs: number, atMs: number): boolean {
-    return looksOf(watcher, policy.name).some((look) => look.outcome === "bad" && look.atMs <= atMs && atMs - look.atMs <= boundMs);
+    return looksOf(watcher, policy.name).some((look) => bad(look, atMs) && look.atMs <= atMs && atMs - look.atMs <= boundMs);
+  }
+
+  /** An answer that came late takes a word back as soon as that can have been said. */
+  function bad(look: Look, atMs: number): boolean {
+    return look.outcome === "bad" || (look.outcome === "slow" && look.slowAtMs !== null && atMs - look.slowAtMs <= world.spec.callMs + SAID_MS);
   }
 
   /** What the one who acts has seen itself. */
@@ -86,11 +92,11 @@ export function agreement(world: FleetWorld): FleetChecker {
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));
       judge(carried, swap);
     },
+    // A swap may have waited for its turn, and then come to nothing: what counts is what has been seen before the byte.
     bytes({ action, operation, life: process, sentMs }) {
       if (action === "on" || operation === null || operation.origin.kind !== "auto") return;
       const life = process as FleetLife;
-      const last = life.sight.last(operation.host);
-      if (last !== undefined && last.outcome === "good" && last.atMs < sentMs) world.fail("Freshness", `${life.name} has a good round of ${operation.host} before the byte of operation ${operation.id}`);
+      freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? sentMs, Math.min(sentMs, life.sawMs), `${life.name} sends off to ${operation.host} (operation ${operation.id})`);
     },
     strikes(fault) {
       if (fault === "store-wiped" || fault === "store-restored") decidedMs.clear();

@@ -32,6 +32,11 @@ export function charge(world: FleetWorld): FleetChecker {
         // Who gives a charge up writes that with the rest.
         const given = own === null && holders.get(needed) === life;
         if (mine || given) continue;
+        // Who finds another store does not carry on what stands in there (§3.9).
+        if (value === null && key.startsWith("op/") && life.foundAnotherStore) {
+          world.counts.add("charge: an operation of another store is ended by who finds it");
+          continue;
+        }
         return world.fail("Charge", `${life.name} writes ${key}, and ${holder ?? "nobody"}${holder === life.site.name ? " of another life" : ""} is in charge of ${needed.slice("charge/".length)}`);
       }
     }

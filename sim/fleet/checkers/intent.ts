@@ -86,11 +86,11 @@ export function intent(world: FleetWorld): FleetChecker {
         const { device, token } = value as DeviceLock;
         const swap = swapOf(world, carried);
         taken.set(`${device} ${carried.life.number}`, { life: carried.life, token, calledMs: carried.calledMs, outlets: swap?.operation.sent ?? [] });
-        if (swap !== null) world.faults.swapPending = carried.life;
+        if (swap !== null) world.faults.swapped(carried.life);
       }
     },
     bytes(sent) {
-      world.faults.swapPending = null;
+      world.faults.byteLeft();
       world.counts.add(`byte: ${sent.action}`);
       if (sent.action === "off") off(sent);
       else on(sent);

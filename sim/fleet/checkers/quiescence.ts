@@ -36,7 +36,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
       const life = world.sites.get(holder)?.life;
       if (life === null || life === undefined) return `${holder} is in charge of ${host.name}, and does not run`;
       const hold = world.server.value<HostRecord>(`host/${host.name}`)?.hold ?? null;
-      if (hold !== null && !life.alarms.has(`held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm at ${holder}: ${hold.because}`;
+      if (hold !== null && !world.server.records.has(`alarm/held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm: ${hold.because}`;
       const guard = world.server.value<GuardRecord>(`guard/${host.name}` as RecordKey);
       if (guard === undefined || guard.watcher !== holder) return `nobody says whether ${host.name} is guarded`;
     }
@@ -58,7 +58,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
     end(quiet) {
       const open = world.open[0];
       if (open !== undefined) return world.fail("Termination", `operation ${open.id} of ${open.host} is still ${open.phase}, ${open.withdrawing ?? open.contradiction ?? "on its way"}`);
-      for (const site of world.sites.values()) if (site.present && site.life?.began !== true) return world.fail("Quiescence", `${site.name} does not run`);
+      for (const site of world.sites.values()) if (site.present && site.life?.began !== true && !(site.spec.on !== null && world.dark(site.spec.on))) return world.fail("Quiescence", `${site.name} does not run`);
       const wrong = outlets() ?? charges();
       if (wrong !== null) return world.fail("Quiescence", wrong);
       for (const key of world.server.records.keys()) if (key.startsWith("lock/")) return world.fail("Quiescence", `${key} is still held`);

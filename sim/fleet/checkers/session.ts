@@ -2,7 +2,7 @@
 // who is no longer, and runs, has hung up a moment later. One that was stopped, or cannot be heard, is beyond anybody's
 // power until it runs again: at a device that serves one session the others wait for it, elsewhere it is counted.
 
-import type { RecordKey } from "../../../src/core/records.ts";
+import type { Operation, RecordKey } from "../../../src/core/records.ts";
 import type { Device } from "../../devices.ts";
 import type { FleetChecker } from "../checker.ts";
 import type { FleetLife } from "../life.ts";
@@ -16,6 +16,9 @@ export function session(world: FleetWorld): FleetChecker {
   /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
   const heldMs = new Map<string, number>();
 
+  /** Who has carried each operation on; who was cut off since then cannot know that another does now. */
+  const writers = new Map<number, Set<FleetLife>>();
+
   function note(): void {
     for (const [key] of world.server.records) if (key.startsWith("charge/")) heldMs.set(`${key} ${holderOf(world, key as RecordKey) ?? ""}`, world.timeline.nowMs);
   }
@@ -28,6 +31,9 @@ export function session(world: FleetWorld): FleetChecker {
     invariant: "Session",
     changed: note,
     audit: note,
+    commit({ writes, life }) {
+      for (const { key, value } of writes) if (key.startsWith("op/") && value !== null) writers.set((value as Operation).id, (writers.get((value as Operation).id) ?? new Set()).add(life));
+    },
     opening(device, process) {
       const life = process as FleetLife;
       const mine = [...device.sessions].some((each) => each.life === life && !each.broken);
@@ -36,8 +42,10 @@ export function session(world: FleetWorld): FleetChecker {
       const lastMs = heldMs.get(`charge/${device.name} ${life.site.name}`) ?? -Infinity;
       const holds = holderOf(world, `charge/${device.name}`) === life.site.name;
       if (!holds && nowMs - lastMs > HANG_UP_MS && !stoppedSince(life, nowMs - HANG_UP_MS)) {
-        // Without its session it may only restore what it has cut itself.
-        if (life.heldUntilMs !== null && life.heldUntilMs > nowMs) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
+        // Without the store, or before it has come back into its charge, it may only restore what it has cut itself.
+        const owes = world.open.some((operation) => operation.sent.length > 0 && operation.levels.flat().some((outlet) => outlet.device === device.name) && writers.get(operation.id)?.has(life));
+        const apart = owes || life.heldUntilMs === null || life.heldUntilMs <= nowMs || !world.server.available || !life.site.link.reaches || life.site.link.loss > 0 || life.site.link.slow > 0 || life.site.watchLate > 0;
+        if (!apart) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
         world.counts.add("session: without a charge, for what is owed");
       }
       for (const other of overlaps(device, life)) {
@@ -46,6 +54,8 @@ export function session(world: FleetWorld): FleetChecker {
           const still = [...device.sessions].some((each) => each.life === other && !each.broken) && [...device.sessions].some((each) => each.life === life && !each.broken);
           if (!still || !other.alive || !life.alive || stoppedSince(other, nowMs) || !device.hears(other)) return;
           if (other.heldUntilMs === null || life.heldUntilMs === null) return world.counts.add("session: two, one of them for what is owed without the store");
+          // Whom the store does not reach cannot know that he has a successor.
+          if (Math.max(other.site.troubledMs, life.site.troubledMs) > nowMs - world.spec.ttlMs) return world.counts.add("session: two, one of them cut off");
           world.fail("Session", `${other.name} and ${life.name} both have a session at ${device.name}, for ${HANG_UP_MS} ms`);
         });
       }
