@@ -206,3 +206,23 @@ test("from working alone to etcd: brakes and history go along, and the old ledge
   assert.deepEqual((await again.status()).brakes.map(({ brake }) => brake), ["maintenance"]);
   assert.equal(await again.ended("SIGTERM"), 0, again.err());
 });
+
+test("a record of a newer version: it abstains, is in charge of nothing, says so, and goes on when the record is gone", { skip, timeout: 180_000 }, async () => {
+  const prefix = "/newer/";
+  const watcher = watch("old", prefix, (await etcd()).endpoints);
+  await ready(watcher);
+  const inCharge = async () => (await watcher.status()).watchers[0]?.inCharge;
+  await until("it is in charge", async () => (await inCharge()) === 1, watcher.err);
+  await ctl("put", `${prefix}record/op/17`, '{"v":2,"what":"a later release knows"}');
+  const status = await until("it has given everything up", async () => {
+    const found = await watcher.status();
+    return found.watchers[0]?.inCharge === 0 && found;
+  }, watcher.err);
+  assert.deepEqual(status.store?.unreadable.map(({ key }) => key), ["op/17"]);
+  assert.match(JSON.stringify(status.alarms), /op\/17 cannot be read by this version of Upkeep.*abstains/);
+  assert.match(status.guarded, /^0 of/);
+  await ctl("del", `${prefix}record/op/17`);
+  await until("it goes on", async () => (await inCharge()) === 1, watcher.err);
+  await until("the alarm is over", async () => !(await watcher.status()).alarms.some(({ alarm }) => alarm.includes("newer")), watcher.err);
+  assert.equal(await watcher.ended("SIGTERM"), 0, watcher.err());
+});
