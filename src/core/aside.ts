@@ -3,6 +3,7 @@
 
 import type { Operation } from "./records.ts";
 import type { Turn } from "./state.ts";
+import { inCharge } from "./transaction.ts";
 
 /** The operation is the store's again: whoever is in charge carries it on, perhaps we. */
 export function setAside(turn: Turn, operation: Operation): void {
@@ -12,7 +13,10 @@ export function setAside(turn: Turn, operation: Operation): void {
   runs.delete(operation.id);
   const locks = new Map([...turn.state.locks].filter(([, lock]) => lock.operation !== operation.id));
   turn.patch({ operations, runs, locks });
+  for (const { device } of operation.levels.flat()) if (!locks.has(device)) turn.take(`lock/${device}`);
   turn.patchFleet({ foreign: new Map(turn.fleet.foreign).set(operation.id, operation), dirty: true });
   if (turn.host(operation.host) !== undefined) turn.patchHost(operation.host, { operation: null, foreign: operation.id });
-  turn.tell("charge", operation.host, `operation ${operation.id} is left to whoever is in charge, at ${operation.phase}`);
+  const cause = turn.tell("charge", operation.host, `operation ${operation.id} is left to whoever is in charge, at ${operation.phase}`);
+  if (inCharge(turn, operation.host, true)) return;
+  for (const device of new Set(operation.levels.flat().map((outlet) => outlet.device))) if (turn.policy.devices.has(device)) turn.emit({ kind: "hang-up", device, because: "another watcher may log in there now", cause });
 }

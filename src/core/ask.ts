@@ -78,8 +78,9 @@ export function expireAsks(turn: Turn): void {
     turn.emit({ kind: "reply", id, exit: 5, text: "the watcher in charge has not answered: whether it was done is not known (upkeep status)", incident: null, operation: null, confirm: null });
   }
   if (!isFirst(turn)) return;
-  for (const [name, { watcher, seenMs }] of turn.fleet.asks) {
-    if (turn.now.bootMs - seenMs < LEFT_MS || turn.fleet.alive.has(watcher)) continue;
+  for (const [name, { seenMs }] of turn.fleet.asks) {
+    // Whoever asked has given up by now, in this life or in an earlier one.
+    if (turn.now.bootMs - seenMs < LEFT_MS) continue;
     const asks = new Map(turn.fleet.asks);
     asks.delete(name);
     turn.patchFleet({ asks });

@@ -136,7 +136,7 @@ export function reviewCharges(turn: Turn, always: boolean): void {
       take(turn, unit);
     } else if (turn.fleet.held.has(unit.name)) {
       if (best !== me && mayYield(turn, unit, best)) giveUp(turn, unit, best);
-      else if (turn.fleet.yielding.has(unit.name)) turn.patchFleet({ yielding: without(turn.fleet.yielding, unit.name) });
+      else if (turn.fleet.yielding.has(unit.name)) keep(turn, unit);
     } else if (best === me && !heldByAnother(turn.fleet, unit, me)) {
       take(turn, unit);
     }
@@ -229,6 +229,13 @@ function giveUp(turn: Turn, unit: Unit, best: string | null): void {
     const ballot = turn.host(host)?.ballot ?? null;
     if (turn.host(host)?.guardRecord !== null || ballot !== null) turn.patchHost(host, { guardRecord: null, ballot: null });
   }
+}
+
+/** It was to be handed over, and is not: what stood still meanwhile goes on. */
+function keep(turn: Turn, unit: Unit): void {
+  turn.patchFleet({ yielding: without(turn.fleet.yielding, unit.name) });
+  for (const operation of turn.state.operations.values()) if (unit.hosts.includes(operation.host)) drive(turn, operation.id);
+  for (const device of unit.charges) if (turn.policy.devices.has(device)) check(turn, device);
 }
 
 function without(set: ReadonlySet<string>, name: string): ReadonlySet<string> {

@@ -176,6 +176,7 @@ export function drive(turn: Turn, id: number): void {
   if (!run.orphan && !inCharge(turn, operation.host)) {
     // About to be handed over; or the configuration has given the host to others.
     if (!inCharge(turn, operation.host, true)) setAside(turn, operation);
+    else if (run.unrecorded) return turn.now.bootMs >= run.recordAtMs ? commit(turn, operation, null, null, []) : turn.wake(`op/${id}`, run.recordAtMs);
     return;
   }
   if (run.orphan && (operation.phase === "intended" || operation.phase === "booting" || operation.kind === "off")) return setAside(turn, operation);

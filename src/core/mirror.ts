@@ -95,7 +95,7 @@ function take(turn: Turn, { key, value, revision }: Change): void {
   put(turn, key, localised(value, turn.now, value.written?.at.bootId === turn.now.bootId ? elapsedSince(value.written, turn.now, false) : 0), "change");
 }
 
-const THEIRS_FIRST = new Set(["charge", "storm", "ack", "alarm"]);
+const THEIRS_FIRST = new Set(["charge", "storm", "ack", "alarm", "op"]);
 
 /** Ours, perhaps from a transaction whose answer was lost: then we are in charge although we did not know. */
 function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
@@ -259,6 +259,8 @@ function drop(turn: Turn, key: RecordKey): void {
     }
     case "alive": {
       const alive = new Map(turn.fleet.alive);
+      // Ours of an earlier session, while that of the present one is on its way.
+      if (name === turn.policy.watcher && (turn.state.outbox.has(key) || turn.state.underWay?.writes.some((write) => write.key === key) === true)) return;
       if (!alive.delete(name)) return;
       turn.patchFleet({ alive, dirty: true });
       turn.tell("watcher", null, `${name} is gone`);

@@ -49,7 +49,8 @@ export function commit(turn: Turn, next: Operation, act: number | null, outlet: 
   turn.pend(txn, { kind: "operation", operation: next.id, host: next.host, incident: next.incident, replies: [] });
   turn.patchRun(next.id, { wait: { on: "stored", txn, next, act, outlet, amended: false } });
   const guards = [{ key, revision }, ...guarded.map((each) => ({ key: each, revision: turn.state.revisions.get(each) ?? null }))];
-  transact(turn, { txn, decided: true, guards, writes, because: `operation ${next.id} goes to ${next.phase}`, cause: turn.causeOf(next.host) });
+  const swap = act !== null && next.phase === "off-sent" ? { operation: next.id, atMs: turn.now.bootMs } : null;
+  transact(turn, { txn, decided: true, swap, guards, writes, because: `operation ${next.id} goes to ${next.phase}`, cause: turn.causeOf(next.host) });
 }
 
 export function restoreOutbox(turn: Turn, operation: Pick<Operation, "host" | "incident">): void {

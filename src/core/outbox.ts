@@ -20,7 +20,8 @@ export function flushLanes(turn: Turn): void {
   if (batch.length === 0) return answerUnrecorded(turn);
   const hosts = new Set(batch.map((key) => turn.state.outboxHosts.get(key)).filter((host) => host !== undefined));
   const guards = new Set<RecordKey>([...hosts].flatMap((host) => chargesOf(turn, host)));
-  for (const key of batch) if (GUARDED_BY_ITSELF.has(kindOf(key))) guards.add(key);
+  // An operation of nobody's (time went back) is deleted as it was found, or not at all.
+  for (const key of batch) if (GUARDED_BY_ITSELF.has(kindOf(key)) || (kindOf(key) === "op" && !turn.state.outboxHosts.has(key))) guards.add(key);
   // A command is answered when the last of what it changed is on record.
   const last = batch.length === [...outbox.keys()].filter((key) => sendable(turn, key)).length;
   const replies: readonly Reply[] = last ? outboxReplies : [];
@@ -30,7 +31,7 @@ export function flushLanes(turn: Turn): void {
   if (last) turn.patch({ outboxReplies: [] });
   for (const key of batch) turn.take(key);
   const writes: Write[] = [...keys].map(([key, value]) => ({ key, value }));
-  transact(turn, { txn, decided: false, guards: [...guards].map((key) => ({ key, revision: null })), writes, because: "what was learned survives", cause: turn.state.lastCause });
+  transact(turn, { txn, decided: false, swap: null, guards: [...guards].map((key) => ({ key, revision: null })), writes, because: "what was learned survives", cause: turn.state.lastCause });
 }
 
 const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm"]);

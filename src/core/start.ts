@@ -17,6 +17,7 @@ import type { HostState, Turn } from "./state.ts";
 import { membersOf } from "./storm.ts";
 import { endStorm } from "./storm-records.ts";
 import { load } from "./mirror.ts";
+import { chargedWith } from "./roster.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
 import { kindOf } from "./transaction.ts";
@@ -80,10 +81,17 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   }
   if (input.wentBack !== null) {
     disarmAndAsk(turn, input.wentBack);
-    turn.patchFleet({ foreign: new Map() });
-    for (const host of turn.state.hosts.values()) if (host.foreign !== null) turn.patchHost(host.name, { foreign: null });
-    for (const operation of records.op) leaveAlone(turn, operation);
+    const left = new Map([...turn.fleet.foreign].filter(([, operation]) => carriedOn(turn, operation)));
+    turn.patchFleet({ foreign: left });
+    for (const host of turn.state.hosts.values()) if (host.foreign !== null && !left.has(host.foreign)) turn.patchHost(host.name, { foreign: null });
+    // Who has not lost the thread goes on with what he has.
+    for (const operation of records.op) if (!carriedOn(turn, operation)) leaveAlone(turn, operation);
   }
+}
+
+function carriedOn(turn: Turn, operation: Operation): boolean {
+  const holder = chargedWith(turn.state, turn.policy, operation.host);
+  return holder !== null && holder !== turn.policy.watcher && turn.fleet.alive.has(holder);
 }
 
 /** A changed configuration: unchanged hosts keep what is known of them, changed ones start again. */

@@ -179,6 +179,8 @@ export type Transaction = {
   readonly txn: number;
   /** Decided on what is known now: its guards stand. Otherwise they are filled in when it is sent. */
   readonly decided: boolean;
+  /** It is the swap of an off: worth nothing when it has waited too long, or when something came in between. */
+  readonly swap: { readonly operation: number; readonly atMs: number } | null;
   readonly guards: readonly { readonly key: RecordKey; readonly revision: number | null }[];
   readonly writes: readonly Write[];
   readonly because: string;

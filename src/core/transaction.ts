@@ -44,7 +44,7 @@ export function chargesOf(turn: Pick<Turn, "policy">, host: string): readonly Re
 export function transact(turn: Turn, transaction: Transaction): void {
   const { fleet, underWay, queue } = turn.state;
   if (fleet === null) {
-    const { decided: _, ...alone } = transaction;
+    const { decided: _, swap: __, ...alone } = transaction;
     return turn.emit({ kind: "store", ...alone });
   }
   // The line is drawn where it was decided: a brake that comes in before this is sent makes it fail.
@@ -71,6 +71,11 @@ function send(turn: Turn, transaction: Transaction): void {
   if (fleet === null) return;
   const { txn } = transaction;
   if (!leaseHolds(turn)) return turn.patch({ unsent: [...unsent, { txn, evidence: fleet.gone ?? fleet.blind ?? "this watcher has no session in the store" }] });
+  const { swap } = transaction;
+  const tooLate = swap !== null && turn.now.bootMs - swap.atMs > turn.policy.limits.checkWindowMs;
+  if (swap !== null && (tooLate || (turn.state.operations.get(swap.operation)?.withdrawing ?? null) !== null)) {
+    return turn.patch({ unsent: [...unsent, { txn, evidence: tooLate ? "it has waited too long behind another one" : "something came in between" }] });
+  }
   const writes: Write[] = transaction.writes.filter((write) => write.key !== META);
   const guards = new Map<RecordKey, number | null>(transaction.guards.map(({ key, revision }) => [key, transaction.decided ? revision : (revisions.get(key) ?? null)]));
   if (movesTheLine(transaction)) {
