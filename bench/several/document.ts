@@ -59,13 +59,13 @@ ${all.flatMap((each) => each.phases.map((phase) => `| ${count(each.hosts)} | ${p
 `;
 }
 
-function ofLarge({ hosts, watchers, flags, store, phases, facts }: Large): string {
+function ofLarge({ hosts, watchers, flags, store, phases, facts, note = "" }: Large): string {
   const steady = phases.find((phase) => phase.phase === "steady");
   return `### ${count(hosts)} hosts on ${watchers} watchers
 
-One watcher of the ${watchers}, alone in a process (\`node ${flags.join(" ")}\`), with the records of all; its share is ${count(facts["observed"] ?? NaN)} hosts looked at every 10 s and ${count(facts["hostsInCharge"] ?? NaN)} in its charge (${count(facts["units"] ?? NaN)} racks of 40 on one PDU, a BMC for each host).
+One watcher of the ${watchers}, alone in a process (\`node ${flags.join(" ")}\`), with the records of all: racks of 40 on one PDU, a BMC for each host. ${facts["observed"] === undefined ? "" : `It looks at ${count(facts["observed"])} hosts every 10 s and is in charge of ${count(facts["hostsInCharge"] ?? 0)}.`}
 Virtual time that moves on by the processor time of each event, so that the figures are those of a core to itself; rounds come from the scheduler and cost nothing but what the loop and the core do with them.
-The store holds ${count(store.keys)} keys of ${count(store.bytes / 1e6)} MB (${Object.entries(store.byKind).map(([kind, keys]) => `${kind} ${count(keys)}`).join(", ")}).
+The store holds ${count(store.keys)} keys of ${count(store.bytes / 1e6)} MB (${Object.entries(store.byKind).map(([kind, keys]) => `${kind} ${count(keys)}`).join(", ")}).${note === "" ? "" : `\n${note}`}
 ${steady === undefined ? "" : `In steady state: ${steady.rssMiB} MiB resident (${steady.heapMiB} of heap), ${steady.cpuMsPerSecond.toFixed(0)} ms of processor time a second, garbage collection included; ${steady.transactions} transactions in ${steady.seconds.toFixed(0)} s.\n`}
 | phase | lasted | processor time, all threads | longest step | transactions | keys | resident |
 |---|---|---|---|---|---|---|

@@ -19,7 +19,7 @@ const FLAGS = ["--v8-pool-size=1", "--max-opt=1"];
 
 export type Phase = { readonly phase: string; readonly seconds: number; readonly cpuMs: number; readonly cpuMsPerSecond: number; readonly longestStepMs: number; readonly transactions: number; readonly keys: number; readonly kilobytes: number; readonly wallMs: number; readonly rssMiB: number; readonly mostMiB: number; readonly heapMiB: number };
 
-export type Large = { readonly hosts: number; readonly watchers: number; readonly flags: readonly string[]; readonly store: StoreSize; readonly phases: readonly Phase[]; readonly facts: Readonly<Record<string, number>> };
+export type Large = { readonly hosts: number; readonly watchers: number; readonly flags: readonly string[]; readonly store: StoreSize; readonly phases: readonly Phase[]; readonly facts: Readonly<Record<string, number>>; /** What a reader has to know of this run. */ readonly note?: string };
 
 export async function large(hosts: number, watchers: number, flags: readonly string[] = FLAGS, say: (text: string) => void = () => undefined): Promise<Large> {
   const folder = mkdtempSync(join(tmpdir(), "upkeep-large-"));
