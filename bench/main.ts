@@ -5,6 +5,7 @@
 //   detection   from a host's death to the off byte at the PDU, against the bound of safety.md §5.15
 //   memory      resident memory of an idle watcher with 10 hosts, and wall time of `upkeep status`
 //   simulator   simulated watcher-hours a second; false cuts in a day of 2 % packet loss with 1,000 hosts
+//   several     several watchers: bench/several.ts, which writes its figures into the document itself
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -13,9 +14,10 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
+import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator"];
+const PARTS = ["detection", "memory", "simulator", "several"];
 const named = process.argv.slice(2).filter((word) => word !== "--quick");
 for (const word of named) {
   if (!PARTS.includes(word)) throw new Error(`${word} is not measured here, but ${PARTS.join(", ")}`);
@@ -141,6 +143,10 @@ if (wanted("simulator")) {
   say("simulator …");
   const { hoursPerSecond, loss } = (result["simulator"] = simulator());
   say(`Simulator: ${hoursPerSecond}\nPacket loss: ${loss}`);
+}
+if (wanted("several")) {
+  say("several watchers …");
+  await several(OF_SEVERAL, quick);
 }
 mkdirSync(RESULTS, { recursive: true });
 writeFileSync(join(RESULTS, quick ? "quick.json" : named.length > 0 ? `${named.join("-")}.json` : "latest.json"), `${JSON.stringify(result, null, 1)}\n`);

@@ -2,8 +2,7 @@
 // over, and lives through what befalls such a fleet. It says what each of that cost, as lines of JSON on its standard output.
 // Started by large.ts, with the flags of a watcher.
 
-import { readFileSync } from "node:fs";
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Input, StoredRecord, Write } from "../../src/core/io.ts";
 import type { Policy } from "../../src/core/policy.ts";
@@ -42,7 +41,6 @@ function cpuMs(): number {
 
 /** Runs a phase, and tells what it took of time, processor and store. */
 function phase(name: string, work: () => void): void {
-  if (process.env["STOP"] === name) process.exit(0);
   const before = { ...store, cpu: cpuMs(), ms: time.nowMs, wall: performance.now(), events: time.events };
   time.longestMs = 0;
   work();
@@ -101,9 +99,12 @@ function run(policy: Policy, records: readonly StoredRecord[]): void {
     held();
   }));
   time.every(shape.ttlMs / 3, held);
-  phase("first words", () => time.pass(300_000, calm));
+  phase("first words", () => {
+    // All that it looks at, and all on record.
+    const spoken = (): boolean => calm() && [...made.state.hosts.values()].every((host) => !host.observed || host.said?.says === "up");
+    for (let seconds = 0; seconds < 300 && !spoken(); seconds += 1) time.pass(1_000);
+  });
   const observed = [...(made.state.fleet?.observed ?? [])];
-  phase("first rounds", () => time.pass(4 * shape.everyMs));
   phase("settled", () => {
     time.pass(Math.max(0, SETTLED_MS - time.nowMs));
     time.pass(300_000, calm);

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { LogRecord } from "../../lab/apc-pdu.ts";
 import type { Fleet } from "../../lab/fleet.ts";
 import { etcdStore } from "../../lab/fleet.ts";
-import { backInService, EVERY_MS, guardedEverywhere, hostAt, inCharge, MAX_ACT_MS, others, PATIENCE_MS, startSeveral, THRESHOLD, TIMEOUT_MS } from "../../e2e/several.ts";
+import { backInService, EVERY_MS, guardedEverywhere, hostAt, inCharge, logs, MAX_ACT_MS, others, PATIENCE_MS, startSeveral, THRESHOLD, TIMEOUT_MS } from "../../e2e/several.ts";
 import { until } from "../../e2e/watching.ts";
 
 const HOSTS = ["logos", "ethos", "pathos", "topos", "kairos"] as const;
@@ -45,6 +45,8 @@ export async function detection(watchers: number, samples: number, load: () => n
       samplesMs.push((await command(fleet, host, "off", diedMs)).monoMs - diedMs);
       await backInService(fleet, host, mark);
     }
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${logs(fleet)}`, { cause: error });
   } finally {
     await fleet.stop();
   }
@@ -82,6 +84,8 @@ export async function takeOver(ttlMs: number, samples: number, load: () => numbe
       commandMs.push((await command(fleet, host, "on", killedMs)).monoMs - killedMs);
       await backInService(fleet, host, mark);
     }
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${logs(fleet)}`, { cause: error });
   } finally {
     await fleet.stop();
   }

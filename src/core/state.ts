@@ -267,6 +267,8 @@ export type State = {
   readonly locks: ReadonlyMap<string, DeviceLock>;
   readonly brakes: ReadonlyMap<RecordKey, BrakeRecord>;
   readonly storms: ReadonlyMap<string, StormState>;
+  /** When a large set was last summed up. */
+  readonly summedMs: ReadonlyMap<string, number>;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
   readonly revisions: Register<number>;
@@ -313,6 +315,7 @@ export function emptyState(): State {
     locks: new Map(),
     brakes: new Map(),
     storms: new Map(),
+    summedMs: new Map(),
     acks: new Set(),
     alarms: new Map(),
     revisions: Register.from<number>([]),

@@ -3,14 +3,26 @@
 import { over, raise } from "./alarms.ts";
 import { freshStorm } from "./fresh.ts";
 import type { HostPolicy } from "./policy.ts";
-import { fresh, inSet, setsOf, stormIn } from "./storm.ts";
+import { fresh, inSet, membersOf, setsOf, stormIn } from "./storm.ts";
 import type { StormState, Turn } from "./state.ts";
 
-/** Begins and ends storms in the sets of a host: after each of its rounds, and once more at a swap, because others may have changed since. */
-export function reviewStorms(turn: Turn, policy: HostPolicy): void {
+/** A sum over thousands of hosts is not made anew for each of their rounds. */
+const SUM_EVERY_MS = 1_000;
+const LARGE = 512;
+
+/**
+ * Begins and ends storms in the sets of a host: after each of its rounds, and once more at a swap, because others may have changed
+ * since. `for a decision`: large sets, too, whenever they were last summed up.
+ */
+export function reviewStorms(turn: Turn, policy: HostPolicy, what: "for a decision" | "after a round" = "for a decision"): void {
   for (const set of setsOf(policy)) {
     // A storm of the whole fleet covers its parts: one storm is one message.
     if (turn.state.storms.has(set) || turn.state.storms.has("fleet")) continue;
+    if (membersOf(set, turn.policy).length > LARGE) {
+      const lately = turn.now.bootMs - (turn.state.summedMs.get(set) ?? -Infinity) < SUM_EVERY_MS;
+      if (what === "after a round" && lately) continue;
+      turn.patch({ summedMs: new Map(turn.state.summedMs).set(set, turn.now.bootMs) });
+    }
     const because = stormIn(set, turn.state, turn.policy, turn.now);
     if (because !== null) startStorm(turn, set, because);
   }
@@ -29,14 +41,11 @@ function startStorm(turn: Turn, set: string, because: string): void {
   });
 }
 
-/** A sum over thousands of hosts is not made anew for each of their rounds. */
-const CALM_EVERY_MS = 1_000;
-
 export function endStormWhenCalm(turn: Turn, sets: readonly string[], after: "may break the calm" | "good round" = "good round"): void {
   for (const set of sets) {
     const storm = turn.state.storms.get(set);
     if (storm === undefined || !isOurs(turn, storm)) continue;
-    const lately = turn.now.bootMs - storm.summedMs < CALM_EVERY_MS;
+    const lately = turn.now.bootMs - storm.summedMs < SUM_EVERY_MS;
     if (lately && (after === "good round" || storm.calmSinceMs === null)) continue;
     const calm = stormIn(set, turn.state, turn.policy, turn.now) === null && fresh(set, turn.state, turn.policy, turn.now);
     const calmSinceMs = calm ? (storm.calmSinceMs ?? turn.now.bootMs) : null;

@@ -79,10 +79,15 @@ export class Register<Value> {
   }
 
   static from<Value>(entries: Iterable<readonly [string, Value]>): Register<Value> {
-    const all = new Map(entries);
-    const buckets: (Map<string, Value> | undefined)[] = Array.from({ length: bucketsFor(all.size) }, () => undefined);
-    for (const [key, value] of all) (buckets[bucketOf(key, buckets.length)] ??= new Map()).set(key, value);
-    return new Register(buckets, all.size);
+    const all = [...entries];
+    const buckets: (Map<string, Value> | undefined)[] = Array.from({ length: bucketsFor(all.length) }, () => undefined);
+    let size = 0;
+    for (const [key, value] of all) {
+      const bucket = (buckets[bucketOf(key, buckets.length)] ??= new Map());
+      if (!bucket.has(key)) size += 1;
+      bucket.set(key, value);
+    }
+    return new Register(buckets, size);
   }
 
   get(key: string): Value | undefined {

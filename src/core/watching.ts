@@ -39,7 +39,7 @@ export function round(turn: Turn, made: Round): void {
   const after = turn.host(policy.name) as HostState;
   if (judgement.outcome === "good") good(turn, policy, after);
   else if (judgement.outcome === "bad") bad(turn, policy, after);
-  else if (after.operation === null && inTheSum(after, policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
+  else if (after.operation === null && inTheSum(after, policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy, "after a round");
   reviewGuard(turn, policy.name);
   speak(turn, policy.name);
   reviewDisagreement(turn, policy);
@@ -204,7 +204,8 @@ function bad(turn: Turn, policy: HostPolicy, host: HostState): void {
   // While a host is suspect its outlet is read every round, to see somebody else's hand on it.
   if (host.operation === null && inCharge(turn, name)) readPower(turn, policy);
   // Who is in no sum begins no storm.
-  if (inTheSum(turn.host(name), policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy);
+  const deciding = host.counter >= policy.threshold && host.operation === null && inCharge(turn, name);
+  if (inTheSum(turn.host(name), policy, turn.state, turn.policy.armed)) reviewStorms(turn, policy, deciding ? "for a decision" : "after a round");
   decide(turn, name);
 }
 
