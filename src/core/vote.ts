@@ -66,6 +66,8 @@ export function speak(turn: Turn, name: string, asked = false): void {
   const says = word.passing === true && !answers && said !== null ? said.says : word.says;
   const news = said === null || said.says !== says || said.able !== (word.says !== "abstain" || word.passing === true) || said.hash !== policy.hash || said.passed.length !== host.passedHere.length;
   if (!news && !answers) return;
+  // Who has not said anything abstains: a newcomer need not write that of thousands of hosts before its first rounds.
+  if (said === null && !answers && word.says === "abstain" && word.passing !== true) return;
   const record: VoteRecord = {
     v: 1, host: name, watcher: turn.policy.watcher, able: word.says !== "abstain" || word.passing === true, says, hash: policy.hash, because: (says === word.says ? word.because : (said?.because ?? "")).slice(0, 200),
     ballot: answers ? host.asked : null, ageMs: host.last === null ? 0 : Math.max(0, turn.now.bootMs - host.last.endedAtMs), passed: host.passedHere,
