@@ -45,8 +45,9 @@ export function sessionHeld(turn: Turn, untilMs: number): void {
   }
   for (const host of turn.state.hosts.values()) if (host.said !== null) turn.patchHost(host.name, { said: null });
   turn.tell("watcher", null, `${watcher} has a session in the store`);
-  speakOfAll(turn);
+  // First whom we look at: of the others we have nothing to say.
   observe(turn);
+  speakOfAll(turn);
 }
 
 function sayAlive(turn: Turn): void {
@@ -239,11 +240,11 @@ function without(set: ReadonlySet<string>, name: string): ReadonlySet<string> {
 /** Our charges were committed, or taken from us by a change: what we hold follows. */
 export function charged(turn: Turn, keys: readonly RecordKey[]): void {
   const me = turn.policy.watcher;
-  const charges = new Map(turn.fleet.charges);
+  let { charges } = turn.fleet;
   const since = turn.stamp;
   const mine = new Set(turn.fleet.mine);
   for (const key of keys) {
-    charges.set(nameOf(key), { v: 1, of: nameOf(key), watcher: me, since });
+    charges = charges.with(nameOf(key), { v: 1, of: nameOf(key), watcher: me, since });
     mine.add(nameOf(key));
   }
   turn.patchFleet({ charges, mine });
@@ -268,7 +269,7 @@ function takeUp(turn: Turn, unit: Unit): void {
     if (host.record.hold !== null) heldAlarm(turn, name, host.incident?.incident ?? null, host.record.hold.because);
   }
   const hosts = new Set(unit.hosts);
-  for (const device of unit.charges) if (turn.state.devices.has(device)) turn.patch({ devices: new Map(turn.state.devices).set(device, freshDevice(device)) });
+  for (const device of unit.charges) if (turn.state.devices.has(device)) turn.patch({ devices: turn.state.devices.with(device, freshDevice(device)) });
   // A lock of whoever had it before us guards nothing any more; the act that it guarded is bounded by `maxAct`.
   for (const device of unit.charges) {
     const key: RecordKey = `lock/${device}`;
@@ -307,6 +308,6 @@ function takeOver(turn: Turn, operation: Operation): void {
 /** Somebody else's charge is gone (its holder's session with it, or not), or we have been robbed of ours. */
 export function uncharged(turn: Turn, charge: string, by: "its session ended" | "handed over"): void {
   const { fleet } = turn;
-  turn.patchFleet({ orphaned: new Map(fleet.orphaned).set(charge, by === "handed over" ? -1 : turn.now.bootMs), dirty: true });
+  turn.patchFleet({ orphaned: fleet.orphaned.with(charge, by === "handed over" ? -1 : turn.now.bootMs), dirty: true });
   if (fleet.mine.has(charge)) sessionLost(turn, `charge/${charge} is not ours any more`);
 }

@@ -147,7 +147,7 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
 }
 
 function patch(turn: Turn, device: DeviceState): void {
-  turn.patch({ devices: new Map(turn.state.devices).set(device.name, device) });
+  turn.patch({ devices: turn.state.devices.with(device.name, device) });
 }
 
 export function freshDevice(name: string): DeviceState {

@@ -9,8 +9,9 @@ import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import type { Input, StoredRecord } from "./io.ts";
 import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
-import type { HostState, Turn } from "./state.ts";
+import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
+import { Register, Table } from "./table.ts";
 import { inCharge, kindOf, nameOf } from "./transaction.ts";
 import { EVERYTHING } from "./brake-records.ts";
 import { drive } from "./fencing.ts";
@@ -23,12 +24,36 @@ const SKEW_MS = 60_000;
 
 type Change = Extract<Input, { kind: "changes" }>["changes"][number];
 
-/** What the start finds; nothing follows from it yet. */
+/**
+ * What the start finds, whose revisions are known already; nothing follows from it yet. What there may be of every host is taken in at
+ * once: with 100,000 of them one by one would cost more time than a lease has.
+ */
 export function load(turn: Turn, records: readonly StoredRecord[]): void {
-  for (const { key, value, revision } of records) {
-    turn.patch({ revisions: turn.state.revisions.with(key, revision) });
-    put(turn, key, localised(value, turn.now, elapsedSince(value.written, turn.now, true)), "load");
+  const me = turn.policy.watcher;
+  const charges: [string, ChargeRecord][] = [];
+  const found = new Map<string, { record?: HostRecord; guardRecord?: GuardRecord; votes?: Map<string, Vote> }>();
+  const of = (host: string) => {
+    const known = found.get(host) ?? {};
+    if (!found.has(host)) found.set(host, known);
+    return known;
+  };
+  for (const { key, value } of records) {
+    const here = localised(value, turn.now, elapsedSince(value.written, turn.now, true));
+    const kind = kindOf(key);
+    if (kind === "charge") charges.push([nameOf(key), here as ChargeRecord]);
+    else if (kind === "host" && turn.host(nameOf(key)) !== undefined) of(nameOf(key)).record = here as HostRecord;
+    else if (kind === "guard") {
+      const guard = here as GuardRecord;
+      if (guard.watcher !== me) of(nameOf(key)).guardRecord = guard;
+    } else if (kind === "vote") {
+      const { written: _, ...vote } = here as VoteRecord & Pick<AnyRecord, "written">;
+      if (vote.watcher === me) continue;
+      const host = of(vote.host);
+      (host.votes ??= new Map()).set(vote.watcher, { ...vote, seenMs: turn.now.bootMs });
+    } else put(turn, key, here, "load");
   }
+  turn.patchFleet({ charges: Register.from(charges), dirty: true });
+  turn.patch({ hosts: Table.from([...turn.state.hosts.values()].map((host) => [host.name, { ...host, ...found.get(host.name) }] as const)) });
 }
 
 export function changes(turn: Turn, changed: readonly Change[]): void {
@@ -143,7 +168,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     if (known === undefined) turn.tell("watcher", null, `${name} is there`);
   },
   charge(turn, name, value: ChargeRecord, when) {
-    turn.patchFleet({ charges: new Map(turn.fleet.charges).set(name, value), dirty: true });
+    turn.patchFleet({ charges: turn.fleet.charges.with(name, value), dirty: true });
     if (when === "change" && turn.fleet.mine.has(name)) uncharged(turn, name, "its session ended");
   },
   vote(turn, _name, value: VoteRecord, when) {
@@ -241,10 +266,10 @@ function drop(turn: Turn, key: RecordKey): void {
       return;
     }
     case "charge": {
-      const charges = new Map(turn.fleet.charges);
+      const { charges } = turn.fleet;
       const holder = charges.get(name)?.watcher;
-      if (!charges.delete(name)) return;
-      turn.patchFleet({ charges });
+      if (holder === undefined) return;
+      turn.patchFleet({ charges: charges.without(name) });
       if (holder !== turn.policy.watcher || turn.fleet.mine.has(name)) uncharged(turn, name, holder !== undefined && turn.fleet.alive.has(holder) ? "handed over" : "its session ended");
       return;
     }

@@ -18,13 +18,27 @@ export function elapsedSince(written: Written | undefined, now: Now, trustWall: 
   return trustWall && now.synced && written.at.unsynced !== true ? Math.max(0, now.wallMs - written.at.wallMs) : 0;
 }
 
+/** What has no stamp in it is not copied: a start takes in hundreds of thousands of records. */
 function walk(value: unknown, written: Written, now: Now, elapsedMs: number): unknown {
-  if (Array.isArray(value)) return value.map((each: unknown) => walk(each, written, now, elapsedMs));
   if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value as readonly unknown[];
+    let copy: unknown[] | null = null;
+    for (let at = 0; at < items.length; at += 1) {
+      const walked = walk(items[at], written, now, elapsedMs);
+      if (walked !== items[at]) (copy ??= [...items])[at] = walked;
+    }
+    return copy ?? value;
+  }
   if (isStamp(value)) return translate(value, written.at, now, elapsedMs);
-  const walked: Record<string, unknown> = {};
-  for (const [key, each] of Object.entries(value)) walked[key] = key === "written" ? each : walk(each, written, now, elapsedMs);
-  return walked;
+  let copy: Record<string, unknown> | null = null;
+  for (const key of Object.keys(value)) {
+    const was = (value as Record<string, unknown>)[key];
+    if (key === "written" || typeof was !== "object" || was === null) continue;
+    const walked = walk(was, written, now, elapsedMs);
+    if (walked !== was) (copy ??= { ...value })[key] = walked;
+  }
+  return copy ?? value;
 }
 
 function isStamp(value: object): value is Stamp {

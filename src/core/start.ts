@@ -12,13 +12,14 @@ import { resume } from "./fencing.ts";
 import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
-import type { BrakeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
+import type { BrakeRecord, ChargeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import { membersOf } from "./storm.ts";
 import { endStorm } from "./storm-records.ts";
 import { load } from "./mirror.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
+import { kindOf } from "./transaction.ts";
 import { unitsOf } from "./units.ts";
 import { speak } from "./vote.ts";
 
@@ -61,7 +62,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
 function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, { folder, life, version }: NonNullable<Extract<Input, { kind: "start" }>["fleet"]>, records: Sorted): void {
   turn.patch({
     fleet: {
-      folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: new Map(), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: new Map(),
+      folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
       dirty: true, reviewedMs: 0, foreign: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
@@ -134,7 +135,7 @@ function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], c
     if (kept !== record && turn.state.fleet === null) turn.save(`host/${policy.name}`, kept, policy.name);
   }
   turn.patch({ hosts: Table.from(entries), strangers });
-  const devices = new Map([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)]));
+  const devices = Table.from([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)] as const));
   turn.patch({ devices });
 }
 
@@ -174,7 +175,14 @@ type Durable = "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm"
 type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
 function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
-  const of = <Kind extends keyof RecordOf>(kind: Kind) => records.filter((record) => record.key.startsWith(`${kind}/`));
+  const byKind = new Map<string, (typeof records)[number][]>();
+  for (const record of records) {
+    const kind = kindOf(record.key);
+    const list = byKind.get(kind);
+    if (list === undefined) byKind.set(kind, [record]);
+    else list.push(record);
+  }
+  const of = <Kind extends keyof RecordOf>(kind: Kind) => byKind.get(kind) ?? [];
   return {
     host: of("host").map((record) => [record.key.slice("host/".length), record.value as HostRecord] as const),
     brake: of("brake").map((record) => record.value as BrakeRecord),

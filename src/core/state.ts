@@ -212,7 +212,7 @@ export type FleetState = {
   readonly watchers: ReadonlyMap<string, WatcherRecord>;
   readonly alive: ReadonlyMap<string, AliveRecord & { readonly seenMs: number }>;
   /** By device. */
-  readonly charges: ReadonlyMap<string, ChargeRecord>;
+  readonly charges: Register<ChargeRecord>;
   /** Charges that we have taken in this session. */
   readonly mine: ReadonlySet<string>;
   /** Units of which all charges are ours. */
@@ -220,7 +220,7 @@ export type FleetState = {
   /** Units that we are giving up: nothing new is begun there. */
   readonly yielding: ReadonlySet<string>;
   /** Devices whose holder's session ended, and when we saw that. */
-  readonly orphaned: ReadonlyMap<string, number>;
+  readonly orphaned: Register<number>;
   /** Who holds or wants what may have changed. */
   readonly dirty: boolean;
   readonly reviewedMs: number;
@@ -259,7 +259,7 @@ export type State = {
   readonly meta: MetaRecord;
   readonly ledger: number;
   readonly hosts: Table<HostState>;
-  readonly devices: ReadonlyMap<string, DeviceState>;
+  readonly devices: Table<DeviceState>;
   readonly operations: ReadonlyMap<number, Operation>;
   readonly runs: ReadonlyMap<number, Run>;
   readonly locks: ReadonlyMap<string, DeviceLock>;
@@ -305,7 +305,7 @@ export function emptyState(): State {
     meta: { v: 1, ledger: "", created: never, nextIncident: 1, nextToken: 1 },
     ledger: 0,
     hosts: Table.from<HostState>([]),
-    devices: new Map(),
+    devices: Table.from<DeviceState>([]),
     operations: new Map(),
     runs: new Map(),
     locks: new Map(),
