@@ -42,8 +42,9 @@ export function alsoForFleet(seed: number): { replay: boolean } {
   return { replay: seed % 8 === 0 };
 }
 
-function runOne(seed: number, fleet: FleetDraw | undefined): Promise<RunResult> {
-  return fleet === undefined ? runSeed(seed, alsoFor(seed)) : runFleetSeed(seed, { ...fleet, ...alsoForFleet(seed) });
+/** One seed, of one watcher or of several, with the judgements that its number is due. */
+export function runOne(seed: number, fleet: FleetDraw | undefined, transcript = false): Promise<RunResult> {
+  return fleet === undefined ? runSeed(seed, { ...alsoFor(seed), transcript }) : runFleetSeed(seed, { ...fleet, ...alsoForFleet(seed), transcript });
 }
 
 export async function campaign(options: CampaignOptions): Promise<Summary> {
