@@ -4,6 +4,9 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { Counts } from "./counts.ts";
+import type { FleetDraw } from "./fleet/spec.ts";
+import { runFleetSeed } from "./fleet/run.ts";
+import type { RunResult } from "./run.ts";
 import { runSeed } from "./run.ts";
 import type { Violation } from "./world.ts";
 
@@ -13,6 +16,8 @@ export type CampaignOptions = {
   /** End after so many simulated watcher-hours. */
   readonly hours?: number;
   readonly jobs?: number;
+  /** Worlds of several watchers. */
+  readonly fleet?: FleetDraw;
   /** Give up after so many failing seeds. */
   readonly failuresMax?: number;
   readonly onProgress?: (sofar: Summary) => void;
@@ -22,7 +27,7 @@ export type Failure = { readonly seed: number; readonly violation: Violation };
 export type Summary = { readonly seeds: number; readonly failures: readonly Failure[]; readonly simulatedMs: number; readonly tookMs: number; readonly counts: Counts };
 
 /** What a worker is told, and what it says after each handful of seeds. */
-export type Order = { readonly from: number; readonly step: number; readonly until: number };
+export type Order = { readonly from: number; readonly step: number; readonly until: number; readonly fleet?: FleetDraw };
 export type Report = { readonly seeds: number; readonly failures: readonly Failure[]; readonly simulatedMs: number; readonly counts: readonly (readonly [string, number])[] };
 
 const HANDFUL = 20;
@@ -30,6 +35,16 @@ const HANDFUL = 20;
 /** The costly judgements are made for some seeds only; which ones the number says, so that a replay makes them again. */
 export function alsoFor(seed: number): { replay: boolean; clocks: boolean } {
   return { replay: seed % 4 === 0, clocks: seed % 16 === 3 };
+}
+
+/** The same for several watchers. */
+export function alsoForFleet(seed: number): { replay: boolean } {
+  return { replay: seed % 8 === 0 };
+}
+
+/** One seed, of one watcher or of several, with the judgements that its number is due. */
+export function runOne(seed: number, fleet: FleetDraw | undefined, transcript = false): Promise<RunResult> {
+  return fleet === undefined ? runSeed(seed, { ...alsoFor(seed), transcript }) : runFleetSeed(seed, { ...fleet, ...alsoForFleet(seed), transcript });
 }
 
 export async function campaign(options: CampaignOptions): Promise<Summary> {
@@ -49,9 +64,13 @@ export async function campaign(options: CampaignOptions): Promise<Summary> {
     return !enough();
   };
   const jobs = Math.max(1, Math.min(options.jobs ?? 1, options.seeds, availableParallelism()));
-  if (jobs === 1) await runOrder({ from: options.from, step: 1, until: options.from + options.seeds }, (report) => Promise.resolve(add(report)));
+  if (jobs === 1) await runOrder({ from: options.from, step: 1, until: options.from + options.seeds, ...ofFleet(options) }, (report) => Promise.resolve(add(report)));
   else await shareOut(options, jobs, add);
   return summary();
+}
+
+function ofFleet({ fleet }: CampaignOptions): Pick<Order, "fleet"> {
+  return fleet === undefined ? {} : { fleet };
 }
 
 /** Runs the seeds of an order, reporting after each handful, until the report's answer is false. */
@@ -61,7 +80,7 @@ export async function runOrder(order: Order, report: (report: Report) => Promise
   let simulatedMs = 0;
   let failures: Failure[] = [];
   for (let seed = order.from; seed < order.until; seed += order.step) {
-    const result = await runSeed(seed, alsoFor(seed));
+    const result = await runOne(seed, order.fleet);
     seeds += 1;
     simulatedMs += result.simulatedMs;
     handful.merge(result.counts);
@@ -77,7 +96,7 @@ export async function runOrder(order: Order, report: (report: Report) => Promise
 
 async function shareOut(options: CampaignOptions, jobs: number, add: (report: Report) => boolean): Promise<void> {
   const workers = Array.from({ length: jobs }, (_, at): { worker: Worker; order: Order } => {
-    const order: Order = { from: options.from + at, step: jobs, until: options.from + options.seeds };
+    const order: Order = { from: options.from + at, step: jobs, until: options.from + options.seeds, ...ofFleet(options) };
     return { order, worker: new Worker(new URL("./worker.ts", import.meta.url), { workerData: order, execArgv: ["--disable-warning=ExperimentalWarning"] }) };
   });
   await Promise.all(

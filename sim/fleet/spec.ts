@@ -20,6 +20,8 @@ export type WatcherSpec = {
   readonly latencyMs: number;
   /** The host that it runs on, of those that are watched. */
   readonly on: string | null;
+  /** Its configuration gives a device so many times as long for an act as is needed. */
+  readonly slack: number;
   /** It is there from the beginning, or joins when that is drawn. */
   readonly first: boolean;
 };
@@ -47,6 +49,7 @@ export type FleetDraw = { /** So many watchers; else drawn. */ readonly watchers
 
 export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec {
   const random = new Random(seed, "fleet");
+  const slack = new Random(seed, "slack");
   const count = random.weigh([[20, 1], [40, 2], [25, 3], [15, 4]] as const);
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`);
   const devices = drawDevices(random).slice(0, 2);
@@ -94,15 +97,17 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
       synced: random.chance(0.8), uptimeMs: random.chance(0.85) ? random.whole(1, 90) * 24 * HOUR_MS : random.whole(5_000, 60_000),
       latencyMs: random.weigh([[6, random.whole(1, 10)], [1, random.whole(20, 80)]] as const),
       on: at === 0 ? on : null,
+      slack: slack.chance(0.3) ? 2 : 1,
       first: at < 2 || !faults.has("watcher-joins") || random.chance(0.5),
     })),
   };
 }
 
 /** What the watcher of that name has read: its own name, and that it runs on one of the hosts. */
-export function policyOf(policy: Policy, { name, on }: WatcherSpec): Policy {
+export function policyOf(policy: Policy, { name, on, slack }: WatcherSpec): Policy {
   const hosts = new Map([...policy.hosts].map(([host, each]) => [host, host === on ? { ...each, self: true } : { ...each, self: false }]));
-  return { ...policy, watcher: name, hosts };
+  const devices = new Map([...policy.devices].map(([device, each]) => [device, { ...each, maxActMs: slack * each.maxActMs }]));
+  return { ...policy, watcher: name, hosts, devices };
 }
 
 /** Shorter times than one watcher has: an operation and its boot fit several times into a run. */

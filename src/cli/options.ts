@@ -30,4 +30,6 @@ export type Options = {
   // sim
   readonly seed?: number;
   readonly seeds?: number;
+  readonly fleet?: boolean;
+  readonly watchers?: number;
 };

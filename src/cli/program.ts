@@ -157,13 +157,15 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--processes", "hosts are processes on loopback, even where namespaces would work")
     .option("--once", "wedge a host, wait until it is back, say why, and end")
     .addOption(new Option("--dialect <dialect>", "how the PDU speaks").choices(["menu2", "menu3", "shell"]));
-  make(program, "sim", "The simulator", "The same core and executor against a virtual world, judged by the invariants. A failing seed prints its transcript.", ["upkeep sim --seeds 1000", "upkeep sim --seed 42"],
+  make(program, "sim", "The simulator", "The same core and executor against a virtual world, judged by the invariants. A failing seed prints its transcript.", ["upkeep sim --seeds 1000", "upkeep sim --seed 42", "upkeep sim --fleet --seeds 2000 --jobs 2", "upkeep sim --watchers 3 --seed 7"],
     async (options) => (await import("./commands/sim.ts")).runSim(options))
     .addOption(count("--seed <n>", "one seed, with its transcript", 2 ** 32 - 1, 0))
     .addOption(count("--seeds <n>", "so many seeds", 10_000_000))
     .addOption(count("--from <n>", "the first of them", 2 ** 32 - 1, 0))
     .addOption(count("--hours <n>", "end after so many simulated watcher-hours", 1_000_000))
-    .addOption(count("--jobs <n>", "threads that share the seeds", 64));
+    .addOption(count("--jobs <n>", "threads that share the seeds", 64))
+    .option("--fleet", "worlds of several watchers that share a store, two to five of them")
+    .addOption(count("--watchers <n>", "so many of them (implies --fleet)", 9, 2));
   make(program, "completion <shell>", "Print a completion script for bash, zsh or fish", "", ["upkeep completion bash > /etc/bash_completion.d/upkeep", "upkeep completion fish > ~/.config/fish/completions/upkeep.fish"],
     async (_options, shell) => (await import("./commands/completion.ts")).runCompletion(needed(shell)));
   program.command("__complete", { hidden: true }).argument("[words...]").allowUnknownOption().helpOption(false)

@@ -44,7 +44,8 @@ export function agreement(world: FleetWorld): FleetChecker {
     // Its own word it need not write to itself.
     if (young(life.site.name, policy, boundMs, carried.atMs)) down.add(life.site.name);
     const need = Math.floor(Math.min(life.policy.observers, Math.max(1, voices.length)) / 2) + 1;
-    const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name);
+    // Alone among those who look at this host: the others have a word on record.
+    const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name && votes.some((vote) => vote.watcher === watcher));
     const enough = down.size >= need || (life.policy.lone === "act" && others.length === 0 && down.size >= 1);
     if (!enough) world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
   }
