@@ -2,7 +2,8 @@
 // everything is mended, and the PDU's own log is judged: at most one off edge in an outage and in an incident, exactly one
 // where the host stayed down, an on edge after each, none without an outage, never two sessions at once.
 //
-// An outage is what was truly done to a host, whatever watchers believe. The seed decides what is struck and for how long; what
+// A host that fell silent at another's off edge looks like a wrong cable, and is held for a person (safety.md §4.5): there is
+// one who releases it when it was not that. An outage is what was truly done to a host, whatever watchers believe. The seed decides what is struck and for how long; what
 // the machine makes of that differs from run to run. By hand: bin/node24 e2e/chaos.ts --minutes 30 --seed 7 --store zookeeper
 
 import { writeFileSync } from "node:fs";
@@ -16,7 +17,7 @@ import type { Wedge } from "../lab/virtual-host.ts";
 import { Random } from "../sim/random.ts";
 import type { ChaosReport, Outage } from "./chaos-verdict.ts";
 import { judge, nowMs } from "./chaos-verdict.ts";
-import { DEVICE, guardedEverywhere, logs, senderOf, SETTINGS, statusAt } from "./several.ts";
+import { DEVICE, edgesAt, guardedEverywhere, logs, senderOf, SETTINGS, statusAt } from "./several.ts";
 import { recordsOf, until } from "./watching.ts";
 
 export type ChaosOptions = {
@@ -34,6 +35,8 @@ const GAP_MS = [400, 4_000] as const;
 /** A host is left alone so long after it serves again. */
 const REST_MS = [1_000, 9_000] as const;
 const BY_HAND = 0.25;
+/** How long the person takes to come. */
+const PERSON_MS = 4_000;
 /** Everything is mended: whatever is owed or due has to happen within this. */
 const QUIET_LIMIT_MS = 240_000;
 /** One kind of fault. `strike` puts it in force and gives what ends it, or null where it makes no sense now. */
@@ -72,6 +75,8 @@ class Chaos {
   readonly #wanted = new Set<FleetWatcher>();
   /** What is being done to a watcher or member; one thing at a time. */
   readonly #struck = new Set<string>();
+  /** Holds that the person took back, by what they were for. */
+  readonly released = new Map<string, number>();
   /** Hosts that one watcher does not reach: one at most, so that two of three judge rightly. */
   readonly #unseen = new Set<string>();
   #raging = true;
@@ -103,6 +108,7 @@ class Chaos {
     await guardedEverywhere(fleet);
     this.note("guarded everywhere: it begins");
     const endMs = nowMs() + forMs;
+    this.#supervisors.push(this.#release());
     await Promise.all([this.#rage(endMs), ...[...fleet.hosts.keys()].map((host) => this.#torment(host, endMs))]);
     this.note("all is mended");
     await guardedEverywhere(fleet, undefined, QUIET_LIMIT_MS);
@@ -131,6 +137,25 @@ class Chaos {
       // 69: it found no store at its start. Anything else is a fault of its own.
       if (code !== 69) this.ends.push(`${watcher.name} ended by itself with ${code ?? signal}:\n${watcher.tail(8)}`);
       await sleep(1_000);
+    }
+  }
+
+  /** The person who is called: looks, and releases what is held although nobody has cut it in this outage. */
+  async #release(): Promise<void> {
+    for (; !this.#over; await sleep(1_000)) {
+      for (const watcher of this.fleet.watchers) {
+        const status = await statusAt(watcher);
+        if (status?.store?.ok !== true) continue;
+        for (const host of status.hosts) {
+          const outage = this.outages.findLast((each) => each.host === host.host);
+          const cut = outage !== undefined && outage.toMs === Infinity && edgesAt(this.fleet, host.host).some((edge) => edge.monoMs > outage.fromMs);
+          if (host.held === null || host.operation !== null || cut || Date.now() - Date.parse(host.held.since) < PERSON_MS) continue;
+          const { code } = await watcher.upkeep("release", host.host);
+          this.note(`a person releases ${host.host}, held (${host.held.kind}): ${host.held.because}: exit ${code}`);
+          if (code === 0) this.released.set(host.held.kind, (this.released.get(host.held.kind) ?? 0) + 1);
+        }
+        break;
+      }
     }
   }
 

@@ -106,7 +106,7 @@ export async function until<Value>(what: string, holds: () => Value | Promise<Va
 export type HostStatus = {
   readonly host: string; readonly verdict: string; readonly counter: number; readonly threshold: number; readonly since: string; readonly guarded: boolean; readonly why: string | null; readonly wanted: string;
   readonly brakes: readonly { readonly brake: string; readonly because: string }[]; readonly power: readonly { readonly outlet: string; readonly state: string; readonly at: string | null }[]; readonly incident: string | null;
-  readonly held: { readonly kind: string; readonly because: string } | null;
+  readonly held: { readonly kind: string; readonly because: string; readonly since: string } | null;
   readonly operation: { readonly phase: string; readonly kind: string; readonly level: number } | null;
   readonly inCharge: string | null; readonly observers: readonly { readonly watcher: string; readonly says: string | null; readonly because: string }[]; readonly need: number;
 };

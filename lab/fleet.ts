@@ -42,6 +42,8 @@ export type LabStore = {
   readonly members: readonly StoreMember[];
   /** What stands behind `store:` in a configuration, as YAML. */
   readonly yaml: string;
+  /** Puts a record there behind everybody's back, or takes it away; etcd only. */
+  plant?(key: string, text: string | null): Promise<void>;
   /** Waits until the members that run agree on a leader. */
   leader(): Promise<StoreMember>;
   /** Cuts a member off from all others; clients reach it. */
@@ -90,6 +92,7 @@ export type Fleet = {
 
 export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
 
+const ETCD_PREFIX = "/upkeep/lab/";
 const GATEWAY = "gateway";
 const PDU = "sucker";
 const FIRST_OUTLET = 2;
@@ -106,7 +109,11 @@ export async function etcdStore(network: Network, ttl = "3s"): Promise<LabStore>
   const etcd = await startEtcd({ members: 3, network });
   return {
     members: etcd.members, isolate: etcd.isolate, stop: etcd.stop, leader: () => etcd.leader(),
-    yaml: `{ etcd: { endpoints: [${etcd.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: /upkeep/lab/, ttl: ${ttl}, timeout: 1s } }`,
+    async plant(key, text) {
+      const ran = await etcd.ctl(text === null ? ["del", `${ETCD_PREFIX}record/${key}`] : ["put", `${ETCD_PREFIX}record/${key}`, text]);
+      if (ran.code !== 0) throw new Error(`etcdctl: ${ran.stderr}`);
+    },
+    yaml: `{ etcd: { endpoints: [${etcd.endpoints.map((each) => `"${each}"`).join(", ")}], prefix: ${ETCD_PREFIX}, ttl: ${ttl}, timeout: 1s } }`,
   };
 }
 
