@@ -34,7 +34,7 @@ export function sessionHeld(turn: Turn, untilMs: number): void {
   if (!first) return;
   const { fleet, policy } = turn;
   const { watcher } = policy;
-  turn.patchFleet({ dirty: true });
+  turn.patchFleet({ dirty: true, joinedMs: turn.now.bootMs });
   sayAlive(turn);
   const self = [...policy.hosts.values()].filter((host) => host.self).map((host) => host.name);
   const known = fleet.watchers.get(watcher);
@@ -125,6 +125,11 @@ export function reviewCharges(turn: Turn, always: boolean): void {
     if (ofCharge.has(charge)) continue;
     turn.patchFleet({ mine: without(turn.fleet.mine, charge) });
     turn.save(`charge/${charge}`, null);
+  }
+  // What somebody else is in charge of meanwhile is his to pay.
+  for (const operation of turn.state.operations.values()) {
+    const unit = unitsOf(turn.policy).ofHost.get(operation.host);
+    if (unit !== undefined && turn.run(operation.id).orphan && heldByAnother(turn.fleet, unit, me)) setAside(turn, operation);
   }
   const abstains = turn.fleet.unreadable.length > 0;
   for (const unit of unitsOf(turn.policy).all) {

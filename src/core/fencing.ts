@@ -14,7 +14,7 @@ import { over } from "./alarms.ts";
 import { bootMs } from "./brakes.ts";
 import { end, goOn, leave, mayEscalate, nextLevel, owedAlarm, unconfirmed } from "./ending.ts";
 import { freshRun } from "./fresh.ts";
-import { inCharge } from "./transaction.ts";
+import { inCharge, leaseHolds } from "./transaction.ts";
 import { setAside } from "./aside.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
@@ -181,6 +181,12 @@ export function drive(turn: Turn, id: number): void {
   }
   if (run.orphan && (operation.phase === "intended" || operation.phase === "booting" || operation.kind === "off")) return setAside(turn, operation);
   const recorded = turn.state.revisions.has(operationKey(id));
+  if (run.orphan && leaseHolds(turn)) {
+    // With a session again we are about to hear who has it now; when that does not come, it is paid all the same.
+    const maxActMs = Math.max(...allOutlets(operation).map((each) => each.maxActMs));
+    const hearMs = (turn.state.fleet?.joinedMs ?? 0) + (turn.policy.shared?.ttlMs ?? 0) + maxActMs - turn.now.bootMs;
+    if (hearMs > 0) return turn.wake(`op/${id}`, turn.now.bootMs + Math.min(hearMs, turn.policy.limits.readBackEveryMs));
+  }
   if (run.orphan) turn.wake(`op/${id}`, turn.now.bootMs + turn.policy.limits.readBackEveryMs);
   else if (!recorded || (run.unrecorded && turn.now.bootMs >= run.recordAtMs)) return commit(turn, operation, null, null, []);
   switch (operation.phase) {

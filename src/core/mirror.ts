@@ -286,6 +286,8 @@ function drop(turn: Turn, key: RecordKey): void {
     case "ask": {
       const asks = new Map(turn.fleet.asks);
       asks.delete(name);
+      // Whoever asked has the answer, or has given up: an answer that comes once more is none.
+      turn.take(key);
       return turn.patchFleet({ asks });
     }
     default:

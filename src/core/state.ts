@@ -206,8 +206,9 @@ export type FleetState = {
   readonly version: string;
   /** Our lease, by our own clock; null: none. */
   readonly heldUntilMs: number | null;
-  /** When the last one ended. */
+  /** When the last one ended, and when the present one began. */
   readonly lostMs: number;
+  readonly joinedMs: number;
   /** Why the changes of others are not heard; null: they are. */
   readonly blind: string | null;
   readonly gone: string | null;

@@ -17,13 +17,13 @@ import { restoreOutbox } from "./operation.ts";
 import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
-import type { AnyRecord, RecordKey } from "./records.ts";
+import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import { ready } from "./swap.ts";
 import { reload, start } from "./start.ts";
 import type { Now } from "./time.ts";
-import { answered, kindOf, leaseHolds, sendNext } from "./transaction.ts";
+import { answered, kindOf, leaseHolds, nameOf, sendNext } from "./transaction.ts";
 import { decideAgain, stopBeginning } from "./turn-back.ts";
 import { decide, late, round } from "./watching.ts";
 import { inWords } from "./words.ts";
@@ -221,6 +221,7 @@ function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }
     if (turn.state.outbox.has(key)) continue;
     // Who was first has it; looked at again when his record has come in.
     if (kindOf(key) === "charge" && value !== null) turn.patchFleet({ dirty: true });
+    else if (kindOf(key) === "ask" && value !== null && (value as AskRecord).answer !== null && !turn.fleet.asks.has(nameOf(key))) continue;
     else if (!GOES_WITH_SESSION.has(kindOf(key)) || leaseHolds(turn)) turn.save(key, latest(turn, key, value), pending.hosts.get(key) ?? null);
   }
 }
