@@ -20,7 +20,7 @@ import { load } from "./mirror.ts";
 import { chargedWith } from "./roster.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
-import { kindOf } from "./transaction.ts";
+import { inCharge, kindOf } from "./transaction.ts";
 import { unitsOf } from "./units.ts";
 import { speak } from "./vote.ts";
 
@@ -107,7 +107,9 @@ export function reload(turn: Turn): void {
     if (old === undefined && hold !== null) heldAlarm(turn, policy.name, null, hold.because);
     if (old === undefined || old.record.learned.hash !== policy.hash) {
       // What runs goes on, and that it is no longer guarded is news.
-      if (old !== undefined) turn.patchHost(policy.name, { votes: old.votes, asked: old.asked, guardRecord: old.guardRecord, foreign: old.foreign, said: old.said, operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
+      const learned = turn.record(policy.name)?.learned;
+      const passedHere = learned?.hash === policy.hash ? (learned.passedFrom?.[turn.policy.watcher] ?? []) : [];
+      if (old !== undefined) turn.patchHost(policy.name, { passedHere, votes: old.votes, asked: old.asked, guardRecord: old.guardRecord, foreign: old.foreign, said: old.said, operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
       continue;
     }
     const armed = turn.policy.armed && policy.armed;
@@ -138,9 +140,11 @@ function settle(turn: Turn, found: readonly (readonly [string, HostRecord])[], c
   for (const policy of turn.policy.hosts.values()) {
     const record = known.get(policy.name);
     strangers.delete(policy.name);
-    const kept = record === undefined ? freshRecord(policy.hash) : record.learned.hash === policy.hash ? record : underNewHash(record, policy);
+    // With several watchers what the store knows stays as it is until it is ours to change.
+    const theirs = turn.state.fleet !== null && !inCharge(turn, policy.name, true);
+    const kept = record === undefined ? freshRecord(policy.hash) : theirs || record.learned.hash === policy.hash ? record : underNewHash(record, policy);
     entries.push([policy.name, { ...freshHost(policy.name, kept, turn.now.bootMs, cause), armed: turn.policy.armed && policy.armed }]);
-    if (kept !== record && turn.state.fleet === null) turn.save(`host/${policy.name}`, kept, policy.name);
+    if (kept !== record && !theirs) turn.save(`host/${policy.name}`, kept, policy.name);
   }
   turn.patch({ hosts: Table.from(entries), strangers });
   const devices = Table.from([...turn.policy.devices.keys()].map((name) => [name, turn.state.devices.get(name) ?? freshDevice(name)] as const));

@@ -1,7 +1,7 @@
 // From a round to a decision (design.md §4.1–5): judge the round, move the counter, and when the counter stands at the
 // threshold ask the agreement and the brakes. What comes out is at most one intent, or one refusal that says why, once.
 
-import { over } from "./alarms.ts";
+import { over, raiseQuietly } from "./alarms.ts";
 import type { Brake } from "./brakes.ts";
 import { brakesOn } from "./brakes.ts";
 import { heldAlarm } from "./ending.ts";
@@ -265,6 +265,11 @@ export function decide(turn: Turn, name: string): void {
   }
   const agreement = consult(turn, policy);
   if (agreement.kind === "waiting") return turn.wake(`host/${name}`, agreement.untilMs);
+  if (agreement.kind === "short" && turn.state.fleet !== null) raiseQuietly(turn, {
+    alarm: `unguarded:${name}`, kind: "unguarded", severity: "critical", host: name, incident: (turn.host(name) as HostState).incident?.incident ?? null,
+    happened: `${name} is down, and too few watchers can say so: ${agreement.because}.`, done: "It is not cut.",
+    asked: `Bring the other watchers back, or have the dead forgotten (upkeep watcher list); or look, and: upkeep fence ${name}`,
+  });
   if (agreement.kind !== "down") return refuse(turn, name, [{ name: "agreement", because: agreement.of === 1 ? "the last round does not say down" : agreement.because }]);
   const brakes = brakesOn(turn.host(name) as HostState, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false });
   if (brakes.length > 0) return refuse(turn, name, brakes);

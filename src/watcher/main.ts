@@ -9,9 +9,11 @@ const EXIT_INTERNAL = 70;
 process.stdout.on("error", () => {});
 
 const [config = "", log, version = ""] = process.argv.slice(2);
+let code = EXIT_INTERNAL;
 try {
-  process.exitCode = await runDaemon({ config, log: log === "text" ? "text" : "json", version });
+  code = await runDaemon({ config, log: log === "text" ? "text" : "json", version });
 } catch (error) {
   process.stderr.write(`upkeep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = EXIT_INTERNAL;
 }
+// Everything is closed by now. Node's own clean-up may wait for ever for a connection that the kernel has forgotten.
+process.exit(code);
