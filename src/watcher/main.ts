@@ -9,9 +9,12 @@ const EXIT_INTERNAL = 70;
 process.stdout.on("error", () => {});
 
 const [config = "", log, version = ""] = process.argv.slice(2);
+let code = EXIT_INTERNAL;
 try {
-  process.exitCode = await runDaemon({ config, log: log === "text" ? "text" : "json", version });
+  code = await runDaemon({ config, log: log === "text" ? "text" : "json", version });
 } catch (error) {
   process.stderr.write(`upkeep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = EXIT_INTERNAL;
 }
+// Not left to the empty event loop: Node's own clean-up then waits for requests of dead connections that libuv has forgotten,
+// and spins for ever (seen after SIGTERM with a cable that had been cut). Everything of ours is closed by now.
+process.exit(code);
