@@ -269,7 +269,8 @@ class Chaos {
         this.#wanted.delete(watcher);
         // What is past off it brings to on before it ends, however long that takes with what lies around; it does not hang.
         const ended = await Promise.race([watcher.terminate(), sleep(ENDS_WITHIN_MS).then(() => null)]);
-        if (ended === null || ended.code !== 0) this.ends.push(`${watcher.name}: ${ended === null ? `still there ${ENDS_WITHIN_MS / 1_000} s after SIGTERM` : `SIGTERM ended it with ${ended.code ?? ended.signal}`}:\n${watcher.tail(8)}`);
+        // One that had not come to listen to it yet simply ends.
+        if (ended === null || (ended.code !== 0 && ended.signal !== "SIGTERM")) this.ends.push(`${watcher.name}: ${ended === null ? `still there ${ENDS_WITHIN_MS / 1_000} s after SIGTERM` : `SIGTERM ended it with ${ended.code ?? ended.signal}`}:\n${watcher.tail(8)}`);
         await watcher.kill();
         return down(watcher);
       }) },
