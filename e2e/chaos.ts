@@ -35,6 +35,8 @@ const GAP_MS = [400, 4_000] as const;
 /** A host is left alone so long after it serves again. */
 const REST_MS = [1_000, 9_000] as const;
 const BY_HAND = 0.25;
+/** Several acts that have to wait for each other, and a store or a PDU that is away meanwhile. */
+const ENDS_WITHIN_MS = 90_000;
 /** How long the person takes to come. */
 const PERSON_MS = 4_000;
 /** Everything is mended: whatever is owed or due has to happen within this. */
@@ -265,7 +267,11 @@ class Chaos {
       }) },
       { name: "SIGTERM of a watcher", weight: 1, lastsMs: [0, 3_000], strike: () => onWatcher("SIGTERM", async (watcher) => {
         this.#wanted.delete(watcher);
-        await watcher.terminate();
+        // What is past off it brings to on before it ends, however long that takes with what lies around; it does not hang.
+        const ended = await Promise.race([watcher.terminate(), sleep(ENDS_WITHIN_MS).then(() => null)]);
+        // One that had not come to listen to it yet simply ends.
+        if (ended === null || (ended.code !== 0 && ended.signal !== "SIGTERM")) this.ends.push(`${watcher.name}: ${ended === null ? `still there ${ENDS_WITHIN_MS / 1_000} s after SIGTERM` : `SIGTERM ended it with ${ended.code ?? ended.signal}`}:\n${watcher.tail(8)}`);
+        await watcher.kill();
         return down(watcher);
       }) },
       { name: "SIGSTOP of a watcher", weight: 4, lastsMs: [300, 14_000], strike: () => onWatcher("SIGSTOP", async (watcher) => {
