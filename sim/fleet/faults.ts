@@ -120,6 +120,7 @@ export class FleetFaults {
   /** A watcher calls a port. */
   point(life: FleetLife, name: string): void {
     if (this.#over || this.#world.open.length === 0) return;
+    if (name === "ready") this.#atTheEndOfTheLease(life);
     this.#pointsLeft -= POINTS_WORTH_TWO.has(name) ? 2 : 1;
     if (this.#pointsLeft > 0) return;
     this.#pointsLeft = this.#nextPoint();
@@ -133,10 +134,28 @@ export class FleetFaults {
     const { aim, faults } = this.#world.spec;
     if (this.#swap === null || this.#swap.life !== life) return;
     if (this.#world.timeline.nowMs - this.#swap.atMs > SWAP_MS) return void (this.#swap = null);
+    const leftMs = life.heldUntilMs === null ? Infinity : life.heldUntilMs - life.nowMs;
+    if (leftMs > 0 && leftMs < 450 && this.random.chance(aim)) {
+      this.#swap = null;
+      this.#world.counts.add("pause: between swap and byte, over the end of the lease");
+      return life.pause(leftMs + this.random.whole(1, 40));
+    }
     if (!faults.has("watcher-paused") || !this.random.chance(0.25 * aim)) return;
     this.#swap = null;
     this.#world.counts.add("pause: between swap and byte");
     this.strike("watcher-paused", life);
+  }
+
+  /** The moment at which to act comes when the lease is all but over, and no keep-alive gets through. */
+  #atTheEndOfTheLease(life: FleetLife): void {
+    const { aim, faults, ttlMs } = this.#world.spec;
+    if (!faults.has("keep-alives-lost") || life.heldUntilMs === null || !this.random.chance(0.25 * aim)) return;
+    const leftMs = life.heldUntilMs - life.nowMs - this.random.whole(30, 400);
+    if (leftMs <= 0) return;
+    this.#world.counts.add("pause: until the lease is all but over");
+    life.site.link.keepAlivesLost += 1;
+    this.lasts(leftMs + ttlMs, () => void (life.site.link.keepAlivesLost -= 1));
+    life.pause(leftMs);
   }
 
   #nextPoint(): number {
