@@ -74,8 +74,8 @@ export function intent(world: FleetWorld): FleetChecker {
       noteTrouble();
       if (!isAnotherStore(fault)) return;
       anotherMs = world.timeline.nowMs;
+      // What was taken before that was on record when it was taken.
       used.clear();
-      taken.clear();
     },
     told({ kind }, life) {
       if (kind === "store-failed" || kind === "store-ok") troubledMs.set(life.site.name, world.timeline.nowMs);
