@@ -13,7 +13,7 @@ import { OWING_PHASES } from "./phases.ts";
 import type { Operation, RecordKey } from "./records.ts";
 import { bestFor, observedBy, unfitness } from "./roster.ts";
 import type { FleetState, Turn } from "./state.ts";
-import { kindOf, leaseHolds, nameOf } from "./transaction.ts";
+import { inCharge, kindOf, leaseHolds, nameOf } from "./transaction.ts";
 import type { Unit } from "./units.ts";
 import { unitsOf } from "./units.ts";
 import { speakOfAll } from "./vote.ts";
@@ -131,6 +131,8 @@ export function reviewCharges(turn: Turn, always: boolean): void {
     const unit = unitsOf(turn.policy).ofHost.get(operation.host);
     if (unit !== undefined && turn.run(operation.id).orphan && heldByAnother(turn.fleet, unit, me)) setAside(turn, operation);
   }
+  // Word of an operation may come after the unit that it belongs to.
+  for (const operation of turn.fleet.foreign.values()) if (turn.host(operation.host)?.operation === null && inCharge(turn, operation.host)) takeOver(turn, operation, true);
   const abstains = turn.fleet.unreadable.length > 0;
   for (const unit of unitsOf(turn.policy).all) {
     const best = abstains ? null : bestFor(turn, unit);
@@ -144,7 +146,19 @@ export function reviewCharges(turn: Turn, always: boolean): void {
       else if (turn.fleet.yielding.has(unit.name)) keep(turn, unit);
     } else if (best === me && !heldByAnother(turn.fleet, unit, me)) {
       take(turn, unit);
+    } else {
+      giveBack(turn, unit);
     }
+  }
+}
+
+/** Charges in our name that we do not know of (an answer was lost, a process before this one) and that fall to somebody else. */
+function giveBack(turn: Turn, unit: Unit): void {
+  for (const charge of unit.charges) {
+    const key: RecordKey = `charge/${charge}`;
+    const underWay = turn.state.underWay?.writes.some((write) => write.key === key) === true;
+    if (turn.fleet.charges.get(charge)?.watcher !== turn.policy.watcher || turn.fleet.mine.has(charge) || turn.state.outbox.has(key) || underWay) continue;
+    turn.save(key, null);
   }
 }
 
@@ -190,8 +204,8 @@ export function observe(turn: Turn): void {
   if (fleet.observedFor !== null && fleet.observedFor[0] === fleet.watchers && fleet.observedFor[1] === fleet.alive && fleet.observedFor[2] === fleet.held) return;
   turn.patchFleet({ observedFor: [fleet.watchers, fleet.alive, fleet.held] });
   // Who is in charge of a host has to see what becomes of it, also where it has no vote.
-  const inCharge = unitsOf(policy).all.filter((unit) => fleet.held.has(unit.name)).flatMap((unit) => unit.hosts);
-  const hosts = new Set([...observedBy(turn, policy.watcher), ...inCharge]);
+  const ours = unitsOf(policy).all.filter((unit) => fleet.held.has(unit.name)).flatMap((unit) => unit.hosts);
+  const hosts = new Set([...observedBy(turn, policy.watcher), ...ours]);
   if (fleet.observed !== null && fleet.observed.size === hosts.size && [...hosts].every((host) => fleet.observed?.has(host) === true)) return;
   turn.patchFleet({ observed: hosts });
   for (const host of turn.state.hosts.values()) {
@@ -294,12 +308,7 @@ function takeUp(turn: Turn, unit: Unit): void {
     drive(turn, operation.id);
   }
   for (const operation of turn.fleet.foreign.values()) {
-    if (!hosts.has(operation.host)) continue;
-    const foreign = new Map(turn.fleet.foreign);
-    foreign.delete(operation.id);
-    turn.patchFleet({ foreign });
-    turn.patchHost(operation.host, { foreign: null });
-    takeOver(turn, operation);
+    if (hosts.has(operation.host)) takeOver(turn, operation);
   }
   for (const device of unit.charges) {
     const lostMs = turn.fleet.orphaned.get(device);
@@ -312,9 +321,14 @@ function takeUp(turn: Turn, unit: Unit): void {
   }
 }
 
-function takeOver(turn: Turn, operation: Operation): void {
+/** `late`: it was heard of when the unit was ours already. */
+function takeOver(turn: Turn, operation: Operation, late = false): void {
   const me = turn.policy.watcher;
-  resume(turn, { ...operation, watcher: me }, operation.watcher === me ? "own" : "not yet");
+  const foreign = new Map(turn.fleet.foreign);
+  foreign.delete(operation.id);
+  turn.patchFleet({ foreign });
+  turn.patchHost(operation.host, { foreign: null });
+  resume(turn, { ...operation, watcher: me }, operation.watcher === me ? "own" : late || turn.fleet.ageless.has(operation.id) ? "no" : "not yet");
 }
 
 /** Somebody else's charge is gone (its holder's session with it, or not), or we have been robbed of ours. */

@@ -38,7 +38,7 @@ export function load(turn: Turn, records: readonly StoredRecord[]): void {
     return known;
   };
   for (const { key, value } of records) {
-    const here = localised(value, turn.now, elapsedSince(value.written, turn.now, true));
+    const here = localised(value, turn.now, elapsedSince(value.written, turn.now, false));
     const kind = kindOf(key);
     if (kind === "charge") charges.push([nameOf(key), here as ChargeRecord]);
     else if (kind === "host" && turn.host(nameOf(key)) !== undefined) of(nameOf(key)).record = here as HostRecord;
@@ -68,6 +68,12 @@ export function snapshot(turn: Turn, records: readonly StoredRecord[]): void {
   const gone = [...turn.state.revisions.entries()].filter(([key]) => !there.has(key));
   for (const [key, revision] of gone) take(turn, { key: key as RecordKey, value: null, revision: revision + 1 });
   for (const record of records) if (turn.state.revisions.get(record.key) !== record.revision) take(turn, record);
+  forgetAges(turn);
+}
+
+/** How long it took to hear of them is not known. */
+export function forgetAges(turn: Turn): void {
+  turn.patchFleet({ ageless: new Set(turn.fleet.foreign.keys()) });
 }
 
 function heard(turn: Turn): void {
@@ -99,7 +105,25 @@ const THEIRS_FIRST = new Set(["charge", "storm", "ack", "alarm", "op"]);
 
 /** Ours, perhaps from a transaction whose answer was lost: then we are in charge although we did not know. */
 function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
-  if (kindOf(key) === "meta") mergeMeta(turn, value as MetaRecord);
+  switch (kindOf(key)) {
+    case "meta":
+      return mergeMeta(turn, value as MetaRecord);
+    case "charge":
+      // Taken by a transaction whose answer was lost: kept or given back by the next review.
+      if (!turn.fleet.mine.has(nameOf(key))) turn.patchFleet({ charges: turn.fleet.charges.with(nameOf(key), value as ChargeRecord), dirty: true });
+      return;
+    case "op": {
+      // Intended by a transaction whose answer was lost, and given up since.
+      const id = Number(nameOf(key));
+      if (!turn.state.operations.has(id) && !turn.fleet.foreign.has(id) && !isUnderWay(turn, key)) turn.save(key, null, (value as Operation).host);
+      return;
+    }
+    default:
+  }
+}
+
+function isUnderWay(turn: Turn, key: RecordKey): boolean {
+  return turn.state.underWay?.writes.some((write) => write.key === key) === true;
 }
 
 function mergeMeta(turn: Turn, found: MetaRecord): void {
@@ -260,7 +284,7 @@ function drop(turn: Turn, key: RecordKey): void {
     case "alive": {
       const alive = new Map(turn.fleet.alive);
       // Ours of an earlier session, while that of the present one is on its way.
-      if (name === turn.policy.watcher && (turn.state.outbox.has(key) || turn.state.underWay?.writes.some((write) => write.key === key) === true)) return;
+      if (name === turn.policy.watcher && (turn.state.outbox.has(key) || isUnderWay(turn, key))) return;
       if (!alive.delete(name)) return;
       turn.patchFleet({ alive, dirty: true });
       turn.tell("watcher", null, `${name} is gone`);

@@ -26,7 +26,7 @@ import { speak } from "./vote.ts";
 
 export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
   // With several watchers stamps may be of other machines.
-  const records = sort(input.fleet === undefined ? input.records : input.records.map((record) => ({ ...record, value: localised(record.value, turn.now, elapsedSince(record.value.written, turn.now, true)) })));
+  const records = sort(input.fleet === undefined ? input.records : input.records.map((record) => ({ ...record, value: localised(record.value, turn.now, elapsedSince(record.value.written, turn.now, false)) })));
   const meta: MetaRecord = records.meta[0] ?? { v: 1, ledger: input.ledger, created: turn.stamp, nextIncident: 1, nextToken: 1 };
   turn.patch({
     started: true,
@@ -64,7 +64,7 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   turn.patch({
     fleet: {
       folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, joinedMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
-      dirty: true, reviewedMs: 0, foreign: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
+      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });

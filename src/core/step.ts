@@ -12,7 +12,7 @@ import { expire, followWallClock } from "./expiry.ts";
 import { acted, drive, silenceAnswered, stored } from "./fencing.ts";
 import { FROM_ZERO } from "./fresh.ts";
 import type { Effect, Input } from "./io.ts";
-import { blind, changes, snapshot, unreadable } from "./mirror.ts";
+import { blind, changes, forgetAges, snapshot, unreadable } from "./mirror.ts";
 import { restoreOutbox } from "./operation.ts";
 import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
@@ -54,6 +54,7 @@ function noteGap(turn: Turn): void {
   turn.tell("clock", null, `${because}: what it saw before does not count`);
   for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, judged: 0 });
   decideAgain(turn, because);
+  if (turn.state.fleet !== null) forgetAges(turn);
 }
 
 function take(turn: Turn, input: Input): void {
