@@ -78,6 +78,8 @@ function answerUnrecorded(turn: Turn): void {
 /** To the person who asked, or to the watcher that he asked. */
 export function deliver(turn: Turn, { ask, ...reply }: Reply): void {
   if (ask === undefined) return turn.emit({ kind: "reply", ...reply });
+  // Whoever asked has given up by now.
+  if (!turn.fleet.asks.has(ask.id)) return;
   const { id: _, ...answer } = reply;
   turn.save(`ask/${ask.id}`, { ...ask, answer });
 }

@@ -275,7 +275,9 @@ function exitWhenDone(turn: Turn): void {
   const unwritten = turn.state.outbox.size > 0 || [...turn.state.runs.values()].some((run) => run.unrecorded);
   // With several watchers what nobody lets us write now is not waited for.
   const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null && turn.state.fleet === null);
-  if (open || storing) return;
+  // What was handed over is not the others' before that is on record, or before our session is over.
+  const handing = turn.state.fleet !== null && leaseHolds(turn) && [...turn.state.outbox.keys()].some((key) => kindOf(key) === "charge");
+  if (open || storing || handing) return;
   turn.patch({ exited: true });
   turn.emit({ kind: "exit", because: "nothing is past off" });
 }
