@@ -151,8 +151,8 @@ export type IncidentRecord = {
   readonly outcome: IncidentOutcome;
 };
 
-/** withdrawn: somebody asked for a cut, and it came to nothing. */
-export type IncidentOutcome = "open" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
+/** withdrawn: somebody asked for a cut, and it came to nothing. ended unseen: this watcher was away when it ended. */
+export type IncidentOutcome = "open" | "ended unseen" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
 
 /** The ledger's own facts. `watermark` grows with every commit, so that an older copy can be recognised. */
 export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number; /** With several watchers: whose records these are. */ readonly site?: string };

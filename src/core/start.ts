@@ -8,6 +8,7 @@ import { brakeKey, EVERYTHING } from "./brake-records.ts";
 import { observe } from "./charge.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
+import { fnv1a } from "./hash.ts";
 import { resume } from "./fencing.ts";
 import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
@@ -34,7 +35,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     uptimeAtStartMs: input.uptimeMs,
     seq: input.seq,
     meta,
-    ledger: seedOf(meta.ledger),
+    ledger: fnv1a(meta.ledger),
     offsetMs: turn.now.wallMs - turn.now.bootMs,
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
@@ -64,7 +65,7 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   turn.patch({
     fleet: {
       folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, joinedMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
-      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
+      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), ended: new Map(), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });
@@ -210,13 +211,6 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** FNV-1a, 32 bits: another ledger gives its incidents other names. */
-function seedOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
 }
 
 export type { RecordKey };

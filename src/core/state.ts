@@ -231,6 +231,8 @@ export type FleetState = {
   readonly foreign: ReadonlyMap<number, Operation>;
   /** Those of them whose age is not known: found at a start or in a snapshot, or heard of after a sleep. */
   readonly ageless: ReadonlySet<number>;
+  /** Incidents whose end is still in the store, and when we saw it. */
+  readonly ended: ReadonlyMap<string, { readonly host: string; readonly seenMs: number }>;
   readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;
@@ -250,9 +252,9 @@ export type State = {
   /** Transactions that wait for the one under way (several watchers: one at a time). */
   readonly queue: readonly Transaction[];
   readonly underWay: Transaction | null;
-  /** Transactions that cannot be sent at all at present: they have failed. */
   /** Requests of other watchers that have come in. */
   readonly asked: readonly AskRecord[];
+  /** Transactions that cannot be sent at all at present: they have failed. */
   readonly unsent: readonly { readonly txn: number; readonly evidence: string }[];
   readonly started: boolean;
   readonly startedAtMs: number;
