@@ -377,6 +377,7 @@ export class FleetLife implements Process {
   #incident(record: IncidentRecord): void {
     if (!this.alive) return;
     this.out(record);
+    for (const checker of this.#world.checkers.incident) checker.incident?.(record, this);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
   }
 
