@@ -25,6 +25,9 @@ import { inCharge, kindOf } from "./transaction.ts";
 import { unitsOf } from "./units.ts";
 import { speak } from "./vote.ts";
 
+/** Further than any backup is old: incidents and tokens since then are fewer. */
+const SKIPPED = 10_000;
+
 export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
   // With several watchers stamps may be of other machines.
   const records = sort(input.fleet === undefined ? input.records : input.records.map((record) => ({ ...record, value: localised(record.value, turn.now, elapsedSince(record.value.written, turn.now, false)) })));
@@ -174,6 +177,11 @@ function disarmAndAsk(turn: Turn, because: string): void {
   const brake: BrakeRecord = { v: 1, kind: "disarmed", scope: EVERYTHING, by: "upkeep", reason: `time went back: ${because}`, since: turn.stamp, until: null };
   turn.patch({ brakes: new Map(turn.state.brakes).set(key, brake) });
   turn.save(key, brake);
+  // Names and tokens that were given out after that copy was made are not given out again.
+  const { meta } = turn.state;
+  const ahead: MetaRecord = { ...meta, nextIncident: meta.nextIncident + SKIPPED, nextToken: meta.nextToken + SKIPPED };
+  turn.patch({ meta: ahead });
+  turn.save("meta/ledger", ahead);
   turn.tell("time-went-back", null, `${because}: started disarmed`);
   raise(turn, {
     alarm: "time-went-back", kind: "time-went-back", severity: "critical", host: null, incident: null,

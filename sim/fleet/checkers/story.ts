@@ -6,6 +6,7 @@ import type { IncidentRecord } from "../../../src/core/records.ts";
 import type { FleetChecker } from "../checker.ts";
 import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
+import { isOfAnotherStore } from "./facts.ts";
 
 export function story(world: FleetWorld): FleetChecker {
   /** What each process has told last, by incident. */
@@ -21,7 +22,7 @@ export function story(world: FleetWorld): FleetChecker {
       if (!quiet) return;
       const stored = world.server.all<IncidentRecord>("incident");
       for (const life of [...world.sites.values()].map((site) => site.life)) {
-        if (life?.began !== true) continue;
+        if (life?.began !== true || isOfAnotherStore(world, life)) continue;
         const known = told.get(life) ?? new Map<string, IncidentRecord>();
         for (const record of stored.filter(({ host }) => life.policy.hosts.has(host))) {
           const outcome = known.get(record.incident)?.outcome;
