@@ -9,7 +9,7 @@ import { raiseTrouble } from "./fleet-alarms.ts";
 import { setAside } from "./aside.ts";
 import { drive, resume } from "./fencing.ts";
 import { underNewHash } from "./fresh.ts";
-import { forgetEnds } from "./incident.ts";
+import { reviewIncidents } from "./incident.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Operation, RecordKey } from "./records.ts";
 import { bestFor, observedBy, unfitness } from "./roster.ts";
@@ -119,7 +119,7 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   if (!fleet.dirty && !(always && turn.now.bootMs - fleet.reviewedMs >= REVIEW_EVERY_MS)) return;
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
-  forgetEnds(turn);
+  reviewIncidents(turn);
   noteUnfitness(turn);
   observe(turn);
   const { ofCharge } = unitsOf(turn.policy);

@@ -8,7 +8,7 @@ import { proquint, scatter } from "./proquint.ts";
 import type { IncidentOutcome, IncidentRecord } from "./records.ts";
 import type { Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
-import { inCharge, isUnderWay } from "./transaction.ts";
+import { inCharge, isUnderWay, kindOf, nameOf } from "./transaction.ts";
 
 /** So long the end of an incident stays in the store of several watchers. */
 const END_KEPT_MS = 600_000;
@@ -91,11 +91,22 @@ export function dropIncident(turn: Turn, name: string): void {
   const ended = new Map(turn.fleet.ended);
   if (ended.delete(name)) return turn.patchFleet({ ended });
   const host = [...turn.state.hosts.values()].find((each) => each.incident?.incident === name);
-  if (host !== undefined && !inCharge(turn, host.name, true)) turn.patchHost(host.name, { incident: null });
+  if (host !== undefined && !inCharge(turn, host.name, true)) forget(turn, host.name, name);
 }
 
-/** Who is in charge of the host takes old ends out of the store. */
-export function forgetEnds(turn: Turn): void {
+function forget(turn: Turn, host: string, incident: string): void {
+  turn.take(`incident/${incident}`);
+  if (turn.host(host)?.incident?.incident === incident) turn.patchHost(host, { incident: null });
+}
+
+/**
+ * Who is in charge of the host takes old ends out of the store. Who no longer is forgets an incident that it could not record
+ * before its session ended: whoever is in charge now begins one of his own, if the host is still down.
+ */
+export function reviewIncidents(turn: Turn): void {
+  for (const [key, host] of turn.state.outboxHosts) {
+    if (kindOf(key) === "incident" && !inCharge(turn, host, true) && !turn.state.revisions.has(key)) forget(turn, host, nameOf(key));
+  }
   for (const [incident, { host, seenMs }] of turn.fleet.ended) {
     const key = `incident/${incident}` as const;
     if (turn.now.bootMs - seenMs < END_KEPT_MS || !inCharge(turn, host) || turn.state.outbox.has(key) || isUnderWay(turn, key)) continue;
