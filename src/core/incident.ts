@@ -1,17 +1,14 @@
 // An incident: from the first bad sign of a suspicion that became "down" (or of a manual fence) to back in service. It has
 // a name that can be said on the telephone, and keeps the moments from which the outage by phase is computed.
 //
-// Alone, a closed one lives on in the history only. With several watchers each has a history of its own: the end stays in the
-// store for a while, so that every watcher tells the same story, also one that was away for a moment.
+// A closed one lives on in the history. With several watchers each has a history of its own: the last one that ended stays in the
+// host's record, so that every watcher tells the same story, also one that was away.
 
 import { proquint, scatter } from "./proquint.ts";
-import type { IncidentOutcome, IncidentRecord } from "./records.ts";
+import type { HostRecord, IncidentOutcome, IncidentRecord } from "./records.ts";
 import type { Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
-import { inCharge, isUnderWay, kindOf, nameOf } from "./transaction.ts";
-
-/** So long the end of an incident stays in the store of several watchers. */
-const END_KEPT_MS = 600_000;
+import { inCharge, kindOf, nameOf } from "./transaction.ts";
 
 /** Opens an incident for a host that has none; otherwise returns the open one. */
 export function openIncident(turn: Turn, name: string, firstSign: string, beganMs: number | null): IncidentRecord | null {
@@ -53,8 +50,8 @@ export function closeIncident(turn: Turn, name: string, outcome: IncidentOutcome
   if (open === null) return;
   const record: IncidentRecord = { ...open, endedAt: { ...turn.stamp, bootMs: endedMs, wallMs: turn.stamp.wallMs - (turn.stamp.bootMs - endedMs) }, outcome };
   turn.patchHost(name, { incident: null });
-  turn.save(`incident/${record.incident}`, turn.state.fleet === null ? null : record, name);
-  if (turn.state.fleet !== null) keepEnd(turn, record);
+  turn.save(`incident/${record.incident}`, null, name);
+  if (turn.state.fleet !== null) turn.patchRecord(name, { lastIncident: record });
   turn.emit({ kind: "incident", record });
 }
 
@@ -66,30 +63,25 @@ export function abandon(turn: Turn, record: IncidentRecord): void {
 
 // ---- several watchers --------------------------------------------------------------------------------------------------------
 
-function keepEnd(turn: Turn, { incident, host }: IncidentRecord): void {
-  turn.patchFleet({ ended: new Map(turn.fleet.ended).set(incident, { host, seenMs: turn.now.bootMs }) });
-}
-
 /** Another watcher writes of it: our history knows it as well. */
 export function mirrorIncident(turn: Turn, record: IncidentRecord): void {
   const host = turn.host(record.host);
   if (host === undefined) return;
   const open = host.incident?.incident ?? null;
-  if (record.endedAt !== null) {
-    keepEnd(turn, record);
-    if (open === record.incident) turn.patchHost(host.name, { incident: null });
-  } else {
-    // One of ours that was never recorded, because our session ended before: it is told under their name.
-    if (open !== null && open !== record.incident) turn.take(`incident/${open}`);
-    turn.patchHost(host.name, { incident: record });
-  }
+  // One of ours that was never recorded, because our session ended before: it is told under their name.
+  if (open !== null && open !== record.incident) turn.take(`incident/${open}`);
+  turn.patchHost(host.name, { incident: record });
   turn.emit({ kind: "incident", record });
 }
 
-/** The record is gone: nobody has to remember its end any more, and one that was open here has ended while we were away. */
+/** What another watcher has ended, from the host's record. */
+export function mirrorEnd(turn: Turn, was: HostRecord | undefined, is: HostRecord): void {
+  const { lastIncident } = is;
+  if (lastIncident !== undefined && lastIncident.incident !== was?.lastIncident?.incident) turn.emit({ kind: "incident", record: lastIncident });
+}
+
+/** The record is gone: one that was open here has ended. */
 export function dropIncident(turn: Turn, name: string): void {
-  const ended = new Map(turn.fleet.ended);
-  if (ended.delete(name)) return turn.patchFleet({ ended });
   const host = [...turn.state.hosts.values()].find((each) => each.incident?.incident === name);
   if (host !== undefined && !inCharge(turn, host.name, true)) forget(turn, host.name, name);
 }
@@ -100,17 +92,12 @@ function forget(turn: Turn, host: string, incident: string): void {
 }
 
 /**
- * Who is in charge of the host takes old ends out of the store. Who no longer is forgets an incident that it could not record
- * before its session ended: whoever is in charge now begins one of his own, if the host is still down.
+ * Who is no longer in charge forgets an incident that it could not record before its session ended: whoever is in charge now
+ * begins one of his own, if the host is still down.
  */
 export function reviewIncidents(turn: Turn): void {
   for (const [key, host] of turn.state.outboxHosts) {
     if (kindOf(key) === "incident" && !inCharge(turn, host, true) && !turn.state.revisions.has(key)) forget(turn, host, nameOf(key));
-  }
-  for (const [incident, { host, seenMs }] of turn.fleet.ended) {
-    const key = `incident/${incident}` as const;
-    if (turn.now.bootMs - seenMs < END_KEPT_MS || !inCharge(turn, host) || turn.state.outbox.has(key) || isUnderWay(turn, key)) continue;
-    turn.save(key, null, host);
   }
 }
 

@@ -7,7 +7,7 @@ import { sessionLost, uncharged } from "./charge.ts";
 import { holdTheSick } from "./expiry.ts";
 import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
-import { dropIncident, mirrorIncident } from "./incident.ts";
+import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
 import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
@@ -42,8 +42,10 @@ export function load(turn: Turn, records: readonly StoredRecord[]): void {
     const here = localised(value, turn.now, elapsedSince(value.written, turn.now, false));
     const kind = kindOf(key);
     if (kind === "charge") charges.push([nameOf(key), here as ChargeRecord]);
-    else if (kind === "host" && turn.host(nameOf(key)) !== undefined) of(nameOf(key)).record = here as HostRecord;
-    else if (kind === "guard") {
+    else if (kind === "host" && turn.host(nameOf(key)) !== undefined) {
+      of(nameOf(key)).record = here as HostRecord;
+      mirrorEnd(turn, undefined, here as HostRecord);
+    } else if (kind === "guard") {
       const guard = here as GuardRecord;
       if (guard.watcher !== me) of(nameOf(key)).guardRecord = guard;
     } else if (kind === "vote") {
@@ -141,6 +143,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     const host = turn.host(name);
     if (host === undefined) return turn.patch({ strangers: new Map(turn.state.strangers).set(name, value) });
     const wantedOff = value.wanted.state === "off" && host.record.wanted.state === "on";
+    mirrorEnd(turn, host.record, value);
     turn.patchHost(name, { record: value });
     if (wantedOff) turn.tell("wanted", name, `wanted off: ${value.wanted.state === "off" ? value.wanted.why : ""}`);
   },

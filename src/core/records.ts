@@ -42,6 +42,8 @@ export type HostRecord = {
   readonly lastEdge: Stamp | null;
   /** The last operation that ended, for merging requests that come right after it. */
   readonly lastOperation: { readonly id: number; readonly kind: Operation["kind"]; readonly at: Stamp; readonly outcome: OperationOutcome } | null;
+  /** With several watchers: the last incident that ended, for the histories of the others. */
+  readonly lastIncident?: IncidentRecord;
   /** Outlets found off without an intent of ours: never switched on by us. */
   readonly offByOthers: readonly string[];
   /** The last announced crash dump: it holds fencing once in a suspicion. */

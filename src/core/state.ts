@@ -231,8 +231,6 @@ export type FleetState = {
   readonly foreign: ReadonlyMap<number, Operation>;
   /** Those of them whose age is not known: found at a start or in a snapshot, or heard of after a sleep. */
   readonly ageless: ReadonlySet<number>;
-  /** Incidents whose end is still in the store, and when we saw it. */
-  readonly ended: ReadonlyMap<string, { readonly host: string; readonly seenMs: number }>;
   readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;

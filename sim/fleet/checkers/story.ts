@@ -1,8 +1,8 @@
 // One story (safety.md §5.18, ADR 8): whichever watcher is asked for its incidents tells the same. Once everything is healed and
-// quiet, an incident is open at a watcher if and only if it is open in the store, and an end that still stands in the store has
-// been told by every watcher that runs.
+// quiet, an incident is open at a watcher if and only if it is open in the store, and the last end of each host that stands in the
+// store has been told by every watcher that runs.
 
-import type { IncidentRecord } from "../../../src/core/records.ts";
+import type { HostRecord, IncidentRecord } from "../../../src/core/records.ts";
 import type { FleetChecker } from "../checker.ts";
 import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
@@ -20,7 +20,8 @@ export function story(world: FleetWorld): FleetChecker {
     },
     end(quiet) {
       if (!quiet) return;
-      const stored = world.server.all<IncidentRecord>("incident");
+      const ends = world.server.all<HostRecord>("host").flatMap(({ lastIncident }) => lastIncident ?? []);
+      const stored = [...world.server.all<IncidentRecord>("incident"), ...ends];
       for (const life of [...world.sites.values()].map((site) => site.life)) {
         if (life?.began !== true || isOfAnotherStore(world, life)) continue;
         const known = told.get(life) ?? new Map<string, IncidentRecord>();

@@ -193,7 +193,7 @@ test("a unit that is handed over with its ballot open leaves nobody voting for e
   assert.ok(!site.store.has("ballot/logos"));
 });
 
-test("every watcher knows the end of an incident, and for ten minutes so does who was away", () => {
+test("every watcher knows the end of an incident, and so does who was away", () => {
   const site = Site.running();
   const away = site.watchers.find((watcher) => watcher !== site.holder) as typeof site.holder;
   site.wedge("logos");
@@ -209,6 +209,5 @@ test("every watcher knows the end of an incident, and for ten minutes so does wh
     assert.notEqual(last?.endedAt, null, watcher.name);
     assert.equal(watcher.state.hosts.get("logos")?.incident, null, watcher.name);
   }
-  site.pass(620_000);
-  assert.ok(![...site.store.keys()].some((key) => key.startsWith("incident/")), "and then it is gone from the store");
+  assert.ok(![...site.store.keys()].some((key) => key.startsWith("incident/")), "what is over is no record of its own");
 });
