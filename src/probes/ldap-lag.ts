@@ -34,7 +34,8 @@ export function lagAmong(own: Csns, peers: ReadonlyMap<string, Csns>, known: Map
       const key = `${server} ${peer}`;
       const mine = own.get(server) ?? "";
       let lack = known.get(key);
-      if (lack !== undefined && mine >= lack.csn) lack = undefined;
+      // Come, or gone from the peer too, which was restored from an older copy.
+      if (lack !== undefined && (mine >= lack.csn || csn < lack.csn)) lack = undefined;
       if (lack === undefined && mine < csn) lack = { csn, sinceMs: nowMs };
       if (lack === undefined) continue;
       known.set(key, lack);

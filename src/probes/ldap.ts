@@ -10,6 +10,7 @@
 // is a server that lives. Only what it says of itself is bad: unavailable, an error of its own, time over.
 
 import net from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { bad, describe, good, notRun, redacted, turnedAway } from "./finding.ts";
 import { lagAmong, parseContextCsn } from "./ldap-lag.ts";
 import type { Csns, Lacking } from "./ldap-lag.ts";
@@ -45,14 +46,18 @@ export const ldap: Probe<LdapOptions> = {
 
     async function compare(): Promise<Look> {
       const aborter = new AbortController();
-      const both = AbortSignal.any([signal, aborter.signal]);
-      const peers = options.peers.map((peer) => lookAtPeer(peer, options, Client, tools, both));
+      const relay = (): void => aborter.abort(signal.reason);
+      signal.addEventListener("abort", relay, { once: true });
+      const heard: Heard[] = [];
+      const peers = options.peers.map((peer) => lookAtPeer(peer, options, Client, tools, aborter.signal).then((found) => heard.push(found)));
       try {
         const mine = await look(target, options, Client, signal, progress);
         if (mine.finding.outcome !== "good") return mine;
-        const heard = await Promise.race([Promise.all(peers), settledWithin(peers, PEERS_WAIT_MS)]);
+        await Promise.race([Promise.all(peers), pause(PEERS_WAIT_MS, undefined, { signal: aborter.signal }).catch(() => undefined)]);
+        signal.throwIfAborted();
         return { ...mine, finding: judgeLag(mine, heard, options) };
       } finally {
+        signal.removeEventListener("abort", relay);
         aborter.abort(new Error("the look is over"));
       }
     }
@@ -139,14 +144,6 @@ async function lookAtPeer(peer: Peer, options: LdapOptions, client: LdapClient, 
   const { filter: _filter, ...rest } = options;
   const found = await look({ host: peer.host, ...located }, { ...rest, port: peer.port }, client, signal).catch(() => null);
   return { peer: peer.host, csns: found === null || found.finding.outcome !== "good" ? null : found.csns };
-}
-
-/** What has been heard when the time is over. */
-async function settledWithin(peers: readonly Promise<Heard>[], waitMs: number): Promise<readonly Heard[]> {
-  const heard: Heard[] = [];
-  for (const peer of peers) void peer.then((found) => heard.push(found));
-  await new Promise((resolve) => setTimeout(resolve, waitMs));
-  return heard;
 }
 
 /** What each host lacks since when, by its options: a reload begins anew. */

@@ -61,7 +61,8 @@ export function judgeVariables(soFar: Buffer, name: string): Finding | null {
 
 function judgeStatus(variables: ReadonlyMap<string, string>): Finding {
   const status = variables.get("ups.status");
-  if (status === undefined) return turnedAway("upsd", "no ups.status");
+  // WAIT: the driver has not read the UPS yet.
+  if (status === undefined || nutStatus(status).has("WAIT")) return turnedAway("upsd", status ?? "no ups.status");
   const states = [...nutStatus(status)].flatMap((token) => STATES[token] ?? []);
   const perfdata = MEASURED.flatMap(([label, unit]): Measured[] => {
     const value = Number(variables.get(label) ?? "");
