@@ -65,6 +65,7 @@ const ERRORS: readonly Case[] = [
   ["ldap with a filter that is none", host("probes: [§{ ldap: { base: dc=x, filter: uid=x } }]"), ["PROBE_INCOMPLETE"]],
   ["ldap with a lag behind nobody", host("probes: [§{ ldap: { maxLag: 1m } }]"), ["PROBE_INCOMPLETE"]],
   ["redis with a user and no password", host("probes: [§{ redis: { username: x } }]"), ["PROBE_INCOMPLETE"]],
+  ["a probe without its secret is still counted", host("probes: [ssh, §{ redis: { password: { env: NOWHERE } } }], rounds: { good: 1 of 2 }"), ["SECRET_MISSING"]],
   ["a secret of a probe that is not there", host("probes: [§{ redis: { password: { env: NOWHERE } } }]"), ["SECRET_MISSING"]],
   ["an answer without a question", host("probes: [§{ dns: { answer: 10.0.0.1 } }]"), ["PROBE_INCOMPLETE"]],
   ["an unknown type of record", host("probes: [{ dns: { name: x, type: §AA } }]"), ["VALUE_INVALID"]],

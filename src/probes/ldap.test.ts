@@ -48,6 +48,17 @@ conformance(
   ),
 );
 
+conformance(
+  { ...ldap, name: "ldap with a bind and a filter" },
+  tcpSettings(
+    (port): LdapOptions => ({ ...PLAIN, port, base: "dc=x", bind: "cn=x", password: "y", filter: "(a=b)" }),
+    ...[[result(0x61, 0)], [ENTRY, result(0x65, 0)], [ENTRY, result(0x65, 0)]].map((operations) => (read: Buffer): Buffer | null => {
+      const id = messageOf(read);
+      return id === null ? null : Buffer.concat(operations.map((operation) => reply(id, operation)));
+    }),
+  ),
+);
+
 /** A server that answers every request with these operations. */
 async function answering(operations: (type: number) => readonly Buffer[], options: Partial<LdapOptions> = {}): Promise<Finding> {
   const peer = await tcpPeer((socket) => socket.on("data", (bytes: Buffer) => {

@@ -11,6 +11,7 @@
 
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { Client } from "ldapts";
 import { bad, describe, good, notRun, redacted, turnedAway } from "./finding.ts";
 import { lagAmong, parseContextCsn } from "./ldap-lag.ts";
 import type { Csns, Lacking } from "./ldap-lag.ts";
@@ -40,8 +41,7 @@ export const ldap: Probe<LdapOptions> = {
   port: ({ port }) => port,
   async run(target, options, tools, signal, progress) {
     signal.throwIfAborted();
-    const { Client } = await import("ldapts");
-    const own = await (options.peers.length === 0 ? look(target, options, Client, signal, progress) : compare());
+    const own = await (options.peers.length === 0 ? look(target, options, signal, progress) : compare());
     return own.finding;
 
     async function compare(): Promise<Look> {
@@ -49,9 +49,9 @@ export const ldap: Probe<LdapOptions> = {
       const relay = (): void => aborter.abort(signal.reason);
       signal.addEventListener("abort", relay, { once: true });
       const heard: Heard[] = [];
-      const peers = options.peers.map((peer) => lookAtPeer(peer, options, Client, tools, aborter.signal).then((found) => heard.push(found)));
+      const peers = options.peers.map((peer) => lookAtPeer(peer, options, tools, aborter.signal).then((found) => heard.push(found)));
       try {
-        const mine = await look(target, options, Client, signal, progress);
+        const mine = await look(target, options, signal, progress);
         if (mine.finding.outcome !== "good") return mine;
         await Promise.race([Promise.all(peers), pause(PEERS_WAIT_MS, undefined, { signal: aborter.signal }).catch(() => undefined)]);
         signal.throwIfAborted();
@@ -64,10 +64,9 @@ export const ldap: Probe<LdapOptions> = {
   },
 };
 
-type LdapClient = typeof import("ldapts").Client;
 type Look = { readonly finding: Finding; readonly csns: Csns };
 
-function look(target: Target, options: LdapOptions, client: LdapClient, signal: AbortSignal, progress?: (text: string) => void): Promise<Look> {
+function look(target: Target, options: LdapOptions, signal: AbortSignal, progress?: (text: string) => void): Promise<Look> {
   const { port, tls } = options;
   const name = target.configured ?? target.host;
   let csns: Csns = new Map();
@@ -75,7 +74,7 @@ function look(target: Target, options: LdapOptions, client: LdapClient, signal: 
   const loan = {
     port, ...secured, bytesMax: BYTES_MAX, protocol: "LDAP",
     async use(stream: net.Socket): Promise<Finding> {
-      const asked = await ask(stream, options, client);
+      const asked = await ask(stream, options);
       csns = asked.csns;
       return asked.finding;
     },
@@ -83,7 +82,7 @@ function look(target: Target, options: LdapOptions, client: LdapClient, signal: 
   return lend(target, loan, signal, progress).then((finding) => ({ finding, csns }));
 }
 
-async function ask(stream: net.Socket, options: LdapOptions, Client: LdapClient): Promise<Look> {
+async function ask(stream: net.Socket, options: LdapOptions): Promise<Look> {
   const { bind, password = "", base, filter, peers } = options;
   const client = new Client({ url: "ldap://lent", createConnection: (() => stream) as typeof net.connect });
   const none: Csns = new Map();
@@ -137,12 +136,12 @@ type Peer = LdapOptions["peers"][number];
 type Heard = { readonly peer: string; readonly csns: Csns | null };
 
 /** What a peer has; null when it cannot be heard, for whatever reason. Never rejects. */
-async function lookAtPeer(peer: Peer, options: LdapOptions, client: LdapClient, tools: ProbeTools, signal: AbortSignal): Promise<Heard> {
+async function lookAtPeer(peer: Peer, options: LdapOptions, tools: ProbeTools, signal: AbortSignal): Promise<Heard> {
   const family = net.isIP(peer.host);
   const located = family === 4 || family === 6 ? { address: peer.host, family } as const : (tools.resolve?.(peer.host) ?? { error: "names are not looked up here" });
   if ("error" in located) return { peer: peer.host, csns: null };
   const { filter: _filter, ...rest } = options;
-  const found = await look({ host: peer.host, ...located }, { ...rest, port: peer.port }, client, signal).catch(() => null);
+  const found = await look({ host: peer.host, ...located }, { ...rest, port: peer.port }, signal).catch(() => null);
   return { peer: peer.host, csns: found === null || found.finding.outcome !== "good" ? null : found.csns };
 }
 

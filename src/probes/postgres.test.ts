@@ -51,6 +51,18 @@ const row = (value: string): Buffer => Buffer.concat([
 ]);
 const BEGUN = Buffer.concat([message("C", "BEGIN\0"), message("C", "SET\0"), READY]);
 
+const query = (read: Buffer): boolean => read[0] === 0x51 && read.length >= 5 && read.length >= 1 + read.readInt32BE(1);
+
+conformance(
+  { ...postgres, name: "postgres with a query" },
+  tcpSettings(
+    (port): PostgresOptions => ({ ...PLAIN, port, query: "SELECT true" }),
+    (read) => (whole(read) ? Buffer.concat([OK, READY]) : null),
+    (read) => (query(read) ? BEGUN : null),
+    (read) => (query(read) ? row("t") : null),
+  ),
+);
+
 /** A server that answers the startup, BEGIN and the query with these. */
 async function answering(answers: readonly (Buffer | string)[], options: Partial<PostgresOptions> = {}): Promise<Finding> {
   const peer = await tcpPeer((socket) => {
