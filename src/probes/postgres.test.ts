@@ -191,6 +191,9 @@ test("a server that sends megabytes is not listened to for ever, in a session ne
 const BIN = existsSync("/usr/lib/postgresql") ? readdirSync("/usr/lib/postgresql").map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(`${path}/initdb`)) : undefined;
 const missing = BIN === undefined ? "not installed: postgresql (bin/setup --lab installs it)" : false;
 
+/** A session that is held until it is given up, and that the server ends then. */
+const LONG = "SET LOCAL statement_timeout = 0; SET LOCAL client_connection_check_interval = 100; SELECT pg_sleep(600)";
+
 const plan: DaemonPlan = {
   name: "postgres",
   as: "postgres",
@@ -250,10 +253,20 @@ test("a real PostgreSQL: accepting, a query, a wrong password, a query that hang
     await assert.rejects(waiting, /enough/);
     server.process.kill("SIGCONT");
 
+    // Ten sessions are all that it takes.
+    const crowd = new AbortController();
+    const sessions = Array.from({ length: 10 }, () => postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: LONG }, { icmp: noIcmp }, crowd.signal).catch(() => null));
+    let full = await look({});
+    for (let tries = 0; tries < 400 && full.outcome === "good"; tries += 1) full = await look({});
+    assert.deepEqual([full.outcome, /too many clients/.test(full.evidence)], ["unknown", true], full.evidence);
+    crowd.abort(new Error("enough"));
+    await Promise.all(sessions);
+    for (let tries = 0; tries < 1_000 && (await look({})).outcome !== "good"; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+
     // A smart shutdown waits for sessions and rejects new ones in the meantime.
     const holding = new AbortController();
-    const held = postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: "SELECT pg_sleep(8)" }, { icmp: noIcmp }, holding.signal).catch(() => null);
-    for (let tries = 0; tries < 400 && !/returned [1-9]/.test((await look({ ...session, query: "SELECT count(*)::int FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(8)'" })).evidence); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    const held = postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: LONG }, { icmp: noIcmp }, holding.signal).catch(() => null);
+    for (let tries = 0; tries < 400 && !/returned [1-9]/.test((await look({ ...session, query: "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE 'SET LOCAL statement%'" })).evidence); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
     server.process.kill("SIGTERM");
     let rejecting = await look({});
     for (let tries = 0; tries < 200 && rejecting.outcome === "good"; tries += 1) rejecting = await look({});

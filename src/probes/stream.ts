@@ -73,9 +73,11 @@ function conversation(target: Target, talk: Talk, signal: AbortSignal, progress:
       const { name, before } = talk.tls ?? {};
       if (name === undefined) return begin();
       if (before === undefined) return encrypt(name);
+      const gone = (): void => settle(bad("answer", "connection closed before TLS"));
       socket.write(before.say);
-      socket.once("end", () => settle(bad("answer", "connection closed before TLS")));
+      socket.once("end", gone);
       socket.once("data", (chunk: Buffer) => {
+        socket.off("end", gone);
         attempt(() => before.heard(chunk));
         if (!settled) encrypt(name);
       });
