@@ -100,6 +100,11 @@ test("a real Redis over TLS, its certificate expired years ago: power mends no c
     const clear = await look({ port });
     assert.equal(clear.outcome, "bad", clear.evidence);
   });
+  // Whoever makes a server ask for certificates shall not have its power cut for it.
+  await withDaemon({ ...overTls, argv: (folder, port) => [...overTls.argv(folder, port), "--tls-auth-clients", "yes"] }, async ({ port }) => {
+    const strict = await look({ port, tls: true });
+    assert.deepEqual([strict.outcome, strict.sign], ["unknown", "answer"], strict.evidence);
+  });
 });
 
 test("a real Redis: good, stopped it is silent, its password wrong and right, a script that does not end, no master", { skip: missing }, async () => {

@@ -21,8 +21,6 @@ export type Talk = {
   readonly farewell?: Buffer;
   /** Called once connected, over TLS once that stands: may write, may judge already, or settle later. */
   opened?(write: (bytes: Buffer) => void, through: net.Socket, settle: (finding: Finding) => void): Finding | null;
-  /** What an error amounts to, where that is not what networkFinding says. */
-  failed?(error: Error): Finding | null;
   /** Judges everything received so far, of which `chunk` came last; null: wait for more. */
   judge(soFar: Buffer, chunk: Buffer): Finding | null;
   /** The peer closed, or has said too much, before `judge` was content. */
@@ -105,7 +103,7 @@ function conversation(target: Target, talk: Talk, signal: AbortSignal, progress:
     }
 
     function failed(error: Error): void {
-      settle(talk.failed?.(error) ?? secure?.handshakeFinding(error) ?? networkFinding(error, connected));
+      settle(secure?.handshakeFinding(error) ?? networkFinding(error, connected));
     }
 
     function attempt(look: () => Finding | null): void {
