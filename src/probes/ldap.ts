@@ -6,8 +6,8 @@
 // themselves say when a change was made, not for how long it has been missing, and no wall clock may cut power (safety.md
 // §5.17). A peer that cannot be heard proves nothing about this host, and is never waited for longer than a moment.
 //
-// What the server says of our rights, our password or our base is the configuration's fault; that it is busy or unwilling
-// is a server that lives. Only what it says of itself is bad: unavailable, an error of its own, time over.
+// What the server says of our rights, our password or our base is the configuration's fault; that it is busy, unwilling or
+// shutting down is a server that lives. Only an error of its own is bad.
 
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
@@ -32,6 +32,8 @@ export type LdapOptions = {
 };
 
 const BYTES_MAX = 262_144;
+/** RFC 4511, appendix A.2: an internal error. */
+const OTHER = 80;
 /** How long an answer that is there waits for those of the peers. */
 const PEERS_WAIT_MS = 200;
 
@@ -111,15 +113,9 @@ function judgeError(error: unknown, password: string): Finding {
   const text = redacted(describe(error).replaceAll("\n", " "), [password]);
   const code: unknown = error instanceof Error && "code" in error ? error.code : null;
   if (typeof code !== "number") return notRun(`cannot ask: ${text}`);
-  switch (code) {
-    case 1: // operationsError
-    case 3: // timeLimitExceeded
-    case 52: // unavailable
-    case 80: // other
-      return bad("answer", text);
-    default:
-      return turnedAway("LDAP server", text);
-  }
+  // `other` is what a server says of an error of its own. operationsError is how Active Directory asks for a bind first,
+  // unavailable is a server that shuts down, a time limit may be that of our user: they prove nothing.
+  return code === OTHER ? bad("answer", text) : turnedAway("LDAP server", text);
 }
 
 /** ExtendedRequest of message 1 with the name of StartTLS (RFC 4511 §4.14), and the result code of the answer to it. */

@@ -122,7 +122,7 @@ test("errors of the server itself are bad, those of the configuration prove noth
   const begun = [Buffer.concat([OK, READY]), BEGUN];
   const said = async (state: string): Promise<string> => (await answering([...begun, Buffer.concat([error(state, `error ${state}`), READY])])).outcome;
   for (const state of ["53100", "53200", "58030", "XX000", "XX001", "57014"]) assert.equal(await said(state), "bad", state);
-  for (const state of ["42P01", "42501", "25006", "0A000", "57P01", "57P03", "53300"]) assert.equal(await said(state), "unknown", state);
+  for (const state of ["42P01", "42501", "25006", "0A000", "57P01", "57P02", "57P03", "53300"]) assert.equal(await said(state), "unknown", state);
   for (const state of ["28P01", "28000", "3D000", "57P03"]) assert.equal((await answering([error(state, "no")])).outcome, "unknown", state);
 });
 
