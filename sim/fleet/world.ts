@@ -216,9 +216,9 @@ export class FleetWorld {
     return [...this.sites.values()].flatMap((site) => (site.life === null ? [] : [site.life]));
   }
 
-  /** A person at the command line of some watcher. */
-  ask(command: Command): void {
-    const lives = this.living().filter((life) => life.began);
+  /** A person at the command line of some watcher, of another one than `except`. */
+  ask(command: Command, except: Site | null = null): void {
+    const lives = this.living().filter((life) => life.began && life.site !== except);
     if (lives.length === 0) return;
     const life = this.random.pick(lives);
     life.at(this.timeline.nowMs, () => life.ask(command));
