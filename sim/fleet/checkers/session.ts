@@ -10,7 +10,7 @@ import type { FleetWorld } from "../world.ts";
 import { holderOf, stoppedSince } from "./facts.ts";
 
 /** A log-out, and a change that is on its way. */
-const HANG_UP_MS = 6_000;
+const HANG_UP_MS = 1_500;
 
 export function session(world: FleetWorld): FleetChecker {
   /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
