@@ -39,10 +39,11 @@ export function session(world: FleetWorld): FleetChecker {
   return {
     invariant: "Session",
     changed(changes) {
+      // Whoever had it had it until this moment.
+      note();
       // None: it is another store.
       if (changes.length === 0) charges.clear();
       look(changes.length === 0 ? world.server.records.keys() : changes.map(({ key }) => key));
-      note();
     },
     audit: note,
     commit({ writes, life }) {
