@@ -173,7 +173,6 @@ export class FleetLife implements Process {
           blind: (because) => this.#say({ kind: "blind", because }),
           gone: (because) => this.#say({ kind: "gone", because }),
         });
-        await store.join((session) => this.#session(store, session));
         site.store = store.identity;
         this.foundAnotherStore = wentBack !== null;
         this.began = true;
@@ -181,6 +180,7 @@ export class FleetLife implements Process {
         for (const input of this.#early) this.watcher.post(input);
         // It was changed while the store was being opened.
         if (this.watcher.policy !== this.policy) this.reload(this.policy);
+        void this.#join(store);
         return;
       } catch (error) {
         if (!(error instanceof UpkeepError)) throw error;
@@ -379,6 +379,7 @@ export class FleetLife implements Process {
   #incident(record: IncidentRecord): void {
     if (!this.alive) return;
     this.out(record);
+    for (const checker of this.#world.checkers.incident) checker.incident?.(record, this);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
   }
 
