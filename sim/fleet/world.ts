@@ -363,6 +363,8 @@ export class FleetWorld {
     if (this.open.length > 0 || !this.server.available) return false;
     for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
+    // What a dead watcher has asked for is cleared away when it has lain there for a while.
+    for (const key of this.server.records.keys()) if (key.startsWith("ask/")) return false;
     return true;
   }
 }
