@@ -132,7 +132,7 @@ const ERRORS: readonly Case[] = [
   ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
   ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],
   ["no driver", `${ONE}power: { s: { §address: h } }\n`.replace("{ §address", "{ address").replace("{ s:", "{ §s:"), ["KEY_MISSING"]],
-  ["a driver that is not in this release", `${ONE}power: { s: { driver: §ipmi, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
+  ["a driver that is not in this release", `${ONE}power: { s: { driver: §snmp-pdu, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
   ["a device without a password", `${ONE}power: { §s: { driver: apc, address: h } }\n`, ["KEY_MISSING"]],
   ["a number as password", `${ONE}power: { s: { driver: apc, address: h, password: §1234 } }\n`, ["VALUE_INVALID"]],
   ["a step longer than the action", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, timeout: §40s } }\n`, ["TIMEOUT_OVER_DEADLINE"]],

@@ -59,6 +59,8 @@ export const PROBLEM_CODES = {
   DEVICE_UNUSED: ["warning", "no host is powered by this device"],
   INCLUDE_EMPTY: ["warning", "the include pattern matches no file"],
   GROUPS_SEVERAL: ["warning", "a host of several groups is counted in the first when a storm is judged"],
+  AGENT_OPTION: ["warning", "a fence agent does not know an option that it is given: it would not be used"],
+  AGENT_UNUSABLE: ["warning", "a fence agent that cannot be used: it cannot switch power and tell its state, or lacks an option"],
   COMMAND_MISSING: ["warning", "there is no such program on this machine, or it may not be run"],
 } as const satisfies Record<string, readonly ["error" | "warning", string]>;
 

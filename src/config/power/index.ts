@@ -5,10 +5,11 @@ import type { PowerDriverName, PowerOptionsOf } from "../../power/index.ts";
 import type { Closable } from "../secret.ts";
 import { apc } from "./apc.ts";
 import { command } from "./command.ts";
+import { fenceAgent } from "./fence-agent.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
 
 /** Known, and not part of this release. */
-export const DRIVERS_LATER: readonly string[] = ["fence-agent", "ipmi", "redfish", "snmp-pdu"];
+export const DRIVERS_LATER: readonly string[] = ["ipmi", "redfish", "snmp-pdu"];
 
 /** What the shell adds to every driver's options. */
 export type DeviceTimes = { readonly stepMs: number; readonly maxActMs: number };
@@ -18,6 +19,7 @@ type Fitting<Options> = { resolve(settings: never, asked: never): Promise<Resolv
 const drivers = {
   apc,
   command,
+  "fence-agent": fenceAgent,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
 /** Options of each driver as its schema resolves them, secrets closed. */
