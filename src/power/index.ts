@@ -10,6 +10,8 @@ const load = {
   apc: async () => (await import("./apc.ts")).apc,
   command: async () => (await import("./command.ts")).command,
   "fence-agent": async () => (await import("./fence-agent.ts")).fenceAgent,
+  ipmi: async () => (await import("./ipmi.ts")).ipmi,
+  redfish: async () => (await import("./redfish.ts")).redfish,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

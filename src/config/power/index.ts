@@ -7,9 +7,11 @@ import { apc } from "./apc.ts";
 import { command } from "./command.ts";
 import { fenceAgent } from "./fence-agent.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
+import { ipmi } from "./ipmi.ts";
+import { redfish } from "./redfish.ts";
 
 /** Known, and not part of this release. */
-export const DRIVERS_LATER: readonly string[] = ["ipmi", "redfish", "snmp-pdu"];
+export const DRIVERS_LATER: readonly string[] = ["snmp-pdu"];
 
 /** What the shell adds to every driver's options. */
 export type DeviceTimes = { readonly stepMs: number; readonly maxActMs: number };
@@ -20,6 +22,8 @@ const drivers = {
   apc,
   command,
   "fence-agent": fenceAgent,
+  ipmi,
+  redfish,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
 /** Options of each driver as its schema resolves them, secrets closed. */
