@@ -205,13 +205,17 @@ function refuse(response: ServerResponse, status: number, message: string): void
   send(response, status, { error: { code: "Base.1.0.GeneralError", "@Message.ExtendedInfo": [{ MessageId: `Base.1.0.${message}`, Message: `The service says: ${message}.` }] } });
 }
 
+/** One for all of this process: making one takes longer than most tests. */
+let made: { key: string; cert: string; fingerprint: string } | null = null;
+
 function selfSigned(): { key: string; cert: string; fingerprint: string } {
+  if (made !== null) return made;
   const folder = mkdtempSync(join(tmpdir(), "upkeep-redfish-"));
   try {
     const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
     execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=bmc", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert], { stdio: ["ignore", "ignore", "pipe"] });
     const shown = execFileSync("openssl", ["x509", "-in", cert, "-noout", "-fingerprint", "-sha256"], { encoding: "utf8" });
-    return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8"), fingerprint: shown.trim().replace(/^.*=/, "") };
+    return (made = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8"), fingerprint: shown.trim().replace(/^.*=/, "") });
   } finally {
     rmSync(folder, { recursive: true });
   }
