@@ -141,6 +141,19 @@ test("megabytes, forks and children that stay do no harm", async (t) => {
   for (const end = Date.now() + 10_000; existsSync(`/proc/${pid}/cwd`); await new Promise((done) => setTimeout(done, 20))) assert.ok(Date.now() < end, "a child lives on");
 });
 
+test("three sessions at once disturb nobody, and a device that goes away between the reading and the action leaves an unknown", async (t) => {
+  const agent = agentIn(t);
+  const sessions = await Promise.all(Array.from({ length: 3 }, () => open(agent, { stepMs: 5_000 })));
+  const states = await Promise.all(sessions.map((session, at) => session.read([at === 0 ? "2" : "3"], signal())));
+  assert.deepEqual(states.map((readings) => readings[0]?.state), ["on", "on", "on"]);
+  const outcome = await sessions[0]?.set("3", "off", (_, write) => {
+    agent.flag("hang");
+    write();
+    return Promise.resolve(true);
+  }, signal());
+  assert.deepEqual([outcome?.kind, agent.commands()], ["unknown", []]);
+});
+
 test("an agent that is missing, dumb, or not for power is not used, and says why", async (t) => {
   await assert.rejects(fenceAgent.create({ agent: "fence_nowhere", options: {}, secrets: {}, stepMs: 1_000, maxActMs: 1_000 }).open(signal()), refusal("POWER_UNREACHABLE", /no such fence agent/));
   const wrong: readonly (readonly [(text: string) => string, string, RegExp])[] = [
