@@ -217,7 +217,7 @@ test("every agent that is installed says what it is, or that it cannot be used",
   const dumb = [...found].filter(([, metadata]) => "wrong" in metadata).map(([name]) => name);
   assert.deepEqual(dumb, ["fence_ack_manual"], "it is a person's, and has none");
   const unusable = [...found].flatMap(([name, metadata]) => ("wrong" in metadata || !agentFaults(metadata, []).some(({ message }) => /cannot|not power/.test(message)) ? [] : [name])).sort();
-  assert.deepEqual(unusable, ["fence_brocade", "fence_cisco_mds", "fence_compute", "fence_heuristics_ping", "fence_ifmib", "fence_kdump", "fence_mpath", "fence_ovh", "fence_rcd_serial", "fence_sanbox2", "fence_scsi"]);
+  assert.deepEqual(unusable, ["fence_brocade", "fence_cisco_mds", "fence_compute", "fence_crosslink", "fence_evacuate", "fence_heuristics_ping", "fence_ifmib", "fence_kdump", "fence_mpath", "fence_ovh", "fence_rcd_serial", "fence_sanbox2", "fence_sbd", "fence_scsi"]);
   const plug = (name: string): string | null => plugOption(found.get(name) as AgentMetadata);
   assert.deepEqual([plug("fence_apc"), plug("fence_virsh"), plug("fence_ipmilan"), plug("fence_redfish"), plug("fence_dummy")], ["plug", "plug", null, null, null]);
 });
