@@ -53,7 +53,8 @@ export function agreement(world: FleetWorld): FleetChecker {
   /** It says what it has just seen, and nothing keeps its word from being heard. */
   function isHeard(watcher: string, policy: HostPolicy, boundMs: number, atMs: number): boolean {
     const site = world.sites.get(watcher);
-    if (site === undefined || !site.awake(atMs) || !site.whole) return false;
+    // Without a session nobody can say anything.
+    if (site === undefined || !site.awake(atMs) || !site.whole || (site.life?.heldUntilMs ?? null) === null) return false;
     const last = site.life?.sight.last(policy.name);
     return last !== undefined && last.outcome === "good" && atMs - last.atMs <= boundMs;
   }
