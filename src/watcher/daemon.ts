@@ -18,8 +18,7 @@ import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
 import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
-import type { Notify } from "./notify.ts";
-import { serviceNotify } from "./notify.ts";
+import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./notify.ts";
 import { openPlace } from "./place.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
@@ -31,7 +30,6 @@ export type DaemonOptions = { readonly config: string; readonly log: "text" | "j
 
 const EXIT_CONFIGURATION = 3;
 const EXIT_NOT_AVAILABLE = 69;
-const TELL_MANAGER_EVERY_MS = 5_000;
 
 /** Runs the watcher until SIGTERM or SIGINT has been served. Resolves with the exit code. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -129,6 +127,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const reload = async (): Promise<ReloadAnswer> => {
+      notify(reloadingMessage());
+      try {
+        return await takeOver();
+      } finally {
+        notify("READY=1");
+      }
+    };
+    const takeOver = async (): Promise<ReloadAnswer> => {
       const read = await readAgain(options.config);
       if ("refusal" in read) return refused([read.refusal]);
       const { next } = read;
@@ -176,7 +182,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
-      tellManager(notify, watcher, () => turnedMs, clock.now().bootMs);
+      setInterval(watchdogPetter(notify, () => ({ turnedMs, stopping: watcher.state.stopping })), petEveryMs(process.env, process.pid)).unref();
       return api;
     });
     const fail = (error: unknown) => {
@@ -187,7 +193,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
     // Before the start there is nothing to carry anywhere; what `began` says of a failure is said there.
     const stop = () => {
-      notify("STOPPING=1");
+      notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000");
       began.then(() => watcher.current.stop(), () => undefined);
     };
     if (stopping.aborted) stop();
@@ -232,17 +238,4 @@ function sayWhatCannotRun(config: Config, icmp: ReturnType<typeof openIcmp>, log
   const pings = [...config.shell.hosts.values()].some((host) => host.probes.some((probe) => probe.kind === "ping")) || config.shell.references.some((reference) => reference.kind === "ping");
   const refusal = pings ? icmp.refusal(4) : null;
   if (refusal !== null) log.say("warning", `ping will be unknown: ${refusal}`);
-}
-
-/** The watchdog is petted by the loop: what is told is when the loop last turned, not that this timer runs. */
-function tellManager(notify: Notify, watcher: Followed, turnedMs: () => number, startedMs: number): void {
-  let last = startedMs;
-  setInterval(() => {
-    const turned = turnedMs();
-    if (turned === last) return;
-    last = turned;
-    notify("WATCHDOG=1");
-    // What is past off is carried to on, however long the service manager would have waited.
-    if (watcher.state.stopping) notify("EXTEND_TIMEOUT_USEC=30000000");
-  }, TELL_MANAGER_EVERY_MS).unref();
 }
