@@ -65,6 +65,8 @@ function keep(packAll: boolean): void {
   const gap = lostLines > 0 ? `${lineOfGap(lostLines)}\n` : "";
   const batch = { ...waiting, lines: gap + waiting.lines };
   if (attempt((open) => open.write(batch, packAll))) {
+    // How it ended stands nowhere else once the ledger has closed it: that outlives this machine's own power loss, too.
+    if (batch.incidents.some(({ endedAt }) => endedAt !== null)) attempt((open) => open.sync());
     waiting = { told: [], incidents: [], lines: "", memory: null };
     lostLines = 0;
     sweep();
