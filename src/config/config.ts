@@ -5,6 +5,7 @@ import type { HostPolicy, Policy } from "../core/policy.ts";
 import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
 import type { ResolvedDeviceOptions } from "./power/index.ts";
+import type { CommandRemedyOptions, SshRemedyOptions } from "../remedies/index.ts";
 import type { ResolvedOptions } from "./probes/index.ts";
 import type { Secret } from "./secret.ts";
 
@@ -33,7 +34,14 @@ export type ShellConfig = {
   readonly devices: ReadonlyMap<string, DeviceSpec>;
 };
 
-export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[] };
+export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly remedies: readonly RemedySpec[] };
+
+/** What is tried before power; `kind` names the remedy in src/remedies. */
+export type RemedySpec = { readonly name: string } & RemedyTask;
+
+export type RemedyTask =
+  | { readonly kind: "ssh"; readonly options: SshRemedyOptions }
+  | { readonly kind: "command"; readonly options: CommandRemedyOptions };
 
 /** One probe of one host, all options resolved; `kind` names the probe in src/probes. Secrets are still closed: `openProbe` opens them. */
 export type ProbeSpec = { readonly id: string; readonly timeoutMs: number } & ProbeTask;

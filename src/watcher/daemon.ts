@@ -96,6 +96,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
         reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),
       },
