@@ -9,9 +9,6 @@ export type Outcome = "good" | "slow" | "bad" | "unknown";
 /** answer: the peer spoke (rightly or wrongly). refused: its kernel said no. silent: nothing came. unreachable: a router or our own stack said no. not-run: we could not look. */
 export type Sign = "answer" | "refused" | "silent" | "unreachable" | "not-run";
 
-/** A number that a probe gave beside its word: a status of HTTP, what a plugin prints after `|`. Kept for people; it decides nothing. */
-export type Perfdata = { readonly label: string; readonly value: number; /** As the probe names it: `s`, `%`, `B`. */ readonly unit?: string };
-
 export type ProbeResult = {
   /** The probe's id, unique on its host: `ping`, `ssh`, `tcp:6379`, `dns`, `http`, `http#2` … */
   readonly probe: string;
@@ -20,7 +17,6 @@ export type ProbeResult = {
   /** What was seen, short and printable: a banner, an rcode, a status line, an error. Never a secret. At most 200 characters. */
   readonly evidence: string;
   readonly latencyMs: number;
-  readonly perfdata?: readonly Perfdata[];
 };
 
 /** reached: one of the references answered a check begun no earlier than the round. none: no references are configured. */
