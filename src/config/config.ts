@@ -23,6 +23,7 @@ export type ShellConfig = {
   /** `null`: no TCP. */
   readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
   readonly alerts: AlertsConfig;
+  readonly history: HistoryConfig;
   /** Where the records are. */
   readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
@@ -59,6 +60,9 @@ export type CommandSettings = {
   /** Empty: the device cannot be read. */
   readonly status: readonly string[];
 };
+
+/** For how long results and their roll-ups are kept, and in how many bytes. */
+export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;

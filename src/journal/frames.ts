@@ -9,7 +9,7 @@
 
 import type { Input } from "../core/io.ts";
 import type { Policy } from "../core/policy.ts";
-import type { Outcome, Perfdata, ProbeResult, References, Round, Sign } from "../core/round.ts";
+import type { Measured, Outcome, ProbeResult, References, Round, Sign } from "../core/round.ts";
 import type { Now } from "../core/time.ts";
 import { ByteReader, ByteWriter, isShort } from "./bytes.ts";
 import { lineOfInput, lineOfPolicy } from "./lines.ts";
@@ -196,7 +196,7 @@ function writeEvidence(out: ByteWriter, evidence: string, before: string): void 
   out.text(middle);
 }
 
-function writePerfdata(out: ByteWriter, perfdata: readonly Perfdata[], slot: Slot): void {
+function writePerfdata(out: ByteWriter, perfdata: readonly Measured[], slot: Slot): void {
   const known = slot.labels.length === perfdata.length && perfdata.every(({ label, unit }, at) => slot.labels[at]?.label === label && slot.labels[at].unit === (unit ?? null));
   out.byte(known ? 1 : 0);
   if (!known) {
@@ -220,7 +220,7 @@ export type FramedRound = {
   startedAtMs: number;
   endedAtMs: number;
   references: References;
-  readonly results: { probe: string; outcome: Outcome; sign: Sign; /** Empty unless the reader was asked for it. */ evidence: string; latencyMs: number; perfdata: readonly Perfdata[] | null }[];
+  readonly results: { probe: string; outcome: Outcome; sign: Sign; /** Empty unless the reader was asked for it. */ evidence: string; latencyMs: number; perfdata: readonly Measured[] | null }[];
 };
 
 /** Called for each frame, in order. */
@@ -343,7 +343,7 @@ export class FrameReader {
   }
 }
 
-function readPerfdata(from: ByteReader, slot: Slot): readonly Perfdata[] {
+function readPerfdata(from: ByteReader, slot: Slot): readonly Measured[] {
   if (from.byte() === 0) {
     const labels: Label[] = [];
     const count = from.whole();

@@ -52,7 +52,7 @@ export type History = Journal & {
   /** Names of hosts of which there are results. */
   hosts(): Promise<readonly string[]>;
   /** From now on this is kept. */
-  limit(limits: HistoryLimits): void;
+  limit(limits: Partial<HistoryLimits>): void;
   /** Resolves when everything given so far is on stable storage, or cannot be. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -188,9 +188,9 @@ class WorkerHistory implements History {
     return this.#ask({ about: "hosts" }) as Promise<readonly string[]>;
   }
 
-  limit(limits: HistoryLimits): void {
-    this.#limits = limits;
-    this.#say({ kind: "limits", limits });
+  limit(limits: Partial<HistoryLimits>): void {
+    this.#limits = { ...HISTORY_LIMITS, ...limits };
+    this.#say({ kind: "limits", limits: this.#limits });
   }
 
   async flush(): Promise<void> {

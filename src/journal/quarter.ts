@@ -6,7 +6,7 @@
 // Packed: times as lateness against the host's own pace, latencies by a Rice code, outcomes and references as runs. Names
 // stand as numbers that a dictionary knows (result-tables.ts).
 
-import type { Outcome, Perfdata, References } from "../core/round.ts";
+import type { Measured, Outcome, References } from "../core/round.ts";
 import { BitReader, BitWriter, costOf, folded, unfolded } from "./bits.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { OUTCOMES, REFERENCES } from "./frames.ts";
@@ -35,7 +35,7 @@ export class Quarter {
   count = 0;
 
   /** False where there is no room. */
-  add(offsetMs: number, references: References, results: readonly { readonly probe: string; readonly outcome: Outcome; readonly latencyMs: number; readonly perfdata?: readonly Perfdata[] | null | undefined }[]): boolean {
+  add(offsetMs: number, references: References, results: readonly { readonly probe: string; readonly outcome: Outcome; readonly latencyMs: number; readonly perfdata?: readonly Measured[] | null | undefined }[]): boolean {
     const at = this.count;
     if (at >= ROUNDS_MAX) return false;
     if (at === this.times.length) this.#grow(at * 2);
@@ -178,15 +178,15 @@ export class Quarter {
   }
 }
 
-function resultsAt({ series }: Quarter, at: number): { probe: string; outcome: Outcome; latencyMs: number; perfdata: Perfdata[] }[] {
+function resultsAt({ series }: Quarter, at: number): { probe: string; outcome: Outcome; latencyMs: number; perfdata: Measured[] }[] {
   return [...series.values()].filter(({ outcomes }) => outcomes[at] !== ABSENT).map((each) => ({
     probe: each.probe, outcome: OUTCOMES[each.outcomes[at] as number] ?? "unknown", latencyMs: latencyOf(each.codes[at] as number), perfdata: perfdataAt(each, at),
   }));
 }
 
 /** The numbers that a probe gave in this round. */
-export function perfdataAt({ values }: Series, at: number): Perfdata[] {
-  const found: Perfdata[] = [];
+export function perfdataAt({ values }: Series, at: number): Measured[] {
+  const found: Measured[] = [];
   for (const [label, { unit, column }] of values) {
     const value = column[at] as number;
     if (!Number.isNaN(value)) found.push({ label, value, ...(unit === null ? {} : { unit }) });
