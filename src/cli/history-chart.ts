@@ -46,7 +46,7 @@ export function drawHistory(drawn: Drawn, canvas: Canvas): readonly string[] {
   const spanMs = drawn.untilMs - drawn.sinceMs;
   const columnMs = spanMs / columns;
   const column = `a column is ${inWords(columnMs > 120_000 ? Math.round(columnMs / MINUTE_MS) * MINUTE_MS : columnMs)}`;
-  const between = `${dayAndClock(drawn.sinceMs)} ${shapes.dash} ${dayAndClock(drawn.untilMs)} ${zoneOf(drawn.untilMs)}`;
+  const between = `${dayAndClock(drawn.sinceMs)} ${shapes.dash} ${monthAndDay(drawn.sinceMs) === monthAndDay(drawn.untilMs) ? "" : `${monthAndDay(drawn.untilMs)} `}${clock(drawn.untilMs)} ${zoneOf(drawn.untilMs)}`;
   const lines = wrapped([canvas.paint("strong", drawn.host), canvas.paint("dim", between), canvas.paint("dim", column)], [drawn.host, between, column], canvas, shapes);
   for (const probe of drawn.probes) lines.push("", ...probeLines(probe, columns, canvas, shapes));
   lines.push(...timeAxis(drawn, columns, canvas, shapes));
