@@ -6,6 +6,7 @@
 // and are packed, many to a row, when there is enough. They are also what a crash is survived by: the probe results that
 // were only in memory are read out of them again.
 
+import { statSync } from "node:fs";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { IncidentRecord } from "../core/records.ts";
 import type { Told } from "../core/io.ts";
@@ -69,6 +70,7 @@ export class HistoryFile {
   readonly results: ResultTables;
   readonly #database: DatabaseSync;
   readonly #open: OpenQuarters;
+  readonly #identity: string | null;
   #limits: HistoryLimits;
   /** Loose parts, as they stand on disk, too. */
   #loose: Part[] = [];
@@ -77,11 +79,18 @@ export class HistoryFile {
   constructor(database: DatabaseSync, path: string, limits: HistoryLimits, open: OpenQuarters) {
     this.#database = database;
     this.path = path;
+    this.#identity = identityOf(path);
     this.#limits = limits;
     this.#open = open;
     this.results = new ResultTables(database, open);
     this.#inputsBytes = Number(rows(database, "SELECT total(bytes) AS bytes FROM inputs")[0]?.["bytes"]);
     this.#loose = rows(database, "SELECT body, begins, starts, at_ms FROM inputs WHERE loose = 1 ORDER BY id").map(partOf);
+  }
+
+  /** Whether the file is still the one that its name leads to: what is written into a file without a name is lost. */
+  isThere(): boolean {
+    const found = identityOf(this.path);
+    return found !== null && found === this.#identity;
   }
 
   limit(limits: HistoryLimits): void {
@@ -244,6 +253,11 @@ export class HistoryFile {
     this.#inputsBytes -= Number(gone["bytes"]);
     return Number(gone["n"]);
   }
+}
+
+function identityOf(path: string): string | null {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return found === undefined ? null : `${found.dev} ${found.ino}`;
 }
 
 function partOf(row: Row): Part {

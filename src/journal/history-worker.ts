@@ -144,6 +144,14 @@ function ask(opened: HistoryFile, question: Question): unknown {
   }
 }
 
+function attemptClose(gone: HistoryFile): void {
+  try {
+    gone.close();
+  } catch {
+    // There is nothing left to lose.
+  }
+}
+
 /** Does something that writes; whether that works is told when it changes. */
 function attempt(body: (opened: HistoryFile) => void): boolean {
   const failure = tryOn(body);
@@ -173,6 +181,13 @@ function tryOn(body: (opened: HistoryFile) => void): string | null {
 }
 
 function theFile(): HistoryFile {
+  if (file !== null && !file.isThere()) {
+    const gone = file;
+    file = null;
+    say({ kind: "note", text: "the history's file was taken away while it was open: it is opened or made anew" });
+    // SQLite writes its log back into what has no name any more, or fails to: neither matters.
+    attemptClose(gone);
+  }
   if (file !== null) return file;
   const { file: made, problem } = openHistoryFile(path, Date.now(), limits, open);
   if (problem !== null) say({ kind: "note", text: problem });
