@@ -13,7 +13,7 @@ const EVENTS_AT_ONCE = 1_000;
 const PAGES_AT_ONCE = 128;
 /** Free pages that are left for what comes next: one in so many, and at least some. */
 const FREE_SHARE = 16;
-const FREE_LEAST = 256;
+const FREE_LEAST = 64;
 const DAY_MS = 86_400_000;
 
 export type Sweeping = {
