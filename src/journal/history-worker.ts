@@ -2,7 +2,7 @@
 // disk does: what is precious (events, incidents, what is remembered of the ledger) and the probe results of open quarters
 // wait in memory for better times, within a bound; inputs are dropped and counted.
 //
-// Rounds and ticks alone are nothing urgent: they go to the disk every two seconds, which is a few pages, and everything else
+// Rounds and ticks alone are nothing urgent: they go to the disk every ten seconds, a page or two, and everything else
 // at once.
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -17,7 +17,7 @@ import type { Memory } from "./went-back.ts";
 
 const WAITING_MAX = 20_000;
 const SWEEP_EVERY_MS = 60_000;
-const WRITE_EVERY_MS = 2_000;
+const WRITE_EVERY_MS = 10_000;
 const WRITE_BYTES = 32 << 10;
 /** A disk that has just refused is asked again after this, not four times a second. */
 const RETRY_MS = 1_000;

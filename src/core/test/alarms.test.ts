@@ -142,7 +142,7 @@ test("whether the past is recorded changes no command: a host is cut and brought
       if (trouble) hand.input({ kind: "history", failure: n % 3 === 0 ? null : `full ${n}` });
       if (n < 8) hand.bad("logos", 1);
       else hand.keep("logos", n < 20 ? "bad" : "good", 10_000);
-      told.push(`${n}: ${hand.bytes().join(", ")}, verdict ${hand.host().verdict}, ${hand.host().unguarded ?? "guarded"}`);
+      told.push(`${n}: ${hand.bytes().join(", ")}, ${hand.host().unguarded ?? "guarded"}`);
     }
     return told;
   };
