@@ -64,7 +64,7 @@ export class HistoryBins {
   #probe(probe: string): Gathering {
     let gathering = this.#probes.get(probe);
     if (gathering === undefined) {
-      gathering = { bins: new Array<Bin | undefined>(this.#count).fill(undefined), total: empty(), weightedP95: 0, latencies: new Map() };
+      gathering = { bins: Array.from({ length: this.#count }, () => undefined), total: empty(), weightedP95: 0, latencies: new Map() };
       this.#probes.set(probe, gathering);
     }
     return gathering;

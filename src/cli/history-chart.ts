@@ -146,7 +146,7 @@ function braille(bins: readonly (Bin | undefined)[], columns: number, rows: numb
 }
 
 function ascii(bins: readonly (Bin | undefined)[], columns: number, rows: number, scale: Scale): string[] {
-  const cells = Array.from({ length: rows }, () => new Array<string>(columns).fill(" "));
+  const cells = Array.from({ length: rows }, () => Array.from({ length: columns }, () => " "));
   for (let column = 0; column < columns; column += 1) {
     const both = empty();
     for (const bin of [bins[column * 2], bins[column * 2 + 1]]) if (bin !== undefined) merge(both, bin);
@@ -189,7 +189,7 @@ function timeAxis({ sinceMs, untilMs }: Drawn, columns: number, canvas: Canvas, 
   const columnMs = (untilMs - sinceMs) / columns;
   const tickMs = TICKS_MS.find((each) => each / columnMs >= LABEL_ROOM) ?? 365 * DAY_MS;
   const zoneMs = -new Date(untilMs).getTimezoneOffset() * MINUTE_MS;
-  const line = new Array<string>(columns).fill(shapes.base);
+  const line = Array.from({ length: columns }, () => shapes.base);
   let labels = "";
   for (let atMs = Math.ceil((sinceMs + zoneMs) / tickMs) * tickMs - zoneMs; atMs < untilMs; atMs += tickMs) {
     const column = Math.floor((atMs - sinceMs) / columnMs);
@@ -203,7 +203,7 @@ function timeAxis({ sinceMs, untilMs }: Drawn, columns: number, canvas: Canvas, 
 
 function incidentLines({ incidents, sinceMs, untilMs }: Drawn, columns: number, canvas: Canvas, shapes: Shapes): string[] {
   if (incidents.length === 0) return [];
-  const marks = new Array<string>(columns).fill(" ");
+  const marks = Array.from({ length: columns }, () => " ");
   const columnOf = (ms: number): number => Math.max(0, Math.min(columns - 1, Math.floor(((ms - sinceMs) / (untilMs - sinceMs)) * columns)));
   for (const { began, ended } of incidents) {
     const [from, to] = [columnOf(Date.parse(began)), columnOf(ended === null ? untilMs : Date.parse(ended))];

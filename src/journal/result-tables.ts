@@ -161,7 +161,7 @@ export class ResultTables {
         const series = quarter.series.get(probe);
         return series === undefined ? [] : [{ series, quarter, startMs }];
       });
-      const slots = hours.get(probe) ?? new Array<Rollup | undefined>(ROW_MS.hour / HOUR_MS).fill(undefined);
+      const slots = hours.get(probe) ?? Array.from({ length: ROW_MS.hour / HOUR_MS }, (): Rollup | undefined => undefined);
       // What was deleted for its age is not forgotten in its roll-up.
       slots[slot] = rollupOf(parts, hourMs, hourMs + HOUR_MS) ?? slots[slot];
       hours.set(probe, slots);

@@ -132,7 +132,7 @@ function packColumn(bits: BitWriter, values: readonly number[], base: readonly n
 }
 
 function unpackColumn(bits: BitReader, count: number, base: readonly number[] | null): number[] {
-  const values = new Array<number>(count).fill(0);
+  const values = Array.from({ length: count }, () => 0);
   if (bits.bits(1) === 1) {
     if (count === 0) return values;
     const first: number[] = [];
