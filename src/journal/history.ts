@@ -17,6 +17,7 @@ import type { Journal } from "../watcher/ports.ts";
 import { FrameWriter } from "./frames.ts";
 import type { EventQuery, HistoryEvent, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
 import { HISTORY_LIMITS } from "./history-file.ts";
+import { HistoryHealth } from "./history-health.ts";
 import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
 import type { ResultsPage, ResultsQuery } from "./results-page.ts";
 import type { Memory } from "./went-back.ts";
@@ -104,11 +105,10 @@ class WorkerHistory implements History {
   #limits: HistoryLimits;
   readonly #patience: NonNullable<HistoryOptions["patience"]>;
   readonly #watch: NodeJS.Timeout;
+  readonly #lookEveryMs: number;
+  #lookedMs = performance.now();
   #ending = false;
-  /** What is wrong, by what is wrong; the first of them is told. */
-  readonly #wrong = new Map<"disk" | "behind" | "thread", string>();
-  #toldHealth: string | null = null;
-  #wellTimer: NodeJS.Timeout | undefined;
+  readonly #health: HistoryHealth;
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
   #restartMs: number = RESTART_MS.first;
@@ -119,7 +119,9 @@ class WorkerHistory implements History {
     this.#options = options;
     this.#limits = { ...HISTORY_LIMITS, ...options.limits };
     this.#patience = options.patience ?? PATIENCE;
-    this.#watch = setInterval(() => this.#look(), Math.min(5_000, this.#patience.silentMs / 4));
+    this.#health = new HistoryHealth(this.#patience.wellMs, (failure) => options.onHealth?.(failure));
+    this.#lookEveryMs = Math.min(5_000, this.#patience.silentMs / 4);
+    this.#watch = setInterval(() => this.#look(), this.#lookEveryMs);
     this.#watch.unref();
     this.#start();
   }
@@ -203,7 +205,7 @@ class WorkerHistory implements History {
     this.#closed = true;
     await done.catch(() => undefined);
     clearTimeout(this.#timer);
-    clearTimeout(this.#wellTimer);
+    this.#health.close();
     clearInterval(this.#watch);
     // A thread that stands still in the kernel ends when its disk answers; the process need not wait for it.
     const ended = this.#worker?.terminate();
@@ -246,7 +248,7 @@ class WorkerHistory implements History {
     if (this.#behind || this.#closed) return;
     this.#behind = true;
     this.#options.onProblem("the history falls behind: what happens is not all recorded in it");
-    this.#is("behind", "it falls behind");
+    this.#health.wrong("behind", "it falls behind");
   }
 
   #grow(bytes: number): void {
@@ -297,12 +299,16 @@ class WorkerHistory implements History {
 
   /** A thread that has been silent for too long is ended; another follows it (`#ended`). */
   #look(): void {
+    // Who did not run himself (stopped, suspended) has not waited for anybody.
+    const sinceMs = performance.now() - this.#lookedMs;
+    this.#lookedMs += sinceMs;
+    if (sinceMs > this.#lookEveryMs * 2) this.#sent = this.#sent.map((sent) => ({ ...sent, sentMs: this.#lookedMs }));
     const [oldest] = this.#sent;
     if (this.#ending || this.#worker === null || this.#closed || oldest === undefined || performance.now() - oldest.sentMs < this.#patience.silentMs) return;
     this.#ending = true;
     const because = `its thread has been silent for ${Math.round((performance.now() - oldest.sentMs) / 1_000)} s`;
     this.#options.onProblem(`the history hangs: ${because}; it is ended and started again`);
-    this.#is("thread", because);
+    this.#health.wrong("thread", because);
     void this.#worker.terminate();
   }
 
@@ -310,7 +316,7 @@ class WorkerHistory implements History {
     if (this.#worker === worker) this.#worker = null;
     for (const [id] of this.#asked) this.#settle(id, (asked) => asked.reject(new UpkeepError("HISTORY_IO", "the history's thread has ended")));
     if (this.#closed) return;
-    this.#is("thread", this.#wrong.get("thread") ?? "its thread has ended");
+    this.#health.wrong("thread", "its thread has ended");
     setTimeout(() => { if (!this.#closed) this.#start(); }, this.#restartMs).unref();
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
   }
@@ -323,36 +329,17 @@ class WorkerHistory implements History {
     this.#say({ kind: "batch", batch: { ...batch, frames }, bytes }, [frames.buffer]);
   }
 
-  /** Good news is told when it has lasted: a full disk lets a little through now and then. */
-  #is(what: "disk" | "behind" | "thread", wrong: string | null): void {
-    if (wrong === null) this.#wrong.delete(what);
-    else this.#wrong.set(what, wrong);
-    const [first = null] = this.#wrong.values();
-    clearTimeout(this.#wellTimer);
-    this.#wellTimer = undefined;
-    if (first !== null && this.#toldHealth === null) {
-      this.#toldHealth = first;
-      this.#options.onHealth?.(first);
-    } else if (first === null && this.#toldHealth !== null) {
-      this.#wellTimer = setTimeout(() => {
-        this.#toldHealth = null;
-        this.#options.onHealth?.(null);
-      }, this.#patience.wellMs);
-      this.#wellTimer.unref();
-    }
-  }
-
   #hear(message: FromWorker): void {
     switch (message.kind) {
       case "taken":
         this.#behindBytes -= message.bytes;
         this.#sent.shift();
         this.#restartMs = RESTART_MS.first;
-        this.#is("thread", null);
+        this.#health.right("thread");
         if (this.#behind && this.#behindBytes === 0) {
           this.#behind = false;
           this.#options.onProblem(`the history keeps up again; lost so far: ${this.#lost.rows} events, ${this.#lost.lines} inputs`);
-          this.#is("behind", null);
+          this.#health.right("behind");
         }
         return;
       case "answer":
@@ -364,7 +351,7 @@ class WorkerHistory implements History {
         return this.#options.onProblem(message.text);
       case "health":
         this.#options.onProblem(message.failure === null ? "the history can be written again" : `the history cannot be written: ${message.failure}`);
-        return this.#is("disk", message.failure);
+        return message.failure === null ? this.#health.right("disk") : this.#health.wrong("disk", message.failure);
       case "dropped":
         this.#lost = { rows: this.#lost.rows + message.rows, lines: this.#lost.lines + message.lines, rounds: this.#lost.rounds + message.rounds };
         if (message.lines > 0) this.#frames.reset();

@@ -73,6 +73,12 @@ export class Quarter {
     }
   }
 
+  /** Itself, or the same in the order of its times: a clock was turned back, or what is older came later. */
+  inOrder(): Quarter {
+    for (let at = 1; at < this.count; at += 1) if ((this.times[at] as number) < (this.times[at - 1] as number)) return Quarter.merged(this, new Quarter());
+    return this;
+  }
+
   /** Both, in the order of their times. */
   static merged(one: Quarter, other: Quarter): Quarter {
     const all = new Quarter();

@@ -65,7 +65,7 @@ export class ResultTables {
     const last = new Map(keyed.map(({ bucket, id }) => [keyOf(Math.floor(bucket / QUARTERS_IN_HOUR), id), bucket]));
     for (const { bucket, id, quarter: open } of keyed) {
       const stored = this.#stored(id, bucket);
-      const quarter = stored === null ? open : Quarter.merged(stored, open);
+      const quarter = stored === null ? open.inOrder() : Quarter.merged(stored, open);
       insert.result.run(keyOf(bucket, id), quarter.pack(this.#dictionary));
       insert.minute.run(keyOf(bucket, id), packRollups(minutesOf(quarter, bucket), this.#dictionary));
       const hourMs = Math.floor(bucket / QUARTERS_IN_HOUR) * HOUR_MS;
@@ -111,7 +111,7 @@ export class ResultTables {
     const id = this.#hosts.get(host);
     const stored = id === undefined ? null : this.#stored(id, bucket);
     const open = this.#open.of(host, bucket);
-    return stored === null || open === null ? stored ?? open : Quarter.merged(stored, open);
+    return stored === null || open === null ? stored ?? open?.inOrder() ?? null : Quarter.merged(stored, open);
   }
 
   minutes(host: string, bucket: number): Rollups {
