@@ -17,6 +17,7 @@ import type { Memory } from "./went-back.ts";
 
 const WAITING_MAX = 20_000;
 const SWEEP_EVERY_MS = 60_000;
+const STROKE_EVERY_MS = 250;
 const WRITE_EVERY_MS = 10_000;
 const WRITE_BYTES = 32 << 10;
 /** A disk that has just refused is asked again after this, not four times a second. */
@@ -40,7 +41,7 @@ let trouble: string | null = null;
 let recovered = false;
 let wroteMs = performance.now();
 let sweptMs = 0;
-let sweepAgain = false;
+let sweepTimer: NodeJS.Timeout | null = null;
 /** The newest that was said of the ledger: a history made anew must know it, too. */
 let remembered: Memory | null = null;
 
@@ -60,6 +61,7 @@ port.on("message", (message: ToWorker) => {
       return say({ kind: "answer", id: message.id, ok: true, value: null });
     case "close":
       keep(true);
+      clearTimeout(sweepTimer ?? undefined);
       file?.close();
       file = null;
       say({ kind: "answer", id: message.id, ok: true, value: null });
@@ -112,11 +114,17 @@ function dropInputs(inputs: number): void {
 }
 
 function sweep(): void {
-  const sinceMs = performance.now() - sweptMs;
-  if (sweptMs !== 0 && !sweepAgain && sinceMs < SWEEP_EVERY_MS) return;
+  if (sweepTimer !== null || (sweptMs !== 0 && performance.now() - sweptMs < SWEEP_EVERY_MS)) return;
+  stroke();
+}
+
+/** One stroke of the broom, and others at some distance while there is more to do: a question comes between any two. */
+function stroke(): void {
+  sweepTimer = null;
   sweptMs = performance.now();
-  sweepAgain = false;
-  attempt((opened) => { sweepAgain = opened.sweep(intake.syncedMs); });
+  attempt((opened) => {
+    if (opened.sweep(intake.syncedMs)) sweepTimer = setTimeout(stroke, STROKE_EVERY_MS).unref();
+  });
 }
 
 function answer(id: number, question: Question): void {
