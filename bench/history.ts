@@ -1,4 +1,4 @@
-// `bin/node24 bench/history.ts [--quick]`: what the history costs, measured with the very code that keeps it. Virtual time, real
+// `bin/node24 bench/history.ts [--quick] [part …]`: what the history costs, measured with the very code that keeps it. Virtual time, real
 // files: rounds as a watcher makes them, with latencies that scatter as real ones do, go through frames, intake and SQLite as in
 // the history's thread; only the two threads are one here, so that the processor time of each part is its own.
 //
@@ -8,7 +8,7 @@
 //
 // Figures go to bench/results/history.json and docs/performance.md. `--quick` takes a tenth, and leaves the document alone.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -82,17 +82,19 @@ class Kept {
   }
 
   /** Rounds of these hosts in a span of time, with their phases spread over the pace, and the ticks of the clock. */
-  live(hosts: readonly string[], fromMs: number, toMs: number, everyMs: number, batchMs = BATCH_MS, ticks = true): void {
+  live(hosts: readonly string[], fromMs: number, toMs: number, everyMs: number, batchMs = BATCH_MS, thin = false): void {
     for (let atMs = fromMs; atMs < toMs; atMs += batchMs) {
+      while (this.open.due(false).length > 0) this.file.write({ told: [], incidents: [], parts: [], memory: null });
       const inputs: (readonly [Input, number])[] = [];
       hosts.forEach((host, index) => {
         const phaseMs = Math.floor((index * everyMs) / hosts.length);
         for (let dueMs = Math.ceil((atMs - phaseMs) / everyMs) * everyMs + phaseMs; dueMs < atMs + batchMs; dueMs += everyMs) {
+          if (thin && dueMs % 3_600_000 > 240_000) continue;
           const startedMs = dueMs + Math.floor(2.5 * random() ** 3);
           inputs.push([{ kind: "round", round: roundOf(host, startedMs, dueMs) }, startedMs + 12]);
         }
       });
-      for (let dueMs = atMs; ticks && dueMs < atMs + batchMs; dueMs += 1_000) inputs.push([{ kind: "clock" }, dueMs]);
+      for (let dueMs = atMs; batchMs === BATCH_MS && dueMs < atMs + batchMs; dueMs += 1_000) inputs.push([{ kind: "clock" }, dueMs]);
       inputs.sort(([, one], [, other]) => one - other);
       this.#batch(inputs);
     }
@@ -179,11 +181,12 @@ function year(quick: boolean, say: (text: string) => void): History["year"] {
     const hosts = named(quick ? 10 : 100);
     const kept = new Kept(folder);
     const endMs = 365 * DAY_MS;
-    const spans: readonly (readonly [number, number, number])[] = [[0, endMs - 31 * DAY_MS, 1_200_000], [endMs - 31 * DAY_MS, endMs - 7 * DAY_MS, 60_000], [endMs - 7 * DAY_MS, endMs, 5_000]];
-    for (const [fromMs, toMs, everyMs] of spans) {
+    const spans: readonly (readonly [number, number, number, number])[] = [[0, endMs - 31 * DAY_MS, 40_000, DAY_MS], [endMs - 31 * DAY_MS, endMs - 7 * DAY_MS, 60_000, 3_600_000], [endMs - 7 * DAY_MS, endMs, 5_000, BATCH_MS]];
+    for (const [fromMs, toMs, everyMs, batchMs] of spans) {
       for (let atMs = fromMs; atMs < toMs; atMs += DAY_MS) {
-        kept.live(hosts, atMs, Math.min(toMs, atMs + DAY_MS), everyMs, Math.max(BATCH_MS, everyMs), everyMs === 5_000);
+        kept.live(hosts, atMs, Math.min(toMs, atMs + DAY_MS), everyMs, batchMs, fromMs === 0);
         kept.sweep();
+        if (batchMs === BATCH_MS) say(`  a day of it in full, ${(kept.results / 1e6).toFixed(1)} million results`);
       }
       say(`  ${Math.round(toMs / DAY_MS)} days, ${(kept.results / 1e6).toFixed(1)} million results written`);
     }
@@ -229,7 +232,7 @@ function document({ figures, year: kept, writes: written }: History, machine: st
 | written to the disk in a day, 100 hosts | ${day(100)} |`,
     `### A year of ${kept.hosts} hosts
 
-Kept as the defaults say: results for 7 days, minutes for 30, hours for 2 years. ${count(kept.resultsTaken / 1e6)} million results were really written for this, every 5 s in the days that are kept in full, every minute and every 20 min in those of which only roll-ups by minute and by hour remain: an entry of a roll-up takes what it takes, however many results are in it.
+Kept as the defaults say: results for 7 days, minutes for 30, hours for 2 years. ${count(kept.resultsTaken / 1e6)} million results were really written for this, every 5 s in the days that are kept in full, every minute in those of which only roll-ups by minute remain, a few a minute apart in each hour of the others: an entry of a roll-up takes what it takes, however many results are in it.
 
 | | |
 |---|---|
@@ -239,18 +242,28 @@ ${kept.questions.map(({ what, lines, samplesMs }) => `| ${what}: ${count(lines)}
   ]);
 }
 
-export function history(quick: boolean): void {
+const PARTS = ["results", "writes", "year"] as const;
+
+/** What is measured replaces its part of what is known. */
+export function history(quick: boolean, parts: readonly string[] = PARTS): void {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
-  const figures = results(quick);
-  say(JSON.stringify(figures));
-  const written = [writes(10, quick ? 1 : 6), writes(100, quick ? 0.5 : 2)];
-  say(JSON.stringify(written));
-  const found: History = { figures, year: year(quick, say), writes: written };
-  say(JSON.stringify(found.year));
-  mkdirSync(RESULTS, { recursive: true });
+  const path = join(RESULTS, quick ? "quick-history.json" : "history.json");
   const machine = `Measured on ${availableParallelism()} shared cores of a virtual machine, Linux ${release()}, Node ${process.version}, busy with other work (load ${(loadavg()[0] as number).toFixed(0)}).`;
-  writeFileSync(join(RESULTS, quick ? "quick-history.json" : "history.json"), `${JSON.stringify({ at: new Date().toISOString(), machine, ...found }, null, 1)}\n`);
-  if (!quick) document(found, machine);
+  const keep = (more: Partial<History>): void => {
+    // Parts may be measured by several processes at once.
+    const known = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Partial<History>) : {};
+    const found = { ...known, ...more, at: new Date().toISOString(), machine };
+    say(JSON.stringify(more));
+    mkdirSync(RESULTS, { recursive: true });
+    writeFileSync(path, `${JSON.stringify(found, null, 1)}\n`);
+    if (!quick && found.figures !== undefined && found.year !== undefined && found.writes !== undefined) document({ figures: found.figures, year: found.year, writes: found.writes }, machine);
+  };
+  if (parts.includes("results")) keep({ figures: results(quick) });
+  if (parts.includes("writes")) keep({ writes: [writes(10, quick ? 1 : 6), writes(100, quick ? 0.5 : 2)] });
+  if (parts.includes("year")) keep({ year: year(quick, say) });
 }
 
-if (import.meta.main) history(process.argv.includes("--quick"));
+if (import.meta.main) {
+  const named = process.argv.slice(2).filter((word) => word !== "--quick");
+  history(process.argv.includes("--quick"), named.length === 0 ? PARTS : named);
+}
