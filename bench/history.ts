@@ -3,7 +3,7 @@
 // the history's thread; only the two threads are one here, so that the processor time of each part is its own.
 //
 //   results   bytes a million results, and processor time of the watcher's and of the history's thread for each
-//   year      a hundred hosts for a year, kept as the defaults say: bytes on disk, and how long questions take
+//   year      a hundred hosts (--hosts N: so many) for a year, kept as the defaults say: bytes on disk, and how long questions take
 //   writes    bytes handed to the disk in a day by ten and by a hundred hosts
 //
 // Figures go to bench/results/history.json and docs/performance.md. `--quick` takes a tenth, and leaves the document alone.
@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { availableParallelism, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { parseArgs } from "node:util";
 import type { Input } from "../src/core/io.ts";
 import type { Round } from "../src/core/round.ts";
 import { FrameWriter } from "../src/journal/frames.ts";
@@ -94,7 +95,7 @@ class Kept {
           inputs.push([{ kind: "round", round: roundOf(host, startedMs, dueMs) }, startedMs + 12]);
         }
       });
-      for (let dueMs = atMs; batchMs === BATCH_MS && dueMs < atMs + batchMs; dueMs += 1_000) inputs.push([{ kind: "clock" }, dueMs]);
+      for (let dueMs = atMs; batchMs <= 60_000 && dueMs < atMs + batchMs; dueMs += 1_000) inputs.push([{ kind: "clock" }, dueMs]);
       inputs.sort(([, one], [, other]) => one - other);
       this.#batch(inputs);
     }
@@ -176,17 +177,17 @@ function ask(file: HistoryFile, host: string, sinceMs: number, untilMs: number, 
 }
 
 /** Thinner where only roll-ups remain of it: an entry of a roll-up takes what it takes, however many results are in it. */
-function year(quick: boolean, say: (text: string) => void): History["year"] {
+function year(count: number, say: (text: string) => void): History["year"] {
   return inFolder((folder) => {
-    const hosts = named(quick ? 10 : 100);
+    const hosts = named(count);
     const kept = new Kept(folder);
     const endMs = 365 * DAY_MS;
-    const spans: readonly (readonly [number, number, number, number])[] = [[0, endMs - 31 * DAY_MS, 40_000, DAY_MS], [endMs - 31 * DAY_MS, endMs - 7 * DAY_MS, 60_000, 3_600_000], [endMs - 7 * DAY_MS, endMs, 5_000, BATCH_MS]];
+    const spans: readonly (readonly [number, number, number, number])[] = [[0, endMs - 31 * DAY_MS, 40_000, DAY_MS], [endMs - 31 * DAY_MS, endMs - 7 * DAY_MS, 60_000, 3_600_000], [endMs - 7 * DAY_MS, endMs, 5_000, 60_000]];
     for (const [fromMs, toMs, everyMs, batchMs] of spans) {
       for (let atMs = fromMs; atMs < toMs; atMs += DAY_MS) {
         kept.live(hosts, atMs, Math.min(toMs, atMs + DAY_MS), everyMs, batchMs, fromMs === 0);
         kept.sweep();
-        if (batchMs === BATCH_MS) say(`  a day of it in full, ${(kept.results / 1e6).toFixed(1)} million results`);
+        if (everyMs === 5_000) say(`  a day of it in full, ${(kept.results / 1e6).toFixed(1)} million results`);
       }
       say(`  ${Math.round(toMs / DAY_MS)} days, ${(kept.results / 1e6).toFixed(1)} million results written`);
     }
@@ -217,6 +218,12 @@ function writes(hosts: number, hours: number): History["writes"][number] {
 const count = (value: number): string => Math.round(value).toLocaleString("en");
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
+/** Everything but the inputs, which have a bound, grows with the hosts. */
+function ofHundred({ hosts, fileBytes, tables }: History["year"]): number {
+  const inputs = tables["inputs"] ?? 0;
+  return ((fileBytes - inputs) * 100) / hosts + Math.max(inputs, HISTORY_LIMITS.inputsBytes);
+}
+
 function document({ figures, year: kept, writes: written }: History, machine: string): void {
   const day = (hosts: number): string => mb(written.find((each) => each.hosts === hosts)?.bytesADay ?? 0);
   writeSection("## History", [
@@ -237,7 +244,8 @@ Kept as the defaults say: results for 7 days, minutes for 30, hours for 2 years.
 | | |
 |---|---|
 | the file after a year | ${mb(kept.fileBytes)} |
-| of it results, minutes, hours, inputs | ${["result", "minute", "hour", "inputs"].map((table) => mb(kept.tables[table] ?? 0)).join(", ")} |
+${kept.hosts === 100 ? "" : `| so of 100 hosts, whose rows share nothing but the file | ${mb(ofHundred(kept))} |
+`}| of it results, minutes, hours, inputs | ${["result", "minute", "hour", "inputs"].map((table) => mb(kept.tables[table] ?? 0)).join(", ")} |
 ${kept.questions.map(({ what, lines, samplesMs }) => `| ${what}: ${count(lines)} lines | ${median(samplesMs).toFixed(0)} ms (${Math.min(...samplesMs).toFixed(0)} to ${Math.max(...samplesMs).toFixed(0)}) |`).join("\n")}`,
   ]);
 }
@@ -245,7 +253,7 @@ ${kept.questions.map(({ what, lines, samplesMs }) => `| ${what}: ${count(lines)}
 const PARTS = ["results", "writes", "year"] as const;
 
 /** What is measured replaces its part of what is known. */
-export function history(quick: boolean, parts: readonly string[] = PARTS): void {
+export function history(quick: boolean, parts: readonly string[] = PARTS, hosts = quick ? 10 : 100): void {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const path = join(RESULTS, quick ? "quick-history.json" : "history.json");
   const machine = `Measured on ${availableParallelism()} shared cores of a virtual machine, Linux ${release()}, Node ${process.version}, busy with other work (load ${(loadavg()[0] as number).toFixed(0)}).`;
@@ -260,10 +268,10 @@ export function history(quick: boolean, parts: readonly string[] = PARTS): void 
   };
   if (parts.includes("results")) keep({ figures: results(quick) });
   if (parts.includes("writes")) keep({ writes: [writes(10, quick ? 1 : 6), writes(100, quick ? 0.5 : 2)] });
-  if (parts.includes("year")) keep({ year: year(quick, say) });
+  if (parts.includes("year")) keep({ year: year(hosts, say) });
 }
 
 if (import.meta.main) {
-  const named = process.argv.slice(2).filter((word) => word !== "--quick");
-  history(process.argv.includes("--quick"), named.length === 0 ? PARTS : named);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false }, hosts: { type: "string" } } });
+  history(values.quick, positionals.length === 0 ? PARTS : positionals, values.hosts === undefined ? undefined : Number(values.hosts));
 }
