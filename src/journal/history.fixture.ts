@@ -41,14 +41,8 @@ if (mode === "tell") {
 }
 
 if (mode === "asked") {
-  // `t` tells and says what is lost; `n` tells and does not wait, and says how late the loop was at worst since the last `n`;
+  // `t` tells and says what is lost; `n` tells and does not wait;
   // `r` makes a round; `c` counts what is on record, `d` the results; `h` says what a person was told; `q` ends it.
-  let latest = performance.now();
-  let lateMs = 0;
-  setInterval(() => {
-    lateMs = Math.max(lateMs, performance.now() - latest - 20);
-    latest = performance.now();
-  }, 20);
   say("ready");
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     for (const command of chunk.toString()) {
@@ -58,8 +52,7 @@ if (mode === "asked") {
         say(`events ${seq}, lost ${history.dropped().rows} rows ${history.dropped().lines} lines, ${notes.at(-1) ?? ""}`);
       } else if (command === "n") {
         tell();
-        say(`events ${seq}, late ${Math.round(lateMs)}`);
-        lateMs = 0;
+        say(`events ${seq}`);
       } else if (command === "r") {
         look();
         say(`round ${seq}`);
