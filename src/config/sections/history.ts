@@ -1,5 +1,5 @@
-// What is kept of the past: for how long, and in how much room. The defaults suit a Raspberry Pi: ten hosts take some 25 MB in
-// the end, and write about that much in two days.
+// What is kept of the past: for how long, and in how much room. The defaults suit a Raspberry Pi: ten hosts take some 30 MB in
+// a year, and hand some 60 MB a day to its card (docs/performance.md).
 
 import { z } from "zod";
 import { about, bytes, duration } from "../fields.ts";
