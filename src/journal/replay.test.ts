@@ -79,7 +79,6 @@ async function live(dataDir: string, policy: Policy, startMs: number): Promise<r
   // Times with a fraction are written otherwise than whole ones.
   const tookMs = 20 + (startMs % 1) / 2;
   const device: PowerDevice = {
-    capabilities: { exclusiveSession: true },
     open: async () => ({
       read: async (outlets) => outlets.map((each) => ({ outlet: each, state: outlet, label: "logos" })),
       set: async (each, action, fire) => {
