@@ -176,13 +176,13 @@ function ask(file: HistoryFile, host: string, sinceMs: number, untilMs: number, 
   return { lines, ms: performance.now() - began };
 }
 
-/** Thinner where only roll-ups remain of it: an entry of a roll-up takes what it takes, however many results are in it. */
+/** Thinner where only roll-ups by hour remain of it: six results in each hour of a host and probe, not 720. */
 function year(count: number, say: (text: string) => void): History["year"] {
   return inFolder((folder) => {
     const hosts = named(count);
     const kept = new Kept(folder);
     const endMs = 365 * DAY_MS;
-    const spans: readonly (readonly [number, number, number, number])[] = [[0, endMs - 31 * DAY_MS, 40_000, DAY_MS], [endMs - 31 * DAY_MS, endMs - 7 * DAY_MS, 60_000, 3_600_000], [endMs - 7 * DAY_MS, endMs, 5_000, 60_000]];
+    const spans: readonly (readonly [number, number, number, number])[] = [[0, endMs - 31 * DAY_MS, 40_000, DAY_MS], [endMs - 31 * DAY_MS, endMs, 5_000, 60_000]];
     for (const [fromMs, toMs, everyMs, batchMs] of spans) {
       for (let atMs = fromMs; atMs < toMs; atMs += DAY_MS) {
         kept.live(hosts, atMs, Math.min(toMs, atMs + DAY_MS), everyMs, batchMs, fromMs === 0);
@@ -239,7 +239,7 @@ function document({ figures, year: kept, writes: written }: History, machine: st
 | written to the disk in a day, 100 hosts | ${day(100)} |`,
     `### A year of ${kept.hosts} hosts
 
-Kept as the defaults say: results for 7 days, minutes for 30, hours for 2 years. ${count(kept.resultsTaken / 1e6)} million results were really written for this, every 5 s in the days that are kept in full, every minute in those of which only roll-ups by minute remain, a few a minute apart in each hour of the others: an entry of a roll-up takes what it takes, however many results are in it.
+Kept as the defaults say: results for 7 days, minutes for 30, hours for 2 years. ${count(kept.resultsTaken / 1e6)} million results were really written for this: every 5 s in the last month, of which single results or minutes are kept, and six an hour before, where only hours remain (their entries are a little smaller for it).
 
 | | |
 |---|---|
