@@ -1,4 +1,4 @@
-// What is kept of the past: for how long, and in how much room. The defaults suit a Raspberry Pi: ten hosts take some 30 MB in
+// What is kept of the past: for how long, and in how much room. The defaults suit a Raspberry Pi: ten hosts take some 60 MB in
 // a year, and hand some 60 MB a day to its card (docs/performance.md).
 
 import { z } from "zod";
