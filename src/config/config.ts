@@ -26,6 +26,7 @@ export type ShellConfig = {
   /** `null`: no TCP. */
   readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
   readonly alerts: AlertsConfig;
+  readonly history: HistoryConfig;
   /** Where the records are. */
   readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
@@ -53,6 +54,9 @@ export type ReferenceSpec = ProbeSpec & { readonly address: string };
 /** One device, all settings resolved; `driver` names the driver in src/power. Secrets are still closed: `openDevice` opens them. */
 export type DeviceSpec = { readonly name: string; readonly stepMs: number; readonly maxActMs: number }
   & { readonly [Name in PowerDriverName]: { readonly driver: Name; readonly options: ResolvedDeviceOptions[Name] } }[PowerDriverName];
+
+/** For how long results and their roll-ups are kept, and in how many bytes. */
+export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;
