@@ -83,9 +83,7 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
   } else {
     const target: Target = { host: host.name, ...located, ...(located.address === host.address ? {} : { configured: host.address }) };
     host.probes.forEach((probe, index) => start(probe, index, target));
-    // Most hosts have one time-out for all their probes, and one timer does.
-    for (const timeoutMs of new Set(host.probes.map(timeoutOf))) later(timeoutMs, () => timeOut(timeoutMs));
-    later(host.limitMs, atLimit);
+    for (const timeoutMs of timeoutsOf(host)) later(timeoutMs, () => timeOut(timeoutMs));
   }
   // Also a round with nothing to wait for ends only after its caller has got hold of it.
   queueMicrotask(considerEnd);
@@ -110,7 +108,7 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
     if (signal.aborted) return;
     const probe = host.probes[index] as RoundProbe;
     const latencyMs = elapsedMs();
-    if (results[index] === undefined && latencyMs <= timeoutOf(probe)) {
+    if (results[index] === undefined && latencyMs <= timeoutOf(probe, host)) {
       results[index] = resultOf(probe.id, finding, latencyMs);
     } else if (finding.outcome === "good") {
       const slow: ProbeResult = { ...resultOf(probe.id, finding, latencyMs), outcome: "slow" };
@@ -129,13 +127,15 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
 
   function timeOut(timeoutMs: number): void {
     host.probes.forEach((probe, index) => {
-      if (timeoutOf(probe) === timeoutMs) results[index] ??= timedOutResult(probe, index);
+      if (timeoutOf(probe, host) === timeoutMs) results[index] ??= timedOutResult(probe, index);
     });
+    // Nearly every round has ended by now, and needs no limit.
+    if (running.size > 0 && !results.includes(undefined)) later(host.limitMs, stop);
     considerEnd();
   }
 
   function timedOutResult(probe: RoundProbe, index: number): ProbeResult {
-    const timeoutMs = timeoutOf(probe);
+    const timeoutMs = timeoutOf(probe, host);
     const latencyMs = elapsedMs();
     const lostMs = Math.max(deps.stalls?.lostMs(startedAtMs) ?? 0, latencyMs - timeoutMs);
     if (lostMs > Math.max(timeoutMs * LOST_SHARE_MAX, LOST_LEAST_MS)) {
@@ -172,25 +172,12 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
     });
   }
 
-  /**
-   * Time-outs came before, or are due in this very turn: Node runs timers of one length together, so after a time in which
-   * this process stood still the limit may come first. A round that never ended would be this host's last.
-   */
-  function atLimit(): void {
-    for (const timeoutMs of new Set(host.probes.map(timeoutOf))) timeOut(timeoutMs);
-    stop();
-  }
-
   /** What still runs is aborted. */
   function stop(): void {
     aborter?.abort(new Error("the round is over"));
     aborter = null;
     running.clear();
     clearTimers();
-  }
-
-  function timeoutOf(probe: RoundProbe): number {
-    return Math.min(probe.timeoutMs ?? host.timeoutMs, host.limitMs);
   }
 
   function later(afterMs: number, fn: () => void): void {
@@ -216,6 +203,22 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
       stop();
     },
   };
+}
+
+function timeoutOf(probe: RoundProbe, host: RoundHost): number {
+  return Math.min(probe.timeoutMs ?? host.timeoutMs, host.limitMs);
+}
+
+const timeoutsByHost = new WeakMap<RoundHost, readonly number[]>();
+
+/** Most hosts have one time-out for all their probes, and one timer does. */
+function timeoutsOf(host: RoundHost): readonly number[] {
+  let timeouts = timeoutsByHost.get(host);
+  if (timeouts === undefined) {
+    timeouts = [...new Set(host.probes.map((probe) => timeoutOf(probe, host)))];
+    timeoutsByHost.set(host, timeouts);
+  }
+  return timeouts;
 }
 
 function resultOf(probe: string, { outcome, sign, evidence }: Finding, latencyMs: number): ProbeResult {

@@ -27,7 +27,7 @@ export type Site = {
 
 export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
 
-type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
+type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
 /** The kinds of probes that a configuration uses, for `loadProbes`. */
 export function probeNamesIn({ shell }: Config): ReadonlySet<ProbeName> {
@@ -48,7 +48,7 @@ export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site
     const host = policy.hosts.get(name);
     assert(host !== undefined, `host ${name} has no policy`);
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe, probes) })) },
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, limitMs: host.everyMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe, probes) })) },
       ports: [...new Set(spec.probes.flatMap(portOf))],
     });
   }
@@ -58,7 +58,8 @@ export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site
       start(name, limitMs, onRound, onLate) {
         const watched = hosts.get(name);
         if (watched === undefined) return () => {};
-        return startRound({ ...watched.round, limitMs }, deps, onRound, onLate).cancel;
+        if (watched.round.limitMs !== limitMs) watched.round = { ...watched.round, limitMs };
+        return startRound(watched.round, deps, onRound, onLate).cancel;
       },
     },
     power: (device) => devices.get(device),
