@@ -38,6 +38,10 @@ export const ping: Probe<PingOptions> = {
 
 /** Between the requests of one look. */
 const GAP_MS = 200;
+const ENOBUFS = 105;
+
+/** A further request of a look, unless it has ended by then. */
+type Again = { atMs: number; send: (() => void) | null };
 
 type Request = { readonly to: Buffer; readonly nonce: Buffer; readonly answered: (atMs: number) => void };
 
@@ -78,6 +82,22 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     return null;
   }
 
+  /** All gaps are of one length, so that what is added last is due last, and one timer does for all. */
+  const queue: Again[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  function later(again: Again): void {
+    again.atMs = performance.now() + GAP_MS;
+    queue.push(again);
+    timer ??= setTimeout(sendAgain, GAP_MS);
+  }
+  function sendAgain(): void {
+    timer = undefined;
+    const due = queue.findIndex(({ atMs, send }) => send !== null && atMs > performance.now());
+    for (const { send } of queue.splice(0, due === -1 ? queue.length : due)) send?.();
+    const [next] = queue;
+    if (next !== undefined) timer ??= setTimeout(sendAgain, Math.max(1, Math.ceil(next.atMs - performance.now())));
+  }
+
   return {
     echo(target, count, signal) {
       return new Promise<number>((resolve, reject) => {
@@ -89,32 +109,35 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
         if (to === null) return reject(failure("EINVAL", `not a numeric address: ${target.address}`));
         const requests = awaited[family];
         const mine: number[] = [];
-        let timer: NodeJS.Timeout | undefined;
+        const again: Again = { atMs: 0, send: () => ask(socket, to) };
+        let over = false;
         signal.addEventListener("abort", abort, { once: true });
-        send(socket, to);
+        ask(socket, to);
 
-        function send(through: EchoSocket, address: Buffer): void {
+        function ask(through: EchoSocket, address: Buffer): void {
           const sequenceNow = freeSequence(family);
+          if (sequenceNow === null) return failed(ENOBUFS);
           const nonce = nextNonce();
           const sentAtMs = performance.now();
-          const errno =
-            sequenceNow === null ? 105 : through.send(encodeEchoRequest(family, id, sequenceNow, nonce), address);
-          if (errno === 0 && sequenceNow !== null) {
-            mine.push(sequenceNow);
-            const answered = (atMs: number): void => {
-              end();
-              resolve(atMs - sentAtMs);
-            };
-            requests.set(sequenceNow, { to: address, nonce, answered });
-            through.hold(true);
-          } else if (mine.length === 0) {
+          mine.push(sequenceNow);
+          const answered = (atMs: number): void => {
             end();
-            return reject(failure(errorName(errno), "cannot send an echo request"));
-          }
-          if (mine.length < count) timer = setTimeout(send, GAP_MS, through, address);
+            resolve(atMs - sentAtMs);
+          };
+          requests.set(sequenceNow, { to: address, nonce, answered });
+          through.hold(true);
+          through.send(encodeEchoRequest(family, id, sequenceNow, nonce), address, failed);
+          if (mine.length < count) later(again);
+        }
+        /** One that could not be sent at all; of several the first speaks for them. */
+        function failed(errno: number): void {
+          if (over || mine.length > 1) return;
+          end();
+          reject(failure(errorName(errno), "cannot send an echo request"));
         }
         function end(): void {
-          clearTimeout(timer);
+          over = true;
+          again.send = null;
           signal.removeEventListener("abort", abort);
           for (const one of mine) requests.delete(one);
           if (requests.size === 0) sockets[family]?.hold(false);
@@ -135,6 +158,7 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     },
     close() {
       closed = true;
+      clearTimeout(timer);
       sockets[4]?.close();
       sockets[6]?.close();
     },
