@@ -1,5 +1,5 @@
 // Upkeep as it is measured: the real `upkeep watch` with its ledger, decisions and history, looking at hosts of the ground.
-// Armed, with a power device that is a command, so that nothing of the way to a decision is left out; nobody fails here.
+// Every round is judged, counted, recorded and kept; nobody fails here, and no host has an outlet.
 
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ export async function startWatcher(ground: Ground, name: string, looking: Lookin
   // JSON is YAML.
   writeFileSync(config, JSON.stringify({ site: "bench", data: join(ground.folder, name), api: { listen: null }, defaults: { every: `${looking.everyMs}ms` }, hosts }));
   const account = ground.account();
-  const watcher = ground.node.spawn([...account.words, ...(process.env["RB_FLAGS"] !== undefined ? [process.execPath, ...process.env["RB_FLAGS"].split(" "), join(import.meta.dirname, "../../src/watcher/start.mjs"), config, "json", "0"] : [UPKEEP, "watch", "-c", config])], { stdio: ["ignore", "pipe", "pipe"], cwd: ground.folder });
+  const watcher = ground.node.spawn([...account.words, UPKEEP, "watch", "-c", config], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   watcher.stderr?.on("data", (text: Buffer) => (said = (said + text.toString()).slice(-4_000)));
   const ended = once(watcher, "exit");

@@ -20,10 +20,14 @@ export function probesASecond({ policy }: Pick<Config, "policy">): number {
   return sum;
 }
 
-/** Lets V8 optimise if this configuration is worth it. Whether it does from now on. */
-export function compileFor(config: Pick<Config, "policy">): boolean {
-  if (on || probesASecond(config) < MANY_A_SECOND) return on;
+/** Lets V8 optimise if this configuration is worth it. */
+export function compileFor(config: Pick<Config, "policy">): void {
+  if (probesASecond(config) >= MANY_A_SECOND) compileForMany();
+}
+
+/** Lets V8 optimise from now on. */
+export function compileForMany(): void {
+  if (on) return;
   for (const flag of ["--maglev", "--turbofan"]) setFlagsFromString(flag);
   on = true;
-  return on;
 }
