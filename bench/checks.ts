@@ -28,7 +28,7 @@ export async function checks(quick: boolean, say: (text: string) => void): Promi
   const refusal = groundRefusal();
   if (refusal !== null) return say(`checks is left out: ${refusal}`);
   const missing = missingPeers();
-  if (missing.length > 0) say(`peers that are not installed are left out: ${missing.join(", ")} (see bench/load/peers.ts, PACKAGES)`);
+  if (missing.length > 0) say(`the peers are left out, since not all are installed (bench/peers/packages.txt): ${missing.join(", ")}`);
   const samples = quick ? 1 : 5;
   const hosts = quick ? 50 : HOSTS;
   const costs: Cost[] = [];

@@ -16,7 +16,6 @@ import { CORES } from "./ground.ts";
 export type LookKind = "ping" | "ssh" | "http" | "dns";
 export const LOOK_KINDS: readonly LookKind[] = ["ping", "ssh", "http", "dns"];
 
-export const PACKAGES = ["fping", "prometheus", "prometheus-blackbox-exporter", "monit", "monitoring-plugins-basic", "monitoring-plugins-standard", "bind9-dnsutils"];
 const PLUGINS = "/usr/lib/nagios/plugins";
 
 /** Peers that are not installed. */
@@ -91,7 +90,6 @@ export function batches(child: ChildProcess): Batches {
 /** Starts the exporter; resolves when it answers. */
 export async function startExporter(ground: Ground): Promise<Account> {
   const account = ground.account();
-  // Debian's default of as many threads as cores would be two, of which one core can run one.
   ground.node.spawn([...account.words, "prometheus-blackbox-exporter", `--config.file=${join(import.meta.dirname, "../peers/blackbox.yml")}`, "--web.listen-address=127.0.0.1:9115", "--log.level=error"], { stdio: "ignore" });
   await answers(ground, "http://127.0.0.1:9115/");
   return account;
