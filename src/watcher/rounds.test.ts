@@ -53,7 +53,7 @@ function bench(options: { probes: (clock: VirtualClock) => RoundProbe[]; last?: 
   };
   const deps: RoundDeps = { clock, names: { address: (address) => ({ address, family: 4 }) }, tools: { icmp: noIcmp }, references, ...options.deps?.(clock) };
   const host: RoundHost = { name: "db1", hash: "h1", address: "10.0.0.1", timeoutMs: options.timeoutMs ?? 1_000, limitMs: options.limitMs ?? 5_000, probes: options.probes(clock) };
-  made.cancel = startRound(host, deps, (round) => made.rounds.push(round), (late) => made.lates.push(late)).cancel;
+  made.cancel = startRound(host, deps, (round) => made.rounds.push(round), (late) => made.lates.push(late));
   assert.equal(made.rounds.length, 0, "onRound before startRound has returned");
   return made;
 }

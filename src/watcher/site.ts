@@ -59,7 +59,7 @@ export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site
         const watched = hosts.get(name);
         if (watched === undefined) return () => {};
         if (watched.round.limitMs !== limitMs) watched.round = { ...watched.round, limitMs };
-        return startRound(watched.round, deps, onRound, onLate).cancel;
+        return startRound(watched.round, deps, onRound, onLate);
       },
     },
     power: (device) => devices.get(device),
