@@ -1,15 +1,18 @@
 // What one check costs: microseconds of processor time, user and system, on one core, beside the peers that Debian packages,
-// in one run on one machine. `bin/node24 bench/checks.ts [--quick]`, or with `npm run bench`; the samples go to
-// bench/results/checks.json and the figures into docs/performance.md.
+// in one run on one machine. `bin/node24 bench/checks.ts [--quick] [part …]`, or with `npm run bench`; the samples go to
+// bench/results/checks.json and the figures into docs/performance.md, unless only some parts were asked for.
 //
-// Two figures of Upkeep: the probe alone, and a whole watcher with rounds, decisions, ledger and history, at a thousand
-// checks a second. The peers are measured as they are used: fping and the forked plugins to their end, the exporter while it
+//   alone   Upkeep's probe by itself
+//   whole   a watcher with rounds, decisions, ledger and history, at a thousand checks a second
+//   peers   the others
+//
+// The peers are measured as they are used: fping and the forked plugins to their end, the exporter while it
 // is asked, Monit over its own cycles. All samples of a figure are kept, and the median is what is told.
 
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FLAGS } from "../src/cli/commands/watch.ts";
-import { median } from "./figures.ts";
+import { median, partsNamed } from "./figures.ts";
 import type { Ground } from "./load/ground.ts";
 import { CORES, groundRefusal, openGround } from "./load/ground.ts";
 import type { LookKind } from "./load/peers.ts";
@@ -21,13 +24,16 @@ import type { Who } from "./load/results.ts";
 export type Cost = { readonly who: Who; readonly how: string; readonly kind: LookKind; readonly samplesUs: readonly number[]; /** Looks in one sample. */ readonly looks: number; readonly load: number };
 export type Checks = { readonly versions: Readonly<Record<string, string>>; readonly costs: readonly Cost[] };
 
+export const PARTS = ["alone", "whole", "peers"] as const;
+export type Part = (typeof PARTS)[number];
+
 const HOSTS = 1_000;
 const AT_ONCE = 64;
 
-export async function checks(quick: boolean, say: (text: string) => void): Promise<void> {
+export async function checks(parts: readonly Part[], quick: boolean, say: (text: string) => void): Promise<void> {
   const refusal = groundRefusal();
   if (refusal !== null) return say(`checks is left out: ${refusal}`);
-  const missing = missingPeers();
+  const missing = parts.includes("peers") ? missingPeers() : [];
   if (missing.length > 0) say(`the peers are left out, since not all are installed (bench/peers/packages.txt): ${missing.join(", ")}`);
   const samples = quick ? 1 : 5;
   const hosts = quick ? 50 : HOSTS;
@@ -38,12 +44,12 @@ export async function checks(quick: boolean, say: (text: string) => void): Promi
   };
   const ground = await openGround(hosts, ["ssh", "http", "dns"]);
   try {
-    for (const kind of LOOK_KINDS) {
+    for (const kind of parts.includes("alone") ? LOOK_KINDS : []) {
       const looks = quick ? 500 : kind === "ping" ? 100_000 : 20_000;
       add("Upkeep", "probe alone", kind, looks, await probeAlone(ground, kind, looks, hosts, samples));
     }
-    for (const kind of LOOK_KINDS) add("Upkeep", "whole watcher", kind, ...(await wholeWatcher(ground, kind, hosts, samples, quick)));
-    if (missing.length === 0) {
+    for (const kind of parts.includes("whole") ? LOOK_KINDS : []) add("Upkeep", "whole watcher", kind, ...(await wholeWatcher(ground, kind, hosts, samples, quick)));
+    if (parts.includes("peers") && missing.length === 0) {
       const times = quick ? 2 : 10;
       add("fping", "to its end", "ping", hosts * times, await several(samples, () => fping(ground, hosts, times)));
       for (const kind of LOOK_KINDS) add("blackbox exporter", "asked over HTTP", kind, quick ? 100 : 2_000, await exporter(ground, kind, quick ? 100 : 2_000, hosts, samples));
@@ -53,7 +59,7 @@ export async function checks(quick: boolean, say: (text: string) => void): Promi
   } finally {
     ground.stop();
   }
-  if (quick) return;
+  if (quick || parts.length < PARTS.length) return;
   keep({ checks: { versions: missing.length === 0 ? peerVersions() : {}, costs } });
   documentLoads();
 }
@@ -83,15 +89,24 @@ async function probeAlone(ground: Ground, kind: LookKind, looks: number, hosts: 
 
 async function wholeWatcher(ground: Ground, kind: LookKind, hosts: number, samples: number, quick: boolean): Promise<[number, number[]]> {
   const watcher = await startWatcher(ground, `whole-${kind}`, { hosts, everyMs: 1_000, probes: (address) => [kind === "http" ? { http: { url: `http://${address}/` } } : kind] });
-  const lastMs = quick ? 1_000 : 4_000;
   await sleep(quick ? 1_000 : 15_000);
+  let looks = 0;
   const all = await several(samples, async () => {
-    const [beforeUs, beganMs] = [watcher.account.usedUs(), performance.now()];
-    await sleep(lastMs);
-    return (watcher.account.usedUs() - beforeUs) / (hosts * ((performance.now() - beganMs) / 1_000));
+    const [beforeUs, before] = [watcher.account.usedUs(), await made(ground, kind)];
+    await sleep(quick ? 1_000 : 4_000);
+    const usedUs = watcher.account.usedUs() - beforeUs;
+    looks = (await made(ground, kind)) - before;
+    return usedUs / looks;
   });
   await watcher.stop();
-  return [(hosts * lastMs) / 1_000, all];
+  return [looks, all];
+}
+
+/** Looks that have reached somebody so far: on a machine that is too busy not every one that is due is made. */
+async function made(ground: Ground, kind: LookKind): Promise<number> {
+  if (kind !== "ping") return Object.values(await ground.calls(kind)).reduce((sum, times) => sum + times.length, 0);
+  const lines = (await ground.node.exec(["cat", "/proc/net/snmp"])).stdout.split("\n").filter((line) => line.startsWith("Icmp:")).map((line) => line.split(" "));
+  return Number(lines[1]?.[lines[0]?.indexOf("InEchoReps") ?? -1]);
 }
 
 async function exporter(ground: Ground, kind: LookKind, looks: number, hosts: number, samples: number): Promise<number[]> {
@@ -137,6 +152,6 @@ async function monit(ground: Ground, kind: LookKind, hosts: number, samples: num
 }
 
 if (import.meta.main) {
-  await checks(process.argv.includes("--quick"), (text) => void process.stdout.write(`${text}\n`));
+  await checks(partsNamed(PARTS), process.argv.includes("--quick"), (text) => void process.stdout.write(`${text}\n`));
   process.exit(0);
 }

@@ -16,9 +16,9 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
-import { checks } from "./checks.ts";
+import { checks, PARTS as OF_CHECKS } from "./checks.ts";
 import { quantile } from "./figures.ts";
-import { scheduled } from "./scheduled.ts";
+import { PARTS as OF_SCHEDULED, scheduled } from "./scheduled.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
@@ -146,11 +146,11 @@ if (wanted("simulator")) {
 }
 if (wanted("checks")) {
   say("checks …");
-  await checks(quick, say);
+  await checks(OF_CHECKS, quick, say);
 }
 if (wanted("scheduled")) {
   say("scheduled …");
-  await scheduled(quick, say);
+  await scheduled(OF_SCHEDULED, quick, say);
 }
 if (wanted("several")) {
   say("several watchers …");
