@@ -15,6 +15,9 @@ const FIGURES = join(DOCUMENT, "../figures");
 const NAMES: Readonly<Record<LookKind, string>> = { ping: "ICMP echo", ssh: "TCP and SSH banner", http: "HTTP on a fresh connection", dns: "DNS over UDP" };
 const AIMS_US: Readonly<Record<LookKind, number>> = { ping: 5, ssh: 70, http: 120, dns: 15 };
 
+/** Our own work alone: who looks, and who is looked at. */
+const QUIET_LOAD = 3;
+
 const us = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
 const spread = (samples: readonly number[]): string => `${us(Math.min(...samples))} to ${us(Math.max(...samples))}`;
 const times = (value: number): string => (value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
@@ -83,7 +86,10 @@ export function writeLoads({ checks, scheduled }: Loads, machine: string): void 
       { name: "Resident memory", unit: "MiB", points: over(({ residentMiB }) => median(residentMiB)) },
     ]));
   }
+  const loads = [...(checks?.costs ?? []), ...(scheduled?.aims ?? []), ...(scheduled?.growth ?? [])].map(({ load }) => load);
+  const busy = loads.filter((load) => load > QUIET_LOAD).length;
   writeSection("## Checks", [
+    busy === 0 ? "" : `**Preliminary:** ${busy} of these ${loads.length} figures were taken while other work kept the machine busy.`,
     `Measured on ${machine}. \`bin/node24 bench/checks.ts\` and \`bin/node24 bench/scheduled.ts\` repeat these, alone, as root, with the peers installed (\`bench/peers/packages.txt\`); raw samples are in \`bench/results/checks.json\` and \`scheduled.json\`. *Load* is that of the whole machine at that moment, our own included: far above 2, others were at work, and the figure is too high.`,
     ...(checks === undefined ? [] : ofChecks(checks)),
     ...(scheduled === undefined ? [] : ofSchedules(scheduled)),
