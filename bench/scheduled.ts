@@ -37,7 +37,7 @@ export type Scheduled = {
   readonly came: number;
   readonly due: number;
   /** From "watching" to the last host's first call; null: not measured. */
-  readonly firstMs: number | null;
+  readonly firstMs: number | "not all" | null;
   readonly load: number;
 };
 
@@ -79,7 +79,7 @@ export async function scheduled(parts: readonly Part[], quick: boolean, say: (te
 }
 
 function inWords({ who, what, hosts, everyMs, cpuPercent, residentMiB, lagMs, came, due, firstMs, load }: Scheduled): string {
-  return `${who}, ${hosts} hosts by ${what} every ${everyMs / 1_000} s: ${median(cpuPercent).toFixed(1)} % of a core, ${median(residentMiB).toFixed(0)} MiB; lag p50 ${lagMs.p50.toFixed(1)}, p99 ${lagMs.p99.toFixed(1)}, most ${lagMs.most.toFixed(1)} ms; ${came} of ${due} calls; first calls within ${firstMs === null ? "?" : (firstMs / 1_000).toFixed(1)} s; load ${load.toFixed(1)}`;
+  return `${who}, ${hosts} hosts by ${what} every ${everyMs / 1_000} s: ${median(cpuPercent).toFixed(1)} % of a core, ${median(residentMiB).toFixed(0)} MiB; lag p50 ${lagMs.p50.toFixed(1)}, p99 ${lagMs.p99.toFixed(1)}, most ${lagMs.most.toFixed(1)} ms; ${came} of ${due} calls; first calls within ${typeof firstMs === "number" ? `${(firstMs / 1_000).toFixed(1)} s` : (firstMs ?? "?")}; load ${load.toFixed(1)}`;
 }
 
 async function measure(plan: Plan): Promise<Scheduled> {
@@ -132,10 +132,10 @@ function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** When the last of the hosts was called for the first time, after the start; not at all: for ever. */
-function firstCalls(calls: Calls, hosts: number, startedMs: number): number {
+/** When the last of the hosts was called for the first time, after the start. */
+function firstCalls(calls: Calls, hosts: number, startedMs: number): number | "not all" {
   const all = Object.values(calls);
-  if (all.length < hosts) return Number.POSITIVE_INFINITY;
+  if (all.length < hosts) return "not all";
   return all.reduce((latest, [first = 0]) => Math.max(latest, first - startedMs), 0);
 }
 

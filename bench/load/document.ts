@@ -48,7 +48,7 @@ Microseconds of processor time, user and system, of the program and all that it 
 
 function row(each: Scheduled): string {
   const { who, what, hosts, everyMs, cpuPercent, residentMiB, lagMs, came, due, firstMs, load } = each;
-  const first = firstMs === null ? "" : firstMs < 1e9 ? `${(firstMs / 1_000).toFixed(1)} s` : "not all";
+  const first = typeof firstMs === "number" ? `${(firstMs / 1_000).toFixed(1)} s` : (firstMs ?? "");
   // Of one that leaves most of them out no place in an interval can be told.
   const lag = came < 0.9 * due ? "" : `${lagMs.p50.toFixed(1)} / ${lagMs.p99.toFixed(1)} / ${lagMs.most.toFixed(0)} ms`;
   return `| ${who} | ${hosts.toLocaleString("en")} × ${what}, every ${everyMs / 1_000} s | ${median(cpuPercent).toFixed(1)} % | ${Math.round(median(residentMiB))} MiB | ${lag} | ${((100 * came) / due).toFixed(1)} % | ${first} | ${load.toFixed(1)} |`;
