@@ -11,7 +11,7 @@ const TOLD: readonly ToldKind[] = [
   "started", "stopping", "time-went-back", "policy", "clock", "suspect", "better", "healthy", "down", "blind", "sees", "refused", "storm", "storm-over",
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "contradicted", "withdrawn", "held", "recovered", "released",
   "device-answer", "device-failed", "resumed", "guarded", "unguarded", "brake", "brake-ended", "command", "command-refused", "wanted",
-  "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
+  "remedy", "remedy-answer", "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
 ];
 
 /** At least so many in a thousand seeds. */

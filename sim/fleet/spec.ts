@@ -4,6 +4,7 @@
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { LIMITS } from "../../src/core/policy.ts";
 import { Random } from "../random.ts";
+import { withRemedies } from "../remedies.ts";
 import type { DeviceSpec, HostSpec } from "../spec.ts";
 import { drawDevices, drawHost, HOUR_MS, MINUTE_MS } from "../spec.ts";
 import type { FleetFault } from "./fault-names.ts";
@@ -59,7 +60,7 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
   const members = random.weigh([[5, 1], [5, 3]] as const);
   const carriers = random.chance(0.3) ? names.slice(0, Math.min(members, random.whole(1, 2))) : [];
   const on = random.chance(0.25) ? random.pick(names) : null;
-  const policies = names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 }));
+  const policies = withRemedies(seed, names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 })));
   const hosts = policies.map((policy) => ({ policy, wiring: policy.levels, bootMs: Math.min(random.whole(8_000, 25_000), Math.max(8_000, policy.bootMs * 0.7)) }));
   const faults = new Map<FleetFault, number>();
   const calm = random.chance(0.2);
