@@ -50,7 +50,7 @@ export async function checks(parts: readonly Part[], quick: boolean, say: (text:
     }
     for (const kind of parts.includes("whole") ? LOOK_KINDS : []) add("Upkeep", "whole watcher", kind, ...(await wholeWatcher(ground, kind, hosts, samples, quick)));
     if (parts.includes("peers") && missing.length === 0) {
-      const times = quick ? 2 : 5;
+      const times = quick ? 2 : 20;
       add("fping", "to its end", "ping", hosts * times, await several(samples, () => fping(ground, hosts, times)));
       for (const kind of LOOK_KINDS) add("blackbox exporter", "asked over HTTP", kind, quick ? 100 : 2_000, await exporter(ground, kind, quick ? 100 : 2_000, hosts, samples));
       for (const kind of LOOK_KINDS) add("Monit", "its own cycles", kind, hosts, await monit(ground, kind, hosts, samples));

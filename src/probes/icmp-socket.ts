@@ -16,12 +16,14 @@ import { getSystemErrorName } from "node:util";
 
 export type EchoSocket = {
   readonly raw: boolean;
-  /** Sends one message at the end of this turn; `failed` is told the error number when that could not be done. */
-  send(message: Buffer, to: Buffer, failed: (errno: number) => void): void;
+  /** Sends one message at the end of this turn; the sender is told when that could not be done. */
+  send(message: Buffer, to: Buffer, sender: Sender): void;
   /** Keeps the process alive while replies are awaited; nothing else of the socket does. */
   hold(awaited: boolean): void;
   close(): void;
 };
+
+export type Sender = { failed(errno: number): void };
 
 export type Opened = { readonly socket: EchoSocket } | { readonly refusal: string };
 
@@ -152,7 +154,7 @@ export function openEchoSocket(family: 4 | 6, onDatagram: OnDatagram): Opened {
   });
   poll.unref();
 
-  let waiting: { readonly message: Buffer; readonly to: Buffer; readonly failed: (errno: number) => void }[] = [];
+  let waiting: { readonly message: Buffer; readonly to: Buffer; readonly sender: Sender }[] = [];
   function flush(): void {
     const all = waiting;
     waiting = [];
@@ -161,15 +163,15 @@ export function openEchoSocket(family: 4 | 6, onDatagram: OnDatagram): Opened {
       some.forEach(({ message, to }, at) => outgoing.put(at, message, to));
       const sent = libc.sendmmsg(fd, outgoing.address, some.length, 0);
       // An error is that of the first message only (sendmmsg(2)); behind it the others have their turn.
-      if (sent <= 0) some[0]?.failed(koffi.errno());
+      if (sent <= 0) some[0]?.sender.failed(koffi.errno());
       from += Math.max(sent, 1);
     }
   }
   const socket: EchoSocket = {
     raw,
-    send(message, to, failed) {
+    send(message, to, sender) {
       if (waiting.length === 0) queueMicrotask(flush);
-      waiting.push({ message, to, failed });
+      waiting.push({ message, to, sender });
     },
     hold: (awaited) => (awaited ? poll.ref() : poll.unref()),
     close() {

@@ -21,8 +21,8 @@ function network(raw: boolean, answer: (request: Buffer, to: Buffer, deliver: On
     open(_family, onDatagram) {
       const socket: EchoSocket = {
         raw,
-        send(request, to, failed) {
-          if (errno !== 0) return queueMicrotask(() => failed(errno));
+        send(request, to, sender) {
+          if (errno !== 0) return queueMicrotask(() => sender.failed(errno));
           made.requests.push(request);
           setImmediate(answer, request, Buffer.from(to), onDatagram);
         },

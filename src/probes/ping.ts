@@ -40,10 +40,42 @@ export const ping: Probe<PingOptions> = {
 const GAP_MS = 200;
 const ENOBUFS = 105;
 
-/** A further request of a look, unless it has ended by then. */
-type Again = { atMs: number; send: (() => void) | null };
+/** One look: up to `count` requests, of which the first that is answered ends it. An object, so that it needs no functions of its own. */
+class Look {
+  readonly family: 4 | 6;
+  readonly socket: EchoSocket;
+  readonly to: Buffer;
+  readonly signal: AbortSignal;
+  readonly resolve: (ms: number) => void;
+  readonly reject: (error: unknown) => void;
+  /** Requests that it may still send, and when the next is due. */
+  left: number;
+  againAtMs = 0;
+  readonly sequences: number[] = [];
+  over = false;
+  readonly #end: (look: Look) => void;
 
-type Request = { readonly to: Buffer; readonly nonce: Buffer; readonly answered: (atMs: number) => void };
+  constructor(family: 4 | 6, socket: EchoSocket, to: Buffer, count: number, signal: AbortSignal, settle: { readonly resolve: (ms: number) => void; readonly reject: (error: unknown) => void }, end: (look: Look) => void) {
+    [this.family, this.socket, this.to, this.signal, this.left] = [family, socket, to, signal, count];
+    [this.resolve, this.reject] = [settle.resolve, settle.reject];
+    this.#end = end;
+  }
+
+  /** A request that could not be sent at all; of several the first speaks for them. */
+  failed(errno: number): void {
+    if (this.over || this.sequences.length > 1) return;
+    this.#end(this);
+    this.reject(failure(errorName(errno), "cannot send an echo request"));
+  }
+
+  /** It is the listener of its own abort. */
+  handleEvent(): void {
+    this.#end(this);
+    this.reject(this.signal.reason);
+  }
+}
+
+type Request = { readonly look: Look; readonly nonce: Buffer; readonly sentAtMs: number };
 
 /** The shared sockets. Nothing is opened, and koffi not loaded, before the first look. */
 export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & { kind(family: 4 | 6): "ping" | "raw" | null } {
@@ -70,8 +102,10 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     if (reply === null) return;
     const request = awaited[family].get(reply.sequence);
     // A stranger's reply on a raw socket, one to a request given up long ago, or one that another host sent for it.
-    if (request === undefined || !request.nonce.equals(reply.nonce) || !sameAddress(request.to, from)) return;
-    request.answered(performance.now());
+    if (request === undefined || !request.nonce.equals(reply.nonce) || !sameAddress(request.look.to, from)) return;
+    const { look, sentAtMs } = request;
+    end(look);
+    look.resolve(performance.now() - sentAtMs);
   }
 
   function freeSequence(family: 4 | 6): number | null {
@@ -82,20 +116,40 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     return null;
   }
 
-  /** All gaps are of one length, so that what is added last is due last, and one timer does for all. */
-  const queue: Again[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  function later(again: Again): void {
-    again.atMs = performance.now() + GAP_MS;
-    queue.push(again);
-    timer ??= setTimeout(sendAgain, GAP_MS);
+  function ask(look: Look): void {
+    const { family, socket, to } = look;
+    const sequenceNow = freeSequence(family);
+    if (sequenceNow === null) return look.failed(ENOBUFS);
+    const nonce = nextNonce();
+    look.sequences.push(sequenceNow);
+    look.left -= 1;
+    awaited[family].set(sequenceNow, { look, nonce, sentAtMs: performance.now() });
+    socket.hold(true);
+    socket.send(encodeEchoRequest(family, id, sequenceNow, nonce), to, look);
+    if (look.left > 0) later(look);
   }
-  function sendAgain(): void {
+
+  function end(look: Look): void {
+    look.over = true;
+    look.signal.removeEventListener("abort", look);
+    for (const one of look.sequences) awaited[look.family].delete(one);
+    if (awaited[look.family].size === 0) look.socket.hold(false);
+  }
+
+  /** All gaps are of one length, so that what is added last is due last, and one timer does for all. */
+  const queue: Look[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  function later(look: Look): void {
+    look.againAtMs = performance.now() + GAP_MS;
+    queue.push(look);
+    timer ??= setTimeout(askAgain, GAP_MS);
+  }
+  function askAgain(): void {
     timer = undefined;
-    const due = queue.findIndex(({ atMs, send }) => send !== null && atMs > performance.now());
-    for (const { send } of queue.splice(0, due === -1 ? queue.length : due)) send?.();
+    const due = queue.findIndex(({ over, againAtMs }) => !over && againAtMs > performance.now());
+    for (const look of queue.splice(0, due === -1 ? queue.length : due)) if (!look.over) ask(look);
     const [next] = queue;
-    if (next !== undefined) timer ??= setTimeout(sendAgain, Math.max(1, Math.ceil(next.atMs - performance.now())));
+    if (next !== undefined) timer ??= setTimeout(askAgain, Math.max(1, Math.ceil(next.againAtMs - performance.now())));
   }
 
   return {
@@ -107,45 +161,9 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
         if (typeof socket === "string") return reject(failure("ENOTSUP", socket));
         const to = socketAddress(target.address, family);
         if (to === null) return reject(failure("EINVAL", `not a numeric address: ${target.address}`));
-        const requests = awaited[family];
-        const mine: number[] = [];
-        const again: Again = { atMs: 0, send: () => ask(socket, to) };
-        let over = false;
-        signal.addEventListener("abort", abort, { once: true });
-        ask(socket, to);
-
-        function ask(through: EchoSocket, address: Buffer): void {
-          const sequenceNow = freeSequence(family);
-          if (sequenceNow === null) return failed(ENOBUFS);
-          const nonce = nextNonce();
-          const sentAtMs = performance.now();
-          mine.push(sequenceNow);
-          const answered = (atMs: number): void => {
-            end();
-            resolve(atMs - sentAtMs);
-          };
-          requests.set(sequenceNow, { to: address, nonce, answered });
-          through.hold(true);
-          through.send(encodeEchoRequest(family, id, sequenceNow, nonce), address, failed);
-          if (mine.length < count) later(again);
-        }
-        /** One that could not be sent at all; of several the first speaks for them. */
-        function failed(errno: number): void {
-          if (over || mine.length > 1) return;
-          end();
-          reject(failure(errorName(errno), "cannot send an echo request"));
-        }
-        function end(): void {
-          over = true;
-          again.send = null;
-          signal.removeEventListener("abort", abort);
-          for (const one of mine) requests.delete(one);
-          if (requests.size === 0) sockets[family]?.hold(false);
-        }
-        function abort(): void {
-          end();
-          reject(signal.reason);
-        }
+        const look = new Look(family, socket, to, count, signal, { resolve, reject }, end);
+        signal.addEventListener("abort", look, { once: true });
+        ask(look);
       });
     },
     refusal(family) {
