@@ -182,6 +182,8 @@ export class FleetLife implements Process {
         this.began = true;
         this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0" } });
         for (const input of this.#early) this.watcher.post(input);
+        // It was changed while the store was being opened.
+        if (this.watcher.policy !== this.policy) this.reload(this.policy);
         void this.#join(store);
         return;
       } catch (error) {
