@@ -15,6 +15,7 @@ import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
+import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
@@ -54,6 +55,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 async function serve(first: Config, options: DaemonOptions, log: ReturnType<typeof createLog>): Promise<number> {
   let config = first;
+  compileFor(config);
   const { dataDir, socketPath } = config.shell;
   checkSocketPath(socketPath);
   const clock = systemClock();
@@ -150,6 +152,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const late = lateParts(config, next.config);
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
+      compileFor(config);
       site = makeSite(config, read.parts, tools);
       old.close();
       if (callsOthers) {

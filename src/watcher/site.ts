@@ -30,7 +30,7 @@ export type Site = {
 
 export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
 
-type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
+type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
 /** The code that a configuration needs, and no other. */
 export type Parts = { readonly probes: Probes; readonly drivers: PowerDrivers };
@@ -59,7 +59,7 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
     assert(host !== undefined, `host ${name} has no policy`);
     const looks = spec.probes.map((each) => ({ id: each.id, timeoutMs: each.timeoutMs, ...probeOf(each, probes) }));
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: looks },
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, limitMs: host.everyMs, probes: looks },
       ports: [...new Set(looks.flatMap(({ probe, options }) => probe.port?.(options) ?? []))],
     });
   }
@@ -69,7 +69,8 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       start(name, limitMs, onRound, onLate) {
         const watched = hosts.get(name);
         if (watched === undefined) return () => {};
-        return startRound({ ...watched.round, limitMs }, deps, onRound, onLate).cancel;
+        if (watched.round.limitMs !== limitMs) watched.round = { ...watched.round, limitMs };
+        return startRound(watched.round, deps, onRound, onLate);
       },
     },
     power: (device) => devices.get(device),
