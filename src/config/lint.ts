@@ -1,14 +1,13 @@
 // Lints: configurations that are valid and that somebody will regret. Each has a stable code and a place; none keeps a
 // watcher from starting. What is outright dangerous is an error elsewhere (resolve.ts, resolve-power.ts).
 
-import { isIP } from "node:net";
 import type { Config, ReferenceSpec } from "./config.ts";
 import { formatDuration } from "./duration.ts";
-import type { At } from "./expect.ts";
-import { isMapping } from "./expect.ts";
 import { isExecutable } from "./files.ts";
 import type { Gathered } from "./gather.ts";
 import type { Place, ProblemList } from "./problems.ts";
+import { DRIVERS } from "./power/index.ts";
+import { PROBES } from "./probes/index.ts";
 import type { ResolvedFleet, ResolvedHost } from "./resolve.ts";
 
 const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy", 1, "100%"]] as const;
@@ -17,8 +16,8 @@ const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy"
 export async function lint(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], self: ReadonlySet<string>, problems: ProblemList): Promise<void> {
   lintWhole(gathered, fleet, references, problems);
   for (const host of fleet.hosts) if (host.whole) lintHost(host, self.has(host.policy.name), problems);
-  lintDevices(gathered, fleet, problems);
-  await lintPrograms(gathered, problems);
+  await lintDevices(fleet, problems);
+  await lintPrograms(gathered, fleet, problems);
 }
 
 /** A lint about what was learned, which has no place in a file. */
@@ -61,9 +60,8 @@ function lintHost(host: ResolvedHost, self: boolean, problems: ProblemList): voi
     problems.add(host.placeOf("probes") ?? key, "PING_ONLY", `${policy.name} is only pinged: a network card may answer for a wedged host`, "add a probe of what it serves, such as ssh");
   }
   for (const { spec, place } of host.probes) {
-    if (spec.kind === "http" && !isOwnUrl(spec.options.url, policy.name, policy.address)) {
-      problems.add(place, "HTTP_OTHER_HOST", `${policy.name} would be cut for what ${URL.parse(spec.options.url)?.hostname ?? "another"} serves`, "write the URL with {address} or {host}");
-    }
+    const found = PROBES[spec.kind].lint?.(spec.options, policy) ?? null;
+    if (found !== null) problems.add(place, found.code, found.message, found.hint ?? null);
   }
   if (policy.levels.length > 0) {
     if (self) problems.add(key, "WATCHER_POWERED", `this watcher's own power hangs on ${policy.name}: it never cuts it`, "let another machine watch this host");
@@ -81,36 +79,29 @@ function lintPatience({ policy, placeOf }: ResolvedHost, key: Place, problems: P
   }
 }
 
-function lintDevices(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): void {
-  const needed = new Set(fleet.hosts.flatMap(({ policy }) => policy.levels.flat()).map(({ device }) => device));
-  for (const [name, { spec }] of fleet.devices) {
-    if (!needed.has(name) || spec.driver !== "command" || spec.options.status.length > 0) continue;
-    const entry = gathered.power.get(name) ?? gathered.power.get(name.replace(/@.*$/, ""));
-    if (entry !== undefined) problems.add(entry.at.place([], "key"), "OFF_UNCONFIRMABLE", `${entry.name} has no status: no cut can be confirmed, and its hosts are not guarded`, "status: [program, …] that exits 0 for on and 2 for off");
+/** What a driver says of a device that some host hangs on. */
+async function lintDevices(fleet: ResolvedFleet, problems: ProblemList): Promise<void> {
+  const needed = new Set(fleet.hosts.flatMap(({ policy }) => policy.levels.flat()).map(({ device }) => device.replace(/@.*$/, "")));
+  for (const { name, entry, input } of fleet.declared.values()) {
+    if (input === null || !needed.has(name)) continue;
+    for (const { at, code, message, hint } of (await DRIVERS[input.driver].lint?.(input, name)) ?? []) problems.add(entry.at.place(at, at.length === 0 ? "key" : "value"), code, message, hint ?? null);
   }
 }
 
-async function lintPrograms(gathered: Gathered, problems: ProblemList): Promise<void> {
+async function lintPrograms(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): Promise<void> {
   const programs: { program: unknown; place: Place }[] = [];
   const alertsAt = gathered.at.place(["alerts", "command", 0]);
   programs.push({ program: gathered.top.alerts?.command?.[0], place: alertsAt });
-  for (const { raw, at } of gathered.power.values()) {
-    for (const key of ["on", "off", "status"]) programs.push(programOf(raw, key, at));
+  for (const { input, entry } of fleet.declared.values()) {
+    if (input === null) continue;
+    for (const { at, program } of DRIVERS[input.driver].programs?.(input) ?? []) programs.push({ program, place: entry.at.place(at) });
+  }
+  for (const { spec, place } of fleet.hosts.flatMap((host) => host.probes)) {
+    programs.push(...(PROBES[spec.kind].programs?.(spec.options) ?? []).map((program) => ({ program, place })));
   }
   for (const { program, place } of programs) {
     // A bare name is looked up in the watcher's own PATH, which is not known here.
     if (typeof program !== "string" || !program.startsWith("/") || program.includes("{")) continue;
     if (!(await isExecutable(program))) problems.add(place, "COMMAND_MISSING", `${program} is not here, or may not be run by this user`);
   }
-}
-
-function programOf(raw: unknown, key: string, at: At): { program: unknown; place: Place } {
-  const argv = isMapping(raw) && raw["driver"] === "command" ? raw[key] : undefined;
-  return { program: Array.isArray(argv) ? argv[0] : undefined, place: at.place([key, 0]) };
-}
-
-function isOwnUrl(url: string, name: string, address: string): boolean {
-  const host = URL.parse(url)?.hostname.replace(/^\[|\]$/g, "").toLowerCase() ?? "";
-  const canonical = isIP(address) === 6 ? (URL.parse(`http://[${address.replace(/%.*$/, "")}]/`)?.hostname.replace(/^\[|\]$/g, "") ?? address) : address.toLowerCase();
-  return host === canonical || host === name.toLowerCase() || host.startsWith(`${name.toLowerCase()}.`);
 }

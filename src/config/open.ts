@@ -1,32 +1,31 @@
 // Where secrets leave the configuration: the options of probes and power drivers as src/probes and src/power take them.
-// config knows neither of them, so the shapes stand here a second time; open.test.ts holds both together.
 
-import type { ApcSettings, CommandSettings, DeviceSpec, HttpTask, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { PowerDriverName } from "../power/index.ts";
+import type { ProbeName } from "../probes/index.ts";
+import type { DeviceSpec, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { DeviceTimes, ResolvedDeviceOptions } from "./power/index.ts";
+import type { ResolvedOptions } from "./probes/index.ts";
+import { Secret } from "./secret.ts";
+import type { Opened } from "./secret.ts";
 
-type Times = { readonly stepMs: number; readonly maxActMs: number };
-export type OpenApc = Omit<ApcSettings, "password"> & { readonly password: string } & Times;
-export type OpenCommand = CommandSettings & Times;
-export type OpenDevice = { readonly driver: "apc"; readonly options: OpenApc } | { readonly driver: "command"; readonly options: OpenCommand };
+export type OpenDevice = { readonly [Name in PowerDriverName]: { readonly driver: Name; readonly options: Opened<ResolvedDeviceOptions[Name]> & DeviceTimes } }[PowerDriverName];
 
-export type OpenHttp = Omit<HttpTask, "headers"> & { readonly headers: Readonly<Record<string, string>> };
-export type OpenProbe = Exclude<ProbeTask, { kind: "http" }> | { readonly kind: "http"; readonly options: OpenHttp };
+export type OpenProbe = { readonly [Name in ProbeName]: { readonly kind: Name; readonly options: Opened<ResolvedOptions[Name]> } }[ProbeName];
 
-/** A probe's name and options for `probeNamed(kind).run(target, options, …)`, secrets open. */
-export function openProbe(task: ProbeTask): OpenProbe {
-  if (task.kind !== "http") return task;
-  const headers = Object.fromEntries(Object.entries(task.options.headers).map(([name, secret]) => [name, secret.reveal()]));
-  return { kind: "http", options: { ...task.options, headers } };
+/** A probe's name and options for `probes.get(kind).run(target, options, …)`, secrets open. */
+export function openProbe({ kind, options }: ProbeTask): OpenProbe {
+  return { kind, options: opened(options) } as OpenProbe;
 }
 
-/** A device's driver and options for `drivers[driver].create(options)`, secrets open. */
-export function openDevice(device: DeviceSpec): OpenDevice {
-  const { stepMs, maxActMs } = device;
-  if (device.driver === "command") {
-    // Without a status every outlet reads unknown, which is what exit status 1 says.
-    const status = device.options.status.length > 0 ? device.options.status : ["false"];
-    return { driver: "command", options: { ...device.options, status, stepMs, maxActMs } };
-  }
-  return { driver: "apc", options: { ...device.options, password: device.options.password.reveal(), stepMs, maxActMs } };
+function opened(value: unknown): unknown {
+  if (value instanceof Secret) return value.reveal();
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, opened(member)]));
+}
+
+/** A device's driver and options for `drivers.get(driver).create(options)`, secrets open. */
+export function openDevice({ driver, options, stepMs, maxActMs }: DeviceSpec): OpenDevice {
+  return { driver, options: { ...(opened(options) as object), stepMs, maxActMs } } as OpenDevice;
 }
 
 export type OpenStore = {
