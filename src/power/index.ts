@@ -9,6 +9,7 @@ import type { PowerDriver } from "./power.ts";
 const load = {
   apc: async () => (await import("./apc.ts")).apc,
   command: async () => (await import("./command.ts")).command,
+  libvirt: async () => (await import("./libvirt.ts")).libvirt,
   "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
 } as const;
 

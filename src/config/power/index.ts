@@ -6,6 +6,7 @@ import type { Closable } from "../secret.ts";
 import { apc } from "./apc.ts";
 import { command } from "./command.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
+import { libvirt } from "./libvirt.ts";
 import { snmpPdu } from "./snmp-pdu.ts";
 
 /** Known, and not part of this release. */
@@ -19,6 +20,7 @@ type Fitting<Options> = { resolve(settings: never, asked: never): Promise<Resolv
 const drivers = {
   apc,
   command,
+  libvirt,
   "snmp-pdu": snmpPdu,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
