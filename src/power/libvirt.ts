@@ -30,11 +30,11 @@ export const libvirt: PowerDriver<LibvirtOptions> = {
   name: "libvirt",
   testedOn: ["libvirtd 9.0 with virsh 9.0 and QEMU 7.2", "libvirt's own test driver"],
   create: (options) => ({
-    open: async (signal) => {
+    open: async (signal, tap) => {
       if (signal.aborted) throw new UpkeepError("POWER_TIMEOUT", "aborted", { cause: signal.reason });
       const virsh = findProgram("virsh");
       if (virsh === null) throw new UpkeepError("POWER_UNREACHABLE", "virsh is not installed (Debian: libvirt-clients)");
-      return new ProgramSession(programsOf(virsh, options));
+      return new ProgramSession(programsOf(virsh, options), tap);
     },
   }),
 };

@@ -4,7 +4,7 @@
 
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
-import type { ReloadAnswer } from "../api/contract.ts";
+import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
@@ -160,8 +160,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    const record = async (device: string): Promise<RecordAnswer | null> => {
+      const { recordDevice } = await import("./record.ts");
+      const text = await recordDevice(config, device, (name, boundMs, use) => watcher.current.lend(name, boundMs, use));
+      return text === null ? null : { text };
+    };
+
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, version: options.version },
+      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
