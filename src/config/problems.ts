@@ -18,7 +18,6 @@ export const PROBLEM_CODES = {
   ADDRESS_INVALID: ["error", "not an address: `HOST`, `HOST:PORT` or `[V6]:PORT`"],
   NAME_INVALID: ["error", "not a name, or not a range of names such as `web[01-40]`"],
   OUTLET_INVALID: ["error", "not an outlet: `device/N`, or `device` where it has one output"],
-  NOT_IN_RELEASE: ["error", "known, but not part of this release"],
   NAME_TAKEN: ["error", "two hosts, groups or devices have one name"],
   HOST_UNKNOWN: ["error", "no such host"],
   DEVICE_UNKNOWN: ["error", "no such power device"],
@@ -41,6 +40,7 @@ export const PROBLEM_CODES = {
   SECRET_LITERAL: ["warning", "a secret stands in the configuration itself"],
   SECRET_WORLD_READABLE: ["warning", "everybody on this machine can read the file that holds a secret"],
   CERTIFICATE_EXPIRES: ["warning", "a certificate expires within 14 days"],
+  CERTIFICATE_UNCHECKED: ["warning", "the certificate of a device is not checked, and a password goes there"],
   STORE_FEW: ["warning", "the store has one server, or an even number of them: it bears no failure, or no more than with one less"],
   STORE_TOGETHER: ["warning", "most servers of the store are on one host, or hang on one power device"],
   STORE_PLAIN: ["warning", "a password goes to the store in the clear"],
@@ -60,6 +60,8 @@ export const PROBLEM_CODES = {
   DEVICE_UNUSED: ["warning", "no host is powered by this device"],
   INCLUDE_EMPTY: ["warning", "the include pattern matches no file"],
   GROUPS_SEVERAL: ["warning", "a host of several groups is counted in the first when a storm is judged"],
+  AGENT_OPTION: ["warning", "a fence agent does not know an option that it is given: it would not be used"],
+  AGENT_UNUSABLE: ["warning", "a fence agent that cannot be used: it cannot switch power and tell its state, or lacks an option"],
   COMMAND_MISSING: ["warning", "there is no such program on this machine, or it may not be run"],
 } as const satisfies Record<string, readonly ["error" | "warning", string]>;
 

@@ -9,8 +9,11 @@ import type { PowerDriver } from "./power.ts";
 const load = {
   apc: async () => (await import("./apc.ts")).apc,
   command: async () => (await import("./command.ts")).command,
-  libvirt: async () => (await import("./libvirt.ts")).libvirt,
+  "fence-agent": async () => (await import("./fence-agent.ts")).fenceAgent,
+  ipmi: async () => (await import("./ipmi.ts")).ipmi,
+  redfish: async () => (await import("./redfish.ts")).redfish,
   "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
+  libvirt: async () => (await import("./libvirt.ts")).libvirt,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

@@ -6,7 +6,7 @@ import type { PowerDevice, PowerSession, Tap } from "./power.ts";
 import { formatRecording, parseRecording, recordDialogue } from "./recording.ts";
 import type { RecordedDevice, Turn } from "./recording.ts";
 
-const WHAT: RecordedDevice = { driver: "apc", options: { host: "10.0.0.9", port: 23, username: "bobby", password: "hunter2 -c", stepMs: 1 }, secrets: ["hunter2 -c"], names: ["bobby"], outlets: ["2"] };
+const WHAT: RecordedDevice = { driver: "apc", options: { host: "10.0.0.9", port: 23, username: "bobby", password: "hunter2 -c", stepMs: 1 }, secrets: ["hunter2 -c"], names: ["bobby", "10.0.0.9"], outlets: ["2"] };
 
 /** A device that says what it is told to. */
 function talker(turns: readonly Turn[], readings = [{ outlet: "2", state: "on" as const, label: "of bobby" }]): PowerDevice {
@@ -29,7 +29,7 @@ test("what was said and heard, and what the driver made of it, without secrets a
     { by: "device", text: "hunter2 -c\r\nwelcome bobby, your word hunter2 is weak\r\n> " },
   ]);
   assert.equal(text, [
-    "upkeep recording 1", "driver apc", 'options {"username":"secret2","password":"secret1"}', 'outlets ["2"]', 'readings [{"outlet":"2","state":"on","label":"of secret2"}]', "",
+    "upkeep recording 1", "driver apc", 'options {"host":"secret3","port":23,"username":"secret2","password":"secret1"}', 'outlets ["2"]', 'readings [{"outlet":"2","state":"on","label":"of secret2"}]', "",
     '< "User Name : "', '> "secret2\\r"', '< "secret2\\r\\n"', '< "Password  : "', '> "secret1\\r"', '< "secret1\\r\\n"', '< "welcome secret2, your word secret1 is weak\\r\\n"', '< "> "', "",
   ].join("\n"));
   assert.doesNotMatch(text, /hunter2|bobby|10\.0\.0\.9/);

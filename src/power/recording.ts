@@ -14,7 +14,7 @@ export type Turn = { readonly by: "us" | "device"; readonly text: string };
 
 export type Recording = {
   readonly driver: string;
-  /** As `create` takes them, secrets replaced; where the device is, is left out. */
+  /** As `create` takes them, secrets and the device's address replaced. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly outlets: readonly string[];
   /** What the driver made of it then. */
@@ -27,7 +27,7 @@ export type RecordedDevice = {
   readonly options: Readonly<Record<string, unknown>>;
   /** Whatever must not be in the file, passwords and communities. */
   readonly secrets: readonly string[];
-  /** Names to log in with: replaced where they are said and where they are echoed, and elsewhere unless they are factory names. */
+  /** Names to log in with, and the device's address: replaced where they are said and where they are echoed, and elsewhere unless they are factory names. */
   readonly names: readonly string[];
   readonly outlets: readonly string[];
 };
@@ -36,8 +36,8 @@ const FORMAT = "upkeep recording 1";
 const CHARACTERS_MAX = 1_048_576;
 const TURNS_MAX = 10_000;
 const PART_CHARACTERS_MIN = 6;
-/** Where the device is, and how patient we were: of no use to a replay. */
-const LEFT_OUT: ReadonlySet<string> = new Set(["host", "port", "stepMs", "maxActMs"]);
+/** How patient we were: of no use to a replay. */
+const LEFT_OUT: ReadonlySet<string> = new Set(["stepMs", "maxActMs"]);
 /** Replacing these everywhere would change prompts and titles, and tell nobody anything. */
 const FACTORY_NAMES: ReadonlySet<string> = new Set(["apc", "device", "readonly", "admin", "administrator", "root", "user", "cyber", "localadmin"]);
 
@@ -58,6 +58,7 @@ export async function recordDialogue(device: PowerDevice, what: RecordedDevice, 
   } finally {
     await session.close();
   }
+  if (turns.length === 0) throw new UpkeepError("POWER_NONSENSE", `${what.driver} does not tell what it says: it cannot be recorded`);
   if (characters > CHARACTERS_MAX || turns.length >= TURNS_MAX) throw new UpkeepError("POWER_NONSENSE", "the dialogue is too long to be kept");
   return formatRecording({ driver: what.driver, options: what.options, outlets: what.outlets, readings, turns }, what);
 }

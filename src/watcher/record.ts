@@ -14,6 +14,8 @@ import type { RecordedDevice } from "../power/recording.ts";
 /** How long a device is lent at most; who asks through the watcher waits no longer than 35 s. */
 const LOAN_MS_MAX = 30_000;
 
+const NAMES: ReadonlySet<string> = new Set(["user", "username", "login", "host", "ip", "ipaddr"]);
+
 export type Lend = (device: string, boundMs: number, use: (device: PowerDevice, signal: AbortSignal) => Promise<string>) => Promise<string>;
 
 /** The recording, or null when no device has this name. Rejects with an UpkeepError. */
@@ -45,5 +47,5 @@ function secretsIn(value: unknown): readonly string[] {
 
 function namesIn(value: unknown): readonly string[] {
   if (typeof value !== "object" || value === null || value instanceof Secret) return [];
-  return Object.entries(value).flatMap(([key, member]) => (typeof member === "string" ? (key === "user" || key === "username" ? [member] : []) : namesIn(member)));
+  return Object.entries(value).flatMap(([key, member]) => (typeof member === "string" ? (NAMES.has(key) ? [member] : []) : namesIn(member)));
 }

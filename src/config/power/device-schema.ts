@@ -38,6 +38,8 @@ export type ResolvedDevice<Options> = {
 export type Outputs = {
   /** Whether an outlet stands behind its name: `device/N`. */
   readonly outlet: "must" | "may" | "never";
+  /** What the core calls the output of a device that stands alone. Default: `1`. */
+  readonly unnamed?: string;
   /** It has one output, whatever that is called: said in words that go on from the device's name. */
   readonly single?: string;
 };
