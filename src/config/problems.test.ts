@@ -173,6 +173,8 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["a cut that can never be confirmed, one device a host", `${host("power: r")}power: { §r: { driver: command, on: ["x", "{host}"], off: [x] } }\n`, ["OFF_UNCONFIRMABLE"]],
   ["a device that nobody uses", `${ONE}power: { §r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["DEVICE_UNUSED"]],
   ["a program that is not there", `${host("power: r/1")}power: { r: { driver: command, on: [§/nowhere/relay, on], off: [§/nowhere/relay], status: [x] } }\n`, ["COMMAND_MISSING", "COMMAND_MISSING"]],
+  ["a BMC as the only level", `${host("power: §bmc")}power: { bmc: { driver: ipmi, address: "{host}-bmc", username: u, password: { env: PW } } }\n`, ["BMC_ALONE"], /pdu\/5/],
+  ["two BMCs as the only levels", `hosts: { a: { address: h, power: §[b, c] } }\npower: { b: { driver: redfish, url: "https://h-bmc", username: u, password: { env: PW } }, c: { driver: ipmi, address: h-bmc, username: u, password: { env: PW } } }\n`, ["BMC_ALONE"]],
   ["the watcher's own power", `hosts: { §a: { address: 192.0.2.1, power: r/1 } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["WATCHER_POWERED"]],
   ["one server of the store", `${ONE}store: { etcd: { endpoints: §[a] } }\n`, ["STORE_FEW"], /whenever it is away/],
   ["an even number of servers", `${ONE}store: { zookeeper: { servers: §[a, b, c, d] } }\n`, ["STORE_FEW"], /4 servers bear the loss of 1/],
@@ -182,6 +184,16 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["most of the store on one power device", `hosts: { a: { address: h1, power: r/1 }, b: { address: h2, power: r/2 }, c: { address: h3, power: [r/3 + q/1] } }\nstore: { zookeeper: { servers: §[h1, h2, h3] } }\npower: { r: { driver: command, on: [x, "{outlet}"], off: [x, "{outlet}"], status: [x] }, q: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /2 of 3 servers hang on/],
   ["a host of two groups", `${ONE}groups:\n  g: { hosts: [a] }\n  h: { §hosts: [a] }\n`, ["GROUPS_SEVERAL"]],
 ];
+
+test("a boot that is shorter than what a watcher has measured is told where it is set, or at the host", async () => {
+  const power = "power: { r: { driver: command, on: [x], off: [x, '{outlet}'], status: [x] } }\n";
+  const measured = new Map([["a", 400_500], ["b", 400_500], ["c", 100_000], ["watched", 400_500], ["gone", 999_999]]);
+  const { text, places } = marked(`${QUIET}hosts:\n  a: { address: h1, power: r/1, boot: §4m }\n  §b: { address: h2, power: r/2 }\n  c: { address: h3, power: r/3 }\n  watched: { address: h4 }\n${power}`);
+  const { ok, problems } = await loadText(text, { measured });
+  assert.equal(ok, true);
+  assert.deepEqual(codesOf(problems, "warning"), places.map((place) => `${place} BOOT_UNDER_MEASURED`));
+  assert.match(problems[0]?.message ?? "", /boot of a is 4m, and it has needed 6m41s/);
+});
 
 const env = { PW: "secret", EMPTY: "\n", LINES: "a\nb" };
 

@@ -56,6 +56,7 @@ export const PROBLEM_CODES = {
   BOOT_UNDER_DEBOUNCE: ["warning", "`boot` shorter than `debounce`"],
   BOOT_UNDER_MEASURED: ["warning", "`boot` shorter than this host has needed to come back"],
   OFF_UNCONFIRMABLE: ["warning", "the device cannot tell whether an outlet is off: no cut can be confirmed, so its hosts are not guarded"],
+  BMC_ALONE: ["warning", "only its own BMC can cut this host: when power fails, both are silent, and no cut can be confirmed"],
   WATCHER_POWERED: ["warning", "the watcher would cut its own power: this host is not guarded by it"],
   DEVICE_UNUSED: ["warning", "no host is powered by this device"],
   INCLUDE_EMPTY: ["warning", "the include pattern matches no file"],
