@@ -143,6 +143,8 @@ const ERRORS: readonly Case[] = [
   ["a socket path that is too long", `${ONE}data: §/${"x".repeat(100)}\n`, ["SOCKET_PATH_LONG"], /107/],
   ["a name twice", "hosts:\n  a: { address: h1 }\n  §a: { address: h2 }\n", ["YAML_DUPLICATE"]],
   ["a name in a range and by itself", "hosts:\n  a1: { address: h1 }\n  §\"a[1-2]\": { address: \"{host}\" }\n", ["NAME_TAKEN"], /./],
+  ["a hardware address that is none", host("wake: { mac: §00-1b-21 }"), ["ADDRESS_INVALID"], /six pairs/],
+  ["the hardware address of a group", host("wake: { mac: §\"01:00:5e:00:00:01\" }"), ["ADDRESS_INVALID"], /ip link/],
   ["an include of a whole tree", `${ONE}include: [§"/**/*.yaml"]\n`, ["VALUE_INVALID"]],
   ["an include that is not there", `${ONE}include: §more.yaml\n`, ["FILE_UNREADABLE"]],
 ];

@@ -69,7 +69,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   }
   const history = await openHistory({ dataDir, onProblem: warn });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
   sayWhatCannotRun(config, tools.icmp, log);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
