@@ -118,7 +118,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
   checkPace(every, timeout, probes, entry, problems);
   const threshold = thresholdOf(layers, problems);
   chosen.set("threshold", threshold);
-  const needed = goodNeeded(choose("rounds"), probes, probeList.certain, entry.name, problems);
+  const needed = goodNeeded(choose("rounds"), probes, probeList.certain && probes.length === probeList.value.length, entry.name, problems);
   const group = groups[0]?.name ?? UNGROUPED;
   const budget = { cycles: cycles.value, withinMs: within.value };
   const policy: HostPolicy = {

@@ -11,6 +11,13 @@ const load = {
   ssh: async () => (await import("./ssh.ts")).ssh,
   dns: async () => (await import("./dns.ts")).dns,
   http: async () => (await import("./http.ts")).http,
+  postgres: async () => (await import("./postgres.ts")).postgres,
+  ldap: async () => (await import("./ldap.ts")).ldap,
+  redis: async () => (await import("./redis.ts")).redis,
+  smtp: async () => (await import("./smtp.ts")).smtp,
+  imap: async () => (await import("./imap.ts")).imap,
+  tls: async () => (await import("./tls.ts")).tls,
+  ups: async () => (await import("./ups.ts")).ups,
 } as const;
 
 export type ProbeName = keyof typeof load;

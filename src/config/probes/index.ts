@@ -6,6 +6,13 @@ import type { Closable } from "../secret.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { ping } from "./ping.ts";
+import { postgres } from "./postgres.ts";
+import { ldap } from "./ldap.ts";
+import { redis } from "./redis.ts";
+import { smtp } from "./smtp.ts";
+import { imap } from "./imap.ts";
+import { tls } from "./tls.ts";
+import { ups } from "./ups.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { ssh } from "./ssh.ts";
 import { tcp } from "./tcp.ts";
@@ -18,6 +25,13 @@ const probes = {
   ssh,
   dns,
   http,
+  postgres,
+  ldap,
+  redis,
+  smtp,
+  imap,
+  tls,
+  ups,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */
