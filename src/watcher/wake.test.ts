@@ -61,7 +61,7 @@ type Rig = { readonly device: PowerDevice; readonly sent: string[]; readonly pen
 
 function rig(outcome: SetOutcome, maxActMs = 30_000): Rig {
   let nowMs = 0;
-  const timers = new Set<{ readonly atMs: number; readonly then: () => void }>();
+  const timers = new Set<{ readonly atMs: number; readonly go: () => void }>();
   const sent: string[] = [];
   const pending: PendingWakes = new Map();
   const device: PowerDevice = { open: async () => ({ read: async (outlets) => outlets.map((outlet) => ({ outlet, state: "on", label: null })), set: async () => outcome, close: async () => {} }) };
@@ -70,7 +70,7 @@ function rig(outcome: SetOutcome, maxActMs = 30_000): Rig {
     wakes: wakesOf("sucker", [{ levels: [[{ device: "sucker", outlet: "2" }, { device: "sucker2", outlet: "2" }]], wake: WAKE }, { levels: [[{ device: "sucker", outlet: "3" }]], wake: null }]),
     send: ({ mac }: typeof WAKE) => void sent.push(`${nowMs} ${mac}`),
     after: (ms: number, then: () => void) => {
-      const timer = { atMs: nowMs + ms, then };
+      const timer = { atMs: nowMs + ms, go: then };
       timers.add(timer);
       return () => void timers.delete(timer);
     },
@@ -79,7 +79,7 @@ function rig(outcome: SetOutcome, maxActMs = 30_000): Rig {
     device: withWake(device, waking), sent, pending,
     pass(ms) {
       nowMs += ms;
-      for (const timer of [...timers]) if (timer.atMs <= nowMs && timers.delete(timer)) timer.then();
+      for (const timer of [...timers]) if (timer.atMs <= nowMs && timers.delete(timer)) timer.go();
     },
   };
 }
