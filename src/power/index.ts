@@ -14,6 +14,7 @@ const load = {
   redfish: async () => (await import("./redfish.ts")).redfish,
   "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
   libvirt: async () => (await import("./libvirt.ts")).libvirt,
+  qmp: async () => (await import("./qmp.ts")).qmp,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

@@ -9,6 +9,7 @@ import { fenceAgent } from "./fence-agent.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
 import { ipmi } from "./ipmi.ts";
 import { libvirt } from "./libvirt.ts";
+import { qmp } from "./qmp.ts";
 import { redfish } from "./redfish.ts";
 import { snmpPdu } from "./snmp-pdu.ts";
 
@@ -25,6 +26,7 @@ const drivers = {
   redfish,
   "snmp-pdu": snmpPdu,
   libvirt,
+  qmp,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
 /** Options of each driver as its schema resolves them, secrets closed. */
