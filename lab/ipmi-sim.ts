@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diesWithUs, labEnv, whenWeEnd } from "./child.ts";
 
+/** ipmi_sim's configuration knows no spaces in a name or a password. */
 export type IpmiSimOptions = { readonly user?: string; readonly password?: string };
 
 export type IpmiFault =

@@ -26,10 +26,10 @@ const METADATA = `<?xml version="1.0" ?>
 const script = (folder: string): string => `#!/bin/sh
 action=reboot plug=none
 cat >${folder}/input.$$
-mv ${folder}/input.$$ ${folder}/input
 while IFS='=' read -r name value; do
   case $name in action) action=$value ;; plug) plug=$value ;; passw*) password=$value ;; esac
-done <${folder}/input
+done <${folder}/input.$$
+mv ${folder}/input.$$ ${folder}/input
 [ $# = 0 ] || exit 1
 env >${folder}/environment
 case $action in metadata) cat ${folder}/metadata.xml; exit 0 ;; esac

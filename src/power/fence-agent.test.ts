@@ -141,6 +141,19 @@ test("megabytes, forks and children that stay do no harm", async (t) => {
   for (const end = Date.now() + 10_000; existsSync(`/proc/${pid}/cwd`); await new Promise((done) => setTimeout(done, 20))) assert.ok(Date.now() < end, "a child lives on");
 });
 
+test("three sessions at once disturb nobody, and a device that goes away between the reading and the action leaves an unknown", async (t) => {
+  const agent = agentIn(t);
+  const sessions = await Promise.all(Array.from({ length: 3 }, () => open(agent, { stepMs: 5_000 })));
+  const states = await Promise.all(sessions.map((session, at) => session.read([at === 0 ? "2" : "3"], signal())));
+  assert.deepEqual(states.map((readings) => readings[0]?.state), ["on", "on", "on"]);
+  const outcome = await sessions[0]?.set("3", "off", (_, write) => {
+    agent.flag("hang");
+    write();
+    return Promise.resolve(true);
+  }, signal());
+  assert.deepEqual([outcome?.kind, agent.commands()], ["unknown", []]);
+});
+
 test("an agent that is missing, dumb, or not for power is not used, and says why", async (t) => {
   await assert.rejects(fenceAgent.create({ agent: "fence_nowhere", options: {}, secrets: {}, stepMs: 1_000, maxActMs: 1_000 }).open(signal()), refusal("POWER_UNREACHABLE", /no such fence agent/));
   const wrong: readonly (readonly [(text: string) => string, string, RegExp])[] = [
@@ -204,7 +217,7 @@ test("every agent that is installed says what it is, or that it cannot be used",
   const dumb = [...found].filter(([, metadata]) => "wrong" in metadata).map(([name]) => name);
   assert.deepEqual(dumb, ["fence_ack_manual"], "it is a person's, and has none");
   const unusable = [...found].flatMap(([name, metadata]) => ("wrong" in metadata || !agentFaults(metadata, []).some(({ message }) => /cannot|not power/.test(message)) ? [] : [name])).sort();
-  assert.deepEqual(unusable, ["fence_brocade", "fence_cisco_mds", "fence_compute", "fence_heuristics_ping", "fence_ifmib", "fence_kdump", "fence_mpath", "fence_ovh", "fence_rcd_serial", "fence_sanbox2", "fence_scsi"]);
+  assert.deepEqual(unusable, ["fence_brocade", "fence_cisco_mds", "fence_compute", "fence_crosslink", "fence_evacuate", "fence_heuristics_ping", "fence_ifmib", "fence_kdump", "fence_mpath", "fence_ovh", "fence_rcd_serial", "fence_sanbox2", "fence_sbd", "fence_scsi"]);
   const plug = (name: string): string | null => plugOption(found.get(name) as AgentMetadata);
   assert.deepEqual([plug("fence_apc"), plug("fence_virsh"), plug("fence_ipmilan"), plug("fence_redfish"), plug("fence_dummy")], ["plug", "plug", null, null, null]);
 });

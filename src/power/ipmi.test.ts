@@ -101,6 +101,19 @@ test("three sessions at once, and one that goes away in the middle, disturb nobo
   assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "fulfilled", "rejected", "fulfilled"]);
 });
 
+test("a BMC that goes away between the reading and the command leaves an unknown", { skip: SKIP }, async (t) => {
+  const bmc = await bmcIn(t);
+  const session = await ipmi.create(optionsFor(bmc)).open(signal());
+  const outcome = await session.set("1", "off", (_, write) => {
+    bmc.hang();
+    write();
+    return Promise.resolve(true);
+  }, signal());
+  bmc.resume();
+  assert.equal(outcome.kind, "unknown", outcome.evidence);
+  assert.match(outcome.evidence, /Unable to establish/);
+});
+
 /** An ipmitool that says what a test wants, in front of the real one. */
 async function withTool(t: TestContext, script: string): Promise<{ readonly session: PowerSession; readonly folder: string }> {
   const folder = mkdtempSync(join(tmpdir(), "upkeep-ipmitool-"));

@@ -35,6 +35,12 @@ test("what cannot switch power and tell its state, or cuts something else, is no
   for (const on of ['automatic="1"', 'on_target="1" automatic="0"']) assert.match(agentFaults(read("", ACTIONS.replace('automatic="0"', on)), [])[0]?.message ?? "", /not power/);
 });
 
+test("agents that only say that a host is off are known by name", () => {
+  const metadata = read("");
+  for (const name of ["fence_crosslink", "fence_sbd", "fence_compute"]) assert.match(agentFaults({ ...metadata, name, fabric: name === "fence_compute" }, []).map(({ message }) => message).join(), /^fence_\w+ (calls|leaves|tells)[^,]*, [^,]*: that is not power$/);
+  assert.deepEqual(agentFaults({ ...metadata, name: "fence_apc" }, []), []);
+});
+
 test("what is not metadata is said to be none", () => {
   const whole = `${HEAD}<parameters>${IP}</parameters>${ACTIONS}</resource-agent>`;
   for (const [text, wrong] of [["", /no metadata/], ["usage: x", /no metadata/], ["<resource-agent/>", /not the metadata/], ["<a/>", /no metadata/], [whole.slice(0, 200), /./], [whole.replace("</parameters>", ""), /./], [whole.replace('name="ip"', 'name="a b"'), /without a name/], [whole.replace("&amp;", "&"), /./], ["x".repeat(300_000), /longer/], [`<resource-agent name="x">${'<action name="a"/>'.repeat(10)}${Array.from({ length: 600 }, (_, at) => `<parameter name="p${at}"/>`).join("")}</resource-agent>`, /larger/]] as const) {

@@ -99,6 +99,14 @@ export function plugOption(metadata: AgentMetadata): string | null {
 /** What `plug` is called, old and new: the outlet stands there, and nothing else may. */
 export const PLUG_NAMES: ReadonlySet<string> = new Set(["plug", "port", "nodename"]);
 
+/** Agents that fence by other means than power, which their metadata does not tell, and what they do instead. */
+const OTHER_MEANS: ReadonlyMap<string, string> = new Map([
+  ["fence_crosslink", "calls off whatever does not answer a ping, and switches nothing"],
+  ["fence_compute", "tells OpenStack, and switches nothing"],
+  ["fence_evacuate", "tells OpenStack, and switches nothing"],
+  ["fence_sbd", "leaves a message on a disk, which only a host that works can read"],
+]);
+
 const NEEDED = ["on", "off", "status"] as const;
 
 export type AgentFault = { readonly message: string; /** The option that it is about. */ readonly option: string | null };
@@ -109,7 +117,9 @@ export function agentFaults(metadata: AgentMetadata, given: readonly string[]): 
   const fault = (message: string, option: string | null = null): void => void faults.push({ message, option });
   const lacking = NEEDED.filter((action) => !metadata.actions.has(action));
   if (lacking.length > 0) fault(`${metadata.name} cannot ${lacking.join(", ")}`);
-  if (metadata.fabric) fault(`${metadata.name} cuts storage or network, not power: a wedged host would go on running`);
+  const means = OTHER_MEANS.get(metadata.name);
+  if (means !== undefined) fault(`${metadata.name} ${means}: that is not power`);
+  else if (metadata.fabric) fault(`${metadata.name} cuts storage or network, not power: a wedged host would go on running`);
   const known = new Map<string, string>();
   for (const name of given) {
     const option = agentOption(metadata, name);
