@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { startSnmpPdu } from "../../lab/snmp-pdu.ts";
@@ -255,5 +256,16 @@ test("the table: no two models claim one device, commands are immediate, and col
     assert.notDeepEqual(control.on, control.off);
     assert.notEqual(state.on, state.off);
     assert.match(unit, /^([0-9]+\.)*$/);
+  }
+});
+
+test("the page has every model, what tells it, and what proved it", () => {
+  const page = readFileSync(new URL("../../docs/reference/power/snmp-pdu.md", import.meta.url), "utf8");
+  for (const name of SNMP_MODEL_NAMES) {
+    const { sysObjectIds, testedOn } = SNMP_MODELS[name];
+    const row = page.split("\n").find((line) => line.startsWith(`| \`${name}\` |`))?.split("|").map((cell) => cell.trim()) ?? [];
+    assert.equal(row[4], sysObjectIds.length > 0 ? "yes" : "no", name);
+    assert.equal(row[5] === "*none*", testedOn.length === 0, name);
+    for (const client of testedOn.join().match(/fence_\w+/g) ?? []) assert.ok(row[5]?.includes(client), `${name}: ${client}`);
   }
 });
