@@ -230,9 +230,9 @@ class Line {
   ask(command: string, limitMs: number, signal: AbortSignal): Promise<Answer> {
     const id = this.#next;
     this.#next += 1;
-    const question = JSON.stringify({ execute: command, id });
+    const question = `${JSON.stringify({ execute: command, id })}\n`;
     this.#tap?.said(question);
-    this.#socket.write(`${question}\n`);
+    this.#socket.write(question);
     return this.#answer(id, limitMs, signal).then((answer) => {
       if (answer.error === undefined) return answer;
       throw new UpkeepError("POWER_NONSENSE", `${this.#path}: ${command} was answered with ${String(answer.error.class).slice(0, 60).replace(/[^\x20-\x7e]/g, "?")}`);

@@ -4,12 +4,14 @@
 
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpsServer } from "node:https";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { selfSigned } from "../../lab/redfish-bmc.ts";
 import { loadPowerDrivers, POWER_DRIVER_NAMES } from "./index.ts";
 import type { PowerDevice } from "./power.ts";
 import { parseRecording } from "./recording.ts";
@@ -29,8 +31,11 @@ async function created(driver: string, options: Readonly<Record<string, unknown>
   return (await loadPowerDrivers([name])).get(name)?.create({ ...options, ...TIMES }) as PowerDevice;
 }
 
-/** Over TCP: says what was heard then, and waits for what was said then. */
+/** Over TCP, or a socket of this machine where the driver has one: says what was heard then, and waits for what was said then. */
 async function overConnection(t: TestContext, { driver, options, turns }: Recording): Promise<Played> {
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-replay-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = "socket" in options ? join(folder, "socket") : null;
   const wrong: string[] = [];
   const server = createServer((socket) => {
     const left = [...turns];
@@ -54,10 +59,11 @@ async function overConnection(t: TestContext, { driver, options, turns }: Record
       go();
     });
     go();
-  }).listen(0, "127.0.0.1");
+  });
   t.after(() => server.close());
-  await new Promise((resolve) => server.once("listening", resolve));
-  return { device: await created(driver, { ...options, host: "127.0.0.1", port: (server.address() as AddressInfo).port }), wrong };
+  await new Promise<void>((resolve) => (path === null ? server.listen(0, "127.0.0.1", resolve) : server.listen(path, resolve)));
+  const here = path === null ? { host: "127.0.0.1", port: (server.address() as AddressInfo).port } : { socket: path };
+  return { device: await created(driver, { ...options, ...here }), wrong };
 }
 
 /** An agent that answers the questions of the recording, each once and in order. */
@@ -77,6 +83,31 @@ function toAgent(_t: TestContext, { options, turns }: Recording): Promise<Played
     close: () => {},
   };
   return Promise.resolve({ device: new SnmpDevice({ host: "recorded", port: 161, ...options, ...TIMES } as unknown as SnmpPduOptions, async () => agent), wrong });
+}
+
+/** Over HTTPS: answers the requests of the recording, each once and in order. */
+async function overHttps(t: TestContext, { driver, options, turns }: Recording): Promise<Played> {
+  const wrong: string[] = [];
+  const left = pairs(turns);
+  const { key, cert } = selfSigned();
+  const server = createHttpsServer({ key, cert }, (request, response) => {
+    let body = "";
+    request.on("data", (bytes: Buffer) => (body += bytes.toString()));
+    request.on("end", () => {
+      const [said, heard] = left.shift() ?? ["nothing", "{}"];
+      const asked = JSON.stringify({ method: request.method, path: request.url, body });
+      if (said !== asked) wrong.push(`asked ${asked}, and then ${said}`);
+      const answer = JSON.parse(heard) as { status?: number; headers?: Record<string, string>; body?: string };
+      response.writeHead(answer.status ?? 500, answer.headers ?? {}).end(answer.body ?? "");
+    });
+  }).listen(0, "127.0.0.1");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise((resolve) => server.once("listening", resolve));
+  const here = { host: "127.0.0.1", port: (server.address() as AddressInfo).port, verify: false, ca: null, fingerprint: null };
+  return { device: await created(driver, { ...options, ...here }), wrong };
 }
 
 /** Programs of the recorded names, first in the path, that print what was printed then. */
@@ -122,7 +153,7 @@ function pairs(turns: readonly Turn[]): [said: string, heard: string][] {
   return turns.flatMap(({ by, text }, index): [string, string][] => (by === "us" ? [[text, turns[index + 1]?.text ?? "null"]] : []));
 }
 
-const HOW: Readonly<Record<string, (t: TestContext, recording: Recording) => Promise<Played>>> = { apc: overConnection, "snmp-pdu": toAgent };
+const HOW: Readonly<Record<string, (t: TestContext, recording: Recording) => Promise<Played>>> = { apc: overConnection, "snmp-pdu": toAgent, redfish: overHttps, qmp: overConnection };
 
 const files = readdirSync(FOLDER).filter((name) => name.endsWith(".recording"));
 
