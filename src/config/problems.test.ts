@@ -145,7 +145,6 @@ const ERRORS: readonly Case[] = [
   ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
   ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],
   ["no driver", `${ONE}power: { s: { §address: h } }\n`.replace("{ §address", "{ address").replace("{ s:", "{ §s:"), ["KEY_MISSING"]],
-  ["a driver that is not in this release", `${ONE}power: { s: { driver: §snmp-pdu, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
   ["a device without a password", `${ONE}power: { §s: { driver: apc, address: h } }\n`, ["KEY_MISSING"]],
   ["a number as password", `${ONE}power: { s: { driver: apc, address: h, password: §1234 } }\n`, ["VALUE_INVALID"]],
   ["a step longer than the action", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, timeout: §40s } }\n`, ["TIMEOUT_OVER_DEADLINE"]],
@@ -157,6 +156,8 @@ const ERRORS: readonly Case[] = [
   ["a socket path that is too long", `${ONE}data: §/${"x".repeat(100)}\n`, ["SOCKET_PATH_LONG"], /107/],
   ["a name twice", "hosts:\n  a: { address: h1 }\n  §a: { address: h2 }\n", ["YAML_DUPLICATE"]],
   ["a name in a range and by itself", "hosts:\n  a1: { address: h1 }\n  §\"a[1-2]\": { address: \"{host}\" }\n", ["NAME_TAKEN"], /./],
+  ["a hardware address that is none", host("wake: { mac: §00-1b-21 }"), ["ADDRESS_INVALID"], /six pairs/],
+  ["the hardware address of a group", host("wake: { mac: §\"01:00:5e:00:00:01\" }"), ["ADDRESS_INVALID"], /ip link/],
   ["an include of a whole tree", `${ONE}include: [§"/**/*.yaml"]\n`, ["VALUE_INVALID"]],
   ["an include that is not there", `${ONE}include: §more.yaml\n`, ["FILE_UNREADABLE"]],
 ];
@@ -190,14 +191,27 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["a cut that can never be confirmed, one device a host", `${host("power: r")}power: { §r: { driver: command, on: ["x", "{host}"], off: [x] } }\n`, ["OFF_UNCONFIRMABLE"]],
   ["a device that nobody uses", `${ONE}power: { §r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["DEVICE_UNUSED"]],
   ["a program that is not there", `${host("power: r/1")}power: { r: { driver: command, on: [§/nowhere/relay, on], off: [§/nowhere/relay], status: [x] } }\n`, ["COMMAND_MISSING", "COMMAND_MISSING"]],
+  ["a BMC as the only level", `${host("power: §bmc")}power: { bmc: { driver: ipmi, address: "{host}-bmc", username: u, password: { env: PW } } }\n`, ["BMC_ALONE"], /pdu\/5/],
+  ["two BMCs as the only levels", `hosts: { a: { address: h, power: §[b, c] } }\npower: { b: { driver: redfish, url: "https://h-bmc", username: u, password: { env: PW } }, c: { driver: ipmi, address: h-bmc, username: u, password: { env: PW } } }\n`, ["BMC_ALONE"]],
   ["the watcher's own power", `hosts: { §a: { address: 192.0.2.1, power: r/1 } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["WATCHER_POWERED"]],
   ["one server of the store", `${ONE}store: { etcd: { endpoints: §[a] } }\n`, ["STORE_FEW"], /whenever it is away/],
   ["an even number of servers", `${ONE}store: { zookeeper: { servers: §[a, b, c, d] } }\n`, ["STORE_FEW"], /4 servers bear the loss of 1/],
   ["a password in the clear", `${ONE}store: { etcd: { endpoints: [a, b, c], user: u, password: §{ env: PW } } }\n`, ["STORE_PLAIN"], /tls: true/],
+  ["a community in the clear", `${host("power: r/1")}power: { r: { driver: snmp-pdu, address: h, community: §{ env: PW } } }\n`, ["SNMP_PLAIN"], /version: 3/],
   ["most of the store on one host", `hosts: { a: { address: h1, power: r } }\nstore: { etcd: { endpoints: §["h1:1", "H1:2", other] } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /never cut/],
   ["most of the store on one power device", `hosts: { a: { address: h1, power: r/1 }, b: { address: h2, power: r/2 }, c: { address: h3, power: [r/3 + q/1] } }\nstore: { zookeeper: { servers: §[h1, h2, h3] } }\npower: { r: { driver: command, on: [x, "{outlet}"], off: [x, "{outlet}"], status: [x] }, q: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /2 of 3 servers hang on/],
   ["a host of two groups", `${ONE}groups:\n  g: { hosts: [a] }\n  h: { §hosts: [a] }\n`, ["GROUPS_SEVERAL"]],
 ];
+
+test("a boot that is shorter than what a watcher has measured is told where it is set, or at the host", async () => {
+  const power = "power: { r: { driver: command, on: [x], off: [x, '{outlet}'], status: [x] } }\n";
+  const measured = new Map([["a", 400_500], ["b", 400_500], ["c", 100_000], ["watched", 400_500], ["gone", 999_999]]);
+  const { text, places } = marked(`${QUIET}hosts:\n  a: { address: h1, power: r/1, boot: §4m }\n  §b: { address: h2, power: r/2 }\n  c: { address: h3, power: r/3 }\n  watched: { address: h4 }\n${power}`);
+  const { ok, problems } = await loadText(text, { measured });
+  assert.equal(ok, true);
+  assert.deepEqual(codesOf(problems, "warning"), places.map((place) => `${place} BOOT_UNDER_MEASURED`));
+  assert.match(problems[0]?.message ?? "", /boot of a is 4m, and it has needed 6m41s/);
+});
 
 const env = { PW: "secret", EMPTY: "\n", LINES: "a\nb" };
 

@@ -22,7 +22,9 @@ import type { RemedyInput } from "./sections/remedies.ts";
 import type { SecretReader } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 
-export const UNGROUPED = "ungrouped";
+export /** Discard, where most cards' tools send (AMD's white paper names none). */
+const WAKE_PORT = 9;
+const UNGROUPED = "ungrouped";
 
 export type ResolvedHost = {
   readonly entry: Entry;
@@ -133,7 +135,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     ...(remedies.length === 0 ? {} : { remedies: remedies.map(({ name, limitMs, waitMs }) => ({ name, limitMs, waitMs: waitMs ?? bootMs })) }),
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
-  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec) };
+  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec), wake: input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT } };
   return { entry, whole, policy, spec, origins, probes, power, placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
 }
 
