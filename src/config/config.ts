@@ -2,6 +2,8 @@
 // addresses, probe options, driver options and secrets. Everything is resolved; nothing refers back to a file.
 
 import type { HostPolicy, Policy } from "../core/policy.ts";
+import type { ProbeName } from "../probes/index.ts";
+import type { ResolvedOptions } from "./probes/index.ts";
 import type { Secret } from "./secret.ts";
 
 export type Config = {
@@ -34,30 +36,7 @@ export type HostSpec = { readonly address: string; readonly port: number | null;
 /** One probe of one host, all options resolved; `kind` names the probe in src/probes. Secrets are still closed: `openProbe` opens them. */
 export type ProbeSpec = { readonly id: string; readonly timeoutMs: number } & ProbeTask;
 
-export type ProbeTask =
-  | { readonly kind: "ping"; readonly options: { readonly count: number } }
-  | { readonly kind: "tcp"; readonly options: { readonly port: number; readonly send?: string; readonly expect?: string } }
-  | { readonly kind: "ssh"; readonly options: { readonly port: number } }
-  | { readonly kind: "dns"; readonly options: DnsTask }
-  | { readonly kind: "http"; readonly options: HttpTask };
-
-export type DnsTask = {
-  readonly port: number;
-  /** Absent: `. NS` is asked, and any well-formed answer is good. */
-  readonly name?: string;
-  readonly type: string;
-  readonly rcode: string;
-  readonly answer?: string;
-  readonly tcp: boolean;
-};
-
-export type HttpTask = {
-  readonly url: string;
-  readonly status: number;
-  readonly body?: string;
-  readonly headers: Readonly<Record<string, Secret>>;
-  readonly expiresMs: number;
-};
+export type ProbeTask = { readonly [Name in ProbeName]: { readonly kind: Name; readonly options: ResolvedOptions[Name] } }[ProbeName];
 
 export type ReferenceSpec = ProbeSpec & { readonly address: string };
 

@@ -3,6 +3,7 @@
 import { formatAddress } from "./address.ts";
 import type { Config, ProbeSpec } from "./config.ts";
 import { formatDuration } from "./duration.ts";
+import { Secret } from "./secret.ts";
 
 /** One setting as it would be written. `lines` are the entries of a list that is told one a line. */
 export type EffectiveSetting = { readonly key: string; readonly value: string; readonly origin: string; readonly lines?: readonly string[] };
@@ -52,10 +53,11 @@ export function formatEffective({ host, hash, settings }: Effective): readonly s
 }
 
 function showProbe({ kind, options, timeoutMs, id }: ProbeSpec): string {
-  const shown = Object.entries(options).filter(([, value]) => !(typeof value === "object" && Object.keys(value).length === 0)).map(([key, value]) => {
-    if (key === "expiresMs") return `expires: ${formatDuration(value as number)}`;
-    // Of headers the names: a value may be a secret, and prints as [secret] in any case.
-    return `${key}: ${key === "headers" ? `[${Object.keys(value as object).join(", ")}]` : JSON.stringify(value)}`;
+  const shown = Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
+    if (typeof value === "number" && key.endsWith("Ms")) return [`${key.slice(0, -2)}: ${formatDuration(value)}`];
+    // Of a mapping the names: a value may be a secret, and prints as [secret] in any case.
+    const names = typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Secret) ? Object.keys(value) : null;
+    return names?.length === 0 ? [] : [`${key}: ${names === null ? JSON.stringify(value) : `[${names.join(", ")}]`}`];
   });
   return `${kind}: { ${[...shown, `timeout: ${formatDuration(timeoutMs)}`].join(", ")} }${id === kind ? "" : `  (as ${id})`}`;
 }

@@ -73,6 +73,15 @@ test("the hash of the smallest host does not change from release to release", as
   assert.equal(await hashOf(text()), "00b2412cb14924f8");
 });
 
+test("the hash of a host with every probe of the first release does not change either", async () => {
+  const { policy } = await loadGood(`hosts:
+  a: { address: "10.0.0.1", power: s/1, probes: [ping, ssh, { ping: { required: true, count: 3 } }, { ssh: { port: 2222 } }, { tcp: { port: 53, send: a, expect: b } }, dns, { dns: { name: x, answer: y, tcp: true } }, { http: { url: "http://{address}/", body: x, headers: { Authorization: { env: PW }, Accept: text, Cookie: { file: x } } } }] }
+  b: { address: "10.0.0.2:80", power: s/2, probes: [tcp] }
+power: { s: { driver: apc, address: 10.0.0.9, password: { env: PW } } }
+`, { env, files: { x: "c\n" } });
+  assert.deepEqual(["a", "b"].map((name) => policy.hosts.get(name)?.hash), ["13735adc8737466f", "9dda634ae7f3d647"]);
+});
+
 test("the canonical form does not know the order of keys, and knows everything else", () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
     const turned = Object.fromEntries(Object.entries(value).reverse());

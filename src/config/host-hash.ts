@@ -5,13 +5,13 @@
 
 import { createHash } from "node:crypto";
 import type { DevicePolicy, OutletRef } from "../core/policy.ts";
-import type { SecretInput } from "./fields.ts";
 import type { Resolved } from "./resolve-probes.ts";
+import { Secret } from "./secret.ts";
 
 export type Hashed = {
   readonly address: string;
   readonly port: number | null;
-  readonly probes: readonly Pick<Resolved, "spec" | "counts" | "input">[];
+  readonly probes: readonly Pick<Resolved, "spec" | "counts" | "input" | "secrets">[];
   readonly goodNeeded: number | null;
   readonly threshold: number;
   readonly levels: readonly (readonly OutletRef[])[];
@@ -23,7 +23,7 @@ export type Hashed = {
 /** The first 16 hexadecimal digits of SHA-256 over the canonical form. */
 export function hostHash(host: Hashed): string {
   const { address, port, goodNeeded, threshold, levels, devices, group, budget } = host;
-  const probes = host.probes.map((probe) => ({ id: probe.spec.id, kind: probe.spec.kind, options: publicOptions(probe), counts: probe.counts, timeoutMs: probe.input.timeoutMs }));
+  const probes = host.probes.map((probe) => ({ id: probe.spec.id, kind: probe.spec.kind, options: withOrigins(probe.spec.options, probe.secrets), counts: probe.counts, timeoutMs: probe.input.timeoutMs }));
   const power = levels.map((level) => level.map(({ device, outlet }) => ({ device, outlet, driver: devices.get(device)?.policy.driver ?? null, address: devices.get(device)?.policy.address ?? null })));
   return createHash("sha256").update(canonical({ address, port, probes, goodNeeded, threshold, power, group, brakes: budget })).digest("hex").slice(0, 16);
 }
@@ -36,13 +36,9 @@ export function canonical(value: unknown): string {
   return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(",")}}`;
 }
 
-function publicOptions({ spec, input }: Pick<Resolved, "spec" | "input">): unknown {
-  if (spec.kind !== "http" || input.kind !== "http") return spec.options;
-  const headers = Object.fromEntries(Object.entries(input.options.headers).map(([name, secret]) => [name, origin(secret)]));
-  return { ...spec.options, headers };
-}
-
-function origin(secret: SecretInput): string {
-  if ("file" in secret) return `file ${secret.file}`;
-  return "env" in secret ? `env ${secret.env}` : "literal";
+/** Options with, in place of each secret, where it comes from. */
+function withOrigins(value: unknown, origins: ReadonlyMap<Secret, string>): unknown {
+  if (value instanceof Secret) return origins.get(value) ?? "literal";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withOrigins(member, origins)]));
 }

@@ -6,7 +6,7 @@ import { told } from "./gather.ts";
 import type { Place, ProblemList } from "./problems.ts";
 import { BUILT_IN, builtInMs } from "./sections/tunables.ts";
 import type { Rounds, Tunables } from "./sections/tunables.ts";
-import type { ProbeInput } from "./sections/probes.ts";
+import { defaultProbe } from "./sections/probes.ts";
 
 /** Somewhere that settings of a host stand. */
 export type Layer = { readonly broken: ReadonlySet<string>; readonly origin: string; readonly values: Partial<Tunables>; readonly at: At; readonly directory: string };
@@ -25,13 +25,10 @@ export type Chosen<T> = {
 
 type Key = keyof Tunables;
 
-const PING: ProbeInput = { kind: "ping", options: { count: 2 }, timeoutMs: null, required: false };
-const SSH: ProbeInput = { kind: "ssh", options: { port: null }, timeoutMs: null, required: false };
-
 const DEFAULTS = {
   every: builtInMs(BUILT_IN.every), timeout: builtInMs(BUILT_IN.timeout), threshold: BUILT_IN.threshold as number, debounce: builtInMs(BUILT_IN.debounce),
   boot: builtInMs(BUILT_IN.boot), offFor: builtInMs(BUILT_IN.offFor), healthyFor: builtInMs(BUILT_IN.healthyFor), offConfirm: builtInMs(BUILT_IN.offConfirm),
-  onConfirm: builtInMs(BUILT_IN.onConfirm), settle: builtInMs(BUILT_IN.settle), probes: [PING, SSH] as readonly ProbeInput[], retry: [] as readonly number[],
+  onConfirm: builtInMs(BUILT_IN.onConfirm), settle: builtInMs(BUILT_IN.settle), probes: [defaultProbe("ping"), defaultProbe("ssh")] as readonly ReturnType<typeof defaultProbe>[], retry: [] as readonly number[],
   armed: true as boolean, rounds: null as { readonly good: Rounds } | null, behind: null as string | null,
 };
 

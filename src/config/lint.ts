@@ -1,7 +1,6 @@
 // Lints: configurations that are valid and that somebody will regret. Each has a stable code and a place; none keeps a
 // watcher from starting. What is outright dangerous is an error elsewhere (resolve.ts, resolve-power.ts).
 
-import { isIP } from "node:net";
 import type { Config, ReferenceSpec } from "./config.ts";
 import { formatDuration } from "./duration.ts";
 import type { At } from "./expect.ts";
@@ -9,6 +8,7 @@ import { isMapping } from "./expect.ts";
 import { isExecutable } from "./files.ts";
 import type { Gathered } from "./gather.ts";
 import type { Place, ProblemList } from "./problems.ts";
+import { PROBES } from "./probes/index.ts";
 import type { ResolvedFleet, ResolvedHost } from "./resolve.ts";
 
 const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy", 1, "100%"]] as const;
@@ -18,7 +18,7 @@ export async function lint(gathered: Gathered, fleet: ResolvedFleet, references:
   lintWhole(gathered, fleet, references, problems);
   for (const host of fleet.hosts) if (host.whole) lintHost(host, self.has(host.policy.name), problems);
   lintDevices(gathered, fleet, problems);
-  await lintPrograms(gathered, problems);
+  await lintPrograms(gathered, fleet, problems);
 }
 
 /** A lint about what was learned, which has no place in a file. */
@@ -61,9 +61,8 @@ function lintHost(host: ResolvedHost, self: boolean, problems: ProblemList): voi
     problems.add(host.placeOf("probes") ?? key, "PING_ONLY", `${policy.name} is only pinged: a network card may answer for a wedged host`, "add a probe of what it serves, such as ssh");
   }
   for (const { spec, place } of host.probes) {
-    if (spec.kind === "http" && !isOwnUrl(spec.options.url, policy.name, policy.address)) {
-      problems.add(place, "HTTP_OTHER_HOST", `${policy.name} would be cut for what ${URL.parse(spec.options.url)?.hostname ?? "another"} serves`, "write the URL with {address} or {host}");
-    }
+    const found = PROBES[spec.kind].lint?.(spec.options, policy) ?? null;
+    if (found !== null) problems.add(place, found.code, found.message, found.hint ?? null);
   }
   if (policy.levels.length > 0) {
     if (self) problems.add(key, "WATCHER_POWERED", `this watcher's own power hangs on ${policy.name}: it never cuts it`, "let another machine watch this host");
@@ -90,12 +89,15 @@ function lintDevices(gathered: Gathered, fleet: ResolvedFleet, problems: Problem
   }
 }
 
-async function lintPrograms(gathered: Gathered, problems: ProblemList): Promise<void> {
+async function lintPrograms(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): Promise<void> {
   const programs: { program: unknown; place: Place }[] = [];
   const alertsAt = gathered.at.place(["alerts", "command", 0]);
   programs.push({ program: gathered.top.alerts?.command?.[0], place: alertsAt });
   for (const { raw, at } of gathered.power.values()) {
     for (const key of ["on", "off", "status"]) programs.push(programOf(raw, key, at));
+  }
+  for (const { spec, place } of fleet.hosts.flatMap((host) => host.probes)) {
+    programs.push(...(PROBES[spec.kind].programs?.(spec.options) ?? []).map((program) => ({ program, place })));
   }
   for (const { program, place } of programs) {
     // A bare name is looked up in the watcher's own PATH, which is not known here.
@@ -107,10 +109,4 @@ async function lintPrograms(gathered: Gathered, problems: ProblemList): Promise<
 function programOf(raw: unknown, key: string, at: At): { program: unknown; place: Place } {
   const argv = isMapping(raw) && raw["driver"] === "command" ? raw[key] : undefined;
   return { program: Array.isArray(argv) ? argv[0] : undefined, place: at.place([key, 0]) };
-}
-
-function isOwnUrl(url: string, name: string, address: string): boolean {
-  const host = URL.parse(url)?.hostname.replace(/^\[|\]$/g, "").toLowerCase() ?? "";
-  const canonical = isIP(address) === 6 ? (URL.parse(`http://[${address.replace(/%.*$/, "")}]/`)?.hostname.replace(/^\[|\]$/g, "") ?? address) : address.toLowerCase();
-  return host === canonical || host === name.toLowerCase() || host.startsWith(`${name.toLowerCase()}.`);
 }

@@ -93,8 +93,9 @@ async function resolveReferences(gathered: Gathered, secrets: SecretReader, prob
   const ids = new Set<string>();
   for (const [index, { address, probe }] of (gathered.top.watcher?.references ?? []).entries()) {
     const place = gathered.at.place(["watcher", "references", index]);
-    const task = await taskFor(probe, { name: address.host, address, place, directory: gathered.directory }, { secrets, problems });
-    if (task === null) continue;
+    const found = await taskFor(probe, { name: address.host, address, place, directory: gathered.directory }, { secrets, problems });
+    if (found === null) continue;
+    const { task } = found;
     const base = `${task.kind} ${address.host}`;
     let id = base;
     for (let count = 2; ids.has(id); count += 1) id = `${base}#${count}`;

@@ -1,21 +1,28 @@
 // Where secrets leave the configuration: the options of probes and power drivers as src/probes and src/power take them.
-// config knows neither of them, so the shapes stand here a second time; open.test.ts holds both together.
+// Of power drivers config knows nothing, so their shapes stand here a second time; open.test.ts holds both together.
 
-import type { ApcSettings, CommandSettings, DeviceSpec, HttpTask, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { ProbeName } from "../probes/index.ts";
+import type { ApcSettings, CommandSettings, DeviceSpec, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { ResolvedOptions } from "./probes/index.ts";
+import type { Opened } from "./probes/probe-schema.ts";
+import { Secret } from "./secret.ts";
 
 type Times = { readonly stepMs: number; readonly maxActMs: number };
 export type OpenApc = Omit<ApcSettings, "password"> & { readonly password: string } & Times;
 export type OpenCommand = CommandSettings & Times;
 export type OpenDevice = { readonly driver: "apc"; readonly options: OpenApc } | { readonly driver: "command"; readonly options: OpenCommand };
 
-export type OpenHttp = Omit<HttpTask, "headers"> & { readonly headers: Readonly<Record<string, string>> };
-export type OpenProbe = Exclude<ProbeTask, { kind: "http" }> | { readonly kind: "http"; readonly options: OpenHttp };
+export type OpenProbe = { readonly [Name in ProbeName]: { readonly kind: Name; readonly options: Opened<ResolvedOptions[Name]> } }[ProbeName];
 
-/** A probe's name and options for `probeNamed(kind).run(target, options, …)`, secrets open. */
-export function openProbe(task: ProbeTask): OpenProbe {
-  if (task.kind !== "http") return task;
-  const headers = Object.fromEntries(Object.entries(task.options.headers).map(([name, secret]) => [name, secret.reveal()]));
-  return { kind: "http", options: { ...task.options, headers } };
+/** A probe's name and options for `probes.get(kind).run(target, options, …)`, secrets open. */
+export function openProbe({ kind, options }: ProbeTask): OpenProbe {
+  return { kind, options: opened(options) } as OpenProbe;
+}
+
+function opened(value: unknown): unknown {
+  if (value instanceof Secret) return value.reveal();
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, opened(member)]));
 }
 
 /** A device's driver and options for `drivers[driver].create(options)`, secrets open. */

@@ -17,7 +17,12 @@ export type ProbeResult = {
   /** What was seen, short and printable: a banner, an rcode, a status line, an error. Never a secret. At most 200 characters. */
   readonly evidence: string;
   readonly latencyMs: number;
+  /** What the probe measured beside; the core judges nothing by it. */
+  readonly perfdata?: readonly Measured[];
 };
+
+/** A number with its name, as monitoring plugins have it; the HTTP status, for instance. */
+export type Measured = { readonly label: string; readonly value: number; readonly unit?: string };
 
 /** reached: one of the references answered a check begun no earlier than the round. none: no references are configured. */
 export type References = "reached" | "lost" | "none";

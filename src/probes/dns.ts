@@ -27,6 +27,7 @@ export type DnsOptions = {
 export const dns: Probe<DnsOptions> = {
   name: "dns",
   service: true,
+  port: ({ port }) => port,
   async run(target, options, _tools, signal, progress) {
     signal.throwIfAborted();
     const type = options.name === undefined ? "NS" : DNS_TYPES.find((known) => known === options.type.toUpperCase());

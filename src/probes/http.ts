@@ -32,6 +32,10 @@ export type HttpOptions = {
 export const http: Probe<HttpOptions> = {
   name: "http",
   service: true,
+  port({ url }) {
+    const { port, protocol } = new URL(url);
+    return portIn(port, protocol === "https:");
+  },
   async run(target, options, tools, signal, progress) {
     signal.throwIfAborted();
     const url = URL.parse(options.url);
@@ -49,6 +53,10 @@ export const http: Probe<HttpOptions> = {
 const READ_BYTES_MAX = 4 * ANSWER_BYTES_MAX;
 
 type Peer = { readonly address: string; readonly family: 4 | 6 };
+
+function portIn(port: string, secure: boolean): number {
+  return Number(port) || (secure ? 443 : 80);
+}
 
 type Look = {
   readonly url: URL;
@@ -93,7 +101,7 @@ function ask(look: Look): Promise<Finding> {
     signal.addEventListener("abort", abort, { once: true });
     try {
       // Our own socket, so that an abort has something to close from the first moment on; node:http makes it a tick later.
-      const plain = net.connect({ host: peer.address, family: peer.family, port: Number(url.port) || (secure ? 443 : 80), noDelay: true });
+      const plain = net.connect({ host: peer.address, family: peer.family, port: portIn(url.port, secure), noDelay: true });
       socket = plain;
       plain.on("error", (error) => settle(networkFinding(error, connected)));
       plain.on("connect", () => {

@@ -15,6 +15,9 @@ const load = {
 
 export type ProbeName = keyof typeof load;
 
+/** The options that a probe takes. */
+export type OptionsOf<Name extends ProbeName> = Awaited<ReturnType<(typeof load)[Name]>> extends Probe<infer Options> ? Options : never;
+
 /** Probes by name, for the round runner, which passes on options that the configuration has validated. */
 export type Probes = ReadonlyMap<ProbeName, Probe<unknown>>;
 

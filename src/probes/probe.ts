@@ -2,7 +2,7 @@
 // retry and no opinion on the host. The round runner (watcher/rounds.ts) races it against the time-out, lets it go on
 // until the round ends so that a late answer is seen as slow, and then aborts it: an abort must free every resource at once.
 
-import type { Outcome, Sign } from "../core/round.ts";
+import type { Measured, Outcome, Sign } from "../core/round.ts";
 
 export type Target = {
   readonly host: string;
@@ -13,11 +13,17 @@ export type Target = {
   readonly configured?: string;
 };
 
+export const PERFDATA_MAX = 16;
+
 export type Finding = {
   readonly outcome: Exclude<Outcome, "slow">;
   readonly sign: Sign;
   /** Short and printable, at most 200 characters; control characters escaped. */
   readonly evidence: string;
+  /** How long the answer took by the probe's own measure; absent: the round's, from its start to this finding. */
+  readonly latencyMs?: number;
+  /** What was measured beside, for the history; nothing is judged by it. The first PERFDATA_MAX are kept. */
+  readonly perfdata?: readonly Measured[];
 };
 
 /** What a probe may use of the watcher: the shared ping sockets, and names from its cache. Made once. */
@@ -42,6 +48,8 @@ export type Probe<Options> = {
   readonly service: boolean;
   /** What it waits for, as a noun, for the evidence of a time-out: `no banner within 1000 ms`. Absent: answer. */
   readonly awaits?: string;
+  /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent: none. */
+  port?(options: Options): number;
   /**
    * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
    * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it.

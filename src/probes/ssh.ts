@@ -23,6 +23,7 @@ const TURNED_AWAY = /^(Exceeded MaxStartups|Not allowed at this time)/;
 export const ssh: Probe<SshOptions> = {
   name: "ssh",
   service: true,
+  port: ({ port }) => port,
   awaits: "banner",
   run(target, options, _tools, signal, progress) {
     return converse(

@@ -18,6 +18,7 @@ export type TcpOptions = {
 export const tcp: Probe<TcpOptions> = {
   name: "tcp",
   service: true,
+  port: ({ port }) => port,
   async run(target, options, _tools, signal, progress) {
     const { port, send, expect } = options;
     const expectation = expect === undefined ? null : expectationOf(options, expect);

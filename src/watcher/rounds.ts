@@ -9,6 +9,7 @@
 
 import type { ProbeResult, References, Round } from "../core/round.ts";
 import { bad, notRun, printable } from "../probes/finding.ts";
+import { PERFDATA_MAX } from "../probes/probe.ts";
 import type { Finding, Probe, ProbeTools, Target } from "../probes/probe.ts";
 import type { Clock, Stalls } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
@@ -218,6 +219,7 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
   };
 }
 
-function resultOf(probe: string, { outcome, sign, evidence }: Finding, latencyMs: number): ProbeResult {
-  return { probe, outcome, sign, evidence: printable(evidence), latencyMs };
+function resultOf(probe: string, { outcome, sign, evidence, latencyMs, perfdata }: Finding, elapsedMs: number): ProbeResult {
+  const result = { probe, outcome, sign, evidence: printable(evidence), latencyMs: latencyMs ?? elapsedMs };
+  return perfdata === undefined ? result : { ...result, perfdata: perfdata.slice(0, PERFDATA_MAX) };
 }

@@ -47,9 +47,10 @@ export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site
   for (const [name, spec] of shell.hosts) {
     const host = policy.hosts.get(name);
     assert(host !== undefined, `host ${name} has no policy`);
+    const looks = spec.probes.map((each) => ({ id: each.id, timeoutMs: each.timeoutMs, ...probeOf(each, probes) }));
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: spec.probes.map((probe) => ({ id: probe.id, timeoutMs: probe.timeoutMs, ...probeOf(probe, probes) })) },
-      ports: [...new Set(spec.probes.flatMap(portOf))],
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: looks },
+      ports: [...new Set(looks.flatMap(({ probe, options }) => probe.port?.(options) ?? []))],
     });
   }
   const deps = { clock: bootClock, names: tools.names, tools: probeTools, references, stalls: tools.stalls };
@@ -78,22 +79,6 @@ function probeOf(spec: ProbeSpec, probes: Probes): { probe: Probe<unknown>; opti
   const probe = probes.get(kind);
   assert(probe !== undefined, `the probe ${kind} was not loaded`);
   return { probe, options };
-}
-
-/** The TCP port that a probe uses; where the host may be asked for a sign of life. */
-function portOf(spec: ProbeSpec): readonly number[] {
-  switch (spec.kind) {
-    case "tcp":
-    case "ssh":
-    case "dns":
-      return [spec.options.port];
-    case "http": {
-      const url = new URL(spec.options.url);
-      return [url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)];
-    }
-    case "ping":
-      return [];
-  }
 }
 
 function makeDevice(spec: DeviceSpec): PowerDevice {

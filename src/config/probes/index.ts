@@ -1,0 +1,35 @@
+// What every probe adds to the configuration, by its name. A new one: its file here, its file in src/probes, and a line in
+// either list. It compiles only while both speak of the same options.
+
+import type { OptionsOf, ProbeName } from "../../probes/index.ts";
+import type { Secret } from "../secret.ts";
+import { dns } from "./dns.ts";
+import { http } from "./http.ts";
+import { ping } from "./ping.ts";
+import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
+import { ssh } from "./ssh.ts";
+import { tcp } from "./tcp.ts";
+
+/** Options in which any text may be a secret that is still closed. */
+type Closable<T> = T extends string ? T | Secret
+  : T extends number | boolean | null | undefined | readonly unknown[] ? T
+  : { readonly [K in keyof T]: Closable<T[K]> };
+
+type Fitting<Options> = { resolve(settings: never, asked: never): Promise<Closable<Options> | null> | Closable<Options> | null };
+
+const probes = {
+  ping,
+  tcp,
+  ssh,
+  dns,
+  http,
+} as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
+
+/** Options of each probe as its schema resolves them, secrets closed. */
+export type ResolvedOptions = { readonly [Name in ProbeName]: OptionsFrom<(typeof probes)[Name]> };
+
+/** In the order in which they are told. */
+export const PROBE_NAMES = Object.keys(probes) as [ProbeName, ...ProbeName[]];
+
+/** The part of one probe, for code that treats all alike. */
+export const PROBES = probes as unknown as Readonly<Record<ProbeName, ProbeSchema>>;
