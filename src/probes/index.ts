@@ -11,6 +11,8 @@ const load = {
   ssh: async () => (await import("./ssh.ts")).ssh,
   dns: async () => (await import("./dns.ts")).dns,
   http: async () => (await import("./http.ts")).http,
+  rpc: async () => (await import("./rpc.ts")).rpc,
+  nfs: async () => (await import("./nfs.ts")).nfs,
 } as const;
 
 export type ProbeName = keyof typeof load;

@@ -4,7 +4,12 @@
 import type { Probe } from "./probe.ts";
 import { lookAtRpc } from "./rpc.ts";
 
-export type NfsOptions = { readonly version: number; readonly port: number; readonly transport: "tcp" | "udp" };
+export type NfsOptions = {
+  /** Absent: whichever it speaks. */
+  readonly version?: number | undefined;
+  readonly port: number;
+  readonly transport: "tcp" | "udp";
+};
 
 /** RFC 1813 §2.1, RFC 7530 §1.5. */
 const NFS_PROGRAM = 100_003;
@@ -13,5 +18,8 @@ export const nfs: Probe<NfsOptions> = {
   name: "nfs",
   service: true,
   awaits: "answer to a NULL call",
-  run: (target, options, tools, signal, progress) => lookAtRpc(target, { ...options, program: NFS_PROGRAM }, tools, signal, progress),
+  port: ({ port, transport }) => (transport === "tcp" ? port : null),
+  run(target, { version, port, transport }, tools, signal, progress) {
+    return lookAtRpc(target, { program: NFS_PROGRAM, version: version ?? 4, port, transport, anyVersion: version === undefined }, tools, signal, progress);
+  },
 };

@@ -48,8 +48,8 @@ export type Probe<Options> = {
   readonly service: boolean;
   /** What it waits for, as a noun, for the evidence of a time-out: `no banner within 1000 ms`. Absent: answer. */
   readonly awaits?: string;
-  /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent: none. */
-  port?(options: Options): number;
+  /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent or null: none. */
+  port?(options: Options): number | null;
   /**
    * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
    * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it.

@@ -10,7 +10,7 @@ import { PORT_MAPPER, RPC_MESSAGE_BYTES_MAX, encodeCall, getAddress, getPort, ju
 import type { RpcCall, RpcReply, RpcTransport } from "../protocol/rpc.ts";
 import { ask } from "./datagram.ts";
 import type { Progress } from "./datagram.ts";
-import { bad, good, notRun } from "./finding.ts";
+import { bad, good, notRun, printable } from "./finding.ts";
 import type { Finding, Probe, Target } from "./probe.ts";
 import { converse } from "./stream.ts";
 
@@ -20,8 +20,8 @@ export type RpcOptions = {
   /** Absent: the port mapper is asked. */
   readonly port?: number | undefined;
   readonly transport: RpcTransport;
-  /** Where the port mapper is, for a host that has it elsewhere. */
-  readonly mapperPort?: number | undefined;
+  /** Any version will do: the program lives that names those which it speaks. */
+  readonly anyVersion?: boolean | undefined;
 };
 
 /** How a program is called in the evidence. */
@@ -31,6 +31,7 @@ export const rpc: Probe<RpcOptions> = {
   name: "rpc",
   service: true,
   awaits: "answer to a NULL call",
+  port: ({ port, transport }) => (transport === "tcp" ? (port ?? PORT_MAPPER.port) : null),
   run: lookAtRpc,
 };
 
@@ -44,14 +45,15 @@ export async function lookAtRpc(target: Target, options: RpcOptions, _tools: unk
   return "outcome" in found ? found : judge(found, options, port);
 }
 
-function judge(reply: RpcReply, { program, version, transport }: RpcOptions, port: number): Finding {
-  const name = `${NAMES[program] ?? `program ${program}`} version ${version} at ${transport} port ${port}`;
+function judge(reply: RpcReply, { program, version, transport, anyVersion }: RpcOptions, port: number): Finding {
+  const name = `${nameOf(program)} version ${version} at ${transport} port ${port}`;
   switch (reply.kind) {
     case "success":
       return good(`NULL answered by ${name}`);
     case "no-program":
-      return bad("answer", `the server has no ${NAMES[program] ?? `program ${program}`} (asked for ${name})`);
+      return bad("answer", `the server at ${transport} port ${port} has no ${nameOf(program)}`);
     case "mismatch":
+      if (anyVersion === true) return good(`answered by ${nameOf(program)} at ${transport} port ${port}, versions ${reply.low} to ${reply.high}`);
       return cannotJudge(`${name}: it lives and speaks versions ${reply.low} to ${reply.high} only`);
     case "no-procedure":
       return cannotJudge(`${name}: it lives and has no NULL procedure`);
@@ -63,15 +65,15 @@ function judge(reply: RpcReply, { program, version, transport }: RpcOptions, por
 }
 
 /** The port of a program, or the finding when it cannot be had. */
-async function mapped(target: Target, { program, version, transport, mapperPort }: RpcOptions, signal: AbortSignal, progress: Progress): Promise<number | Finding> {
+async function mapped(target: Target, { program, version, transport }: RpcOptions, signal: AbortSignal, progress: Progress): Promise<number | Finding> {
   progress?.("asking the port mapper");
   const question = target.family === 4 ? getPort : getAddress;
-  const found = await call(target, mapperPort ?? PORT_MAPPER.port, transport, question(newXid(), program, version, transport), signal, progress);
-  if ("outcome" in found) return { ...found, evidence: `port mapper: ${found.evidence}` };
+  const found = await call(target, PORT_MAPPER.port, transport, question(newXid(), program, version, transport), signal, progress);
+  if ("outcome" in found) return { ...found, evidence: printable(`port mapper: ${found.evidence}`) };
   if (found.kind === "denied" || found.kind === "mismatch" || found.kind === "no-procedure") return cannotJudge("the port mapper does not tell us ports: write the port");
   const port = found.kind !== "success" ? null : target.family === 4 ? portIn(found.result) : portOfAddress(found.result);
   if (port === null) return bad("answer", "the port mapper's answer is none");
-  if (port === 0) return bad("answer", `${NAMES[program] ?? `program ${program}`} version ${version} over ${transport} is not registered with the port mapper`);
+  if (port === 0) return bad("answer", `${nameOf(program)} version ${version} over ${transport} is not registered with the port mapper`);
   progress?.(`${transport} port ${port}`);
   return port;
 }
@@ -120,6 +122,10 @@ async function call(target: Target, port: number, transport: RpcTransport, quest
     progress,
   );
   return reply ?? finding;
+}
+
+function nameOf(program: number): string {
+  return NAMES[program] ?? `program ${program}`;
 }
 
 function cannotJudge(evidence: string): Finding {

@@ -5,8 +5,10 @@ import type { OptionsOf, ProbeName } from "../../probes/index.ts";
 import type { Secret } from "../secret.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
+import { nfs } from "./nfs.ts";
 import { ping } from "./ping.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
+import { rpc } from "./rpc.ts";
 import { ssh } from "./ssh.ts";
 import { tcp } from "./tcp.ts";
 
@@ -23,6 +25,8 @@ const probes = {
   ssh,
   dns,
   http,
+  rpc,
+  nfs,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */
