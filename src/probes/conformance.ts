@@ -80,7 +80,7 @@ export function conformance<Options>(probe: Probe<Options>, settings: Settings<O
       const found = await Promise.all(Array.from({ length: 100 }, () => start(setting, signal)));
       for (const finding of found) {
         assertEvidence(finding);
-        assert.deepEqual({ ...finding, evidence: "" }, { outcome: "good", sign: "answer", evidence: "" }, finding.evidence);
+        assert.deepEqual([finding.outcome, finding.sign], ["good", "answer"], finding.evidence);
       }
       await until(() => descriptors() <= before, "descriptors left open");
       // The round runner uses a signal again for another host's round.

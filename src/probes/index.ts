@@ -13,6 +13,7 @@ const load = {
   http: async () => (await import("./http.ts")).http,
   rpc: async () => (await import("./rpc.ts")).rpc,
   nfs: async () => (await import("./nfs.ts")).nfs,
+  ntp: async () => (await import("./ntp.ts")).ntp,
 } as const;
 
 export type ProbeName = keyof typeof load;

@@ -26,9 +26,11 @@ export type Finding = {
   readonly perfdata?: readonly Measured[];
 };
 
-/** What a probe may use of the watcher: the shared ping sockets, and names from its cache. Made once. */
+/** What a probe may use of the watcher: the shared ping sockets, names from its cache, what it knows of its clock. Made once. */
 export type ProbeTools = {
   readonly icmp: Icmp;
+  /** Whether this machine's wall clock is synchronised, by its kernel's word; absent: not known. */
+  clockSynced?(): boolean;
   /** A name's numeric address from the watcher's cache, at once; absent: names other than the host's own are not looked up. */
   resolve?(name: string): { readonly address: string; readonly family: 4 | 6 } | { readonly error: string };
 };

@@ -9,7 +9,7 @@ import type { ProbeName, Probes } from "../probes/index.ts";
 import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
-import { bootClock } from "./boot-clock.ts";
+import { bootClock, clockSynced } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
 import type { Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
@@ -37,7 +37,7 @@ export function probeNamesIn({ shell }: Config): ReadonlySet<ProbeName> {
 /** `probes` has all that `probeNamesIn` this configuration. */
 export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site {
   const { policy, shell } = config;
-  const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
+  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
   const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec)]));
   const references: ReferenceCheck = createReferences(
     shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),

@@ -6,6 +6,7 @@ import type { Secret } from "../secret.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { nfs } from "./nfs.ts";
+import { ntp } from "./ntp.ts";
 import { ping } from "./ping.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { rpc } from "./rpc.ts";
@@ -27,6 +28,7 @@ const probes = {
   http,
   rpc,
   nfs,
+  ntp,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */
