@@ -14,6 +14,7 @@ const load = {
   rpc: async () => (await import("./rpc.ts")).rpc,
   nfs: async () => (await import("./nfs.ts")).nfs,
   ntp: async () => (await import("./ntp.ts")).ntp,
+  snmp: async () => (await import("./snmp.ts")).snmp,
 } as const;
 
 export type ProbeName = keyof typeof load;

@@ -54,7 +54,8 @@ export type Probe<Options> = {
   port?(options: Options): number | null;
   /**
    * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
-   * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it.
+   * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it; and, where this watcher
+   * itself keeps the look waiting, for how long so far (`heldMs`; Infinity: it still does): its time-out proves nothing then.
    */
-  run(target: Target, options: Options, tools: ProbeTools, signal: AbortSignal, progress?: (text: string) => void): Promise<Finding>;
+  run(target: Target, options: Options, tools: ProbeTools, signal: AbortSignal, progress?: (text: string, heldMs?: number) => void): Promise<Finding>;
 };

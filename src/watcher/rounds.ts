@@ -67,6 +67,8 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
   const stamp = Math.floor(startedAtMs);
   const results: (ProbeResult | undefined)[] = host.probes.map(() => undefined);
   const progress: (string | undefined)[] = [];
+  /** How long each probe was kept waiting for its turn by this watcher. */
+  const heldMs: (number | undefined)[] = [];
   /** Probes that have not settled yet, timed out or not. */
   const running = new Set<number>();
   const timers = new Set<() => void>();
@@ -95,7 +97,10 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
     running.add(index);
     let found: Promise<Finding>;
     try {
-      found = probe.run(target, options, deps.tools, signal, (text) => (progress[index] = text));
+      found = probe.run(target, options, deps.tools, signal, (text, held) => {
+        progress[index] = text;
+        heldMs[index] = held ?? heldMs[index];
+      });
     } catch (error) {
       found = Promise.reject(error instanceof Error ? error : new Error("threw"));
     }
@@ -138,6 +143,10 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
   function timedOutResult(probe: RoundProbe, index: number): ProbeResult {
     const timeoutMs = timeoutOf(probe);
     const latencyMs = elapsedMs();
+    const held = heldMs[index] ?? 0;
+    if (held > LOST_LEAST_MS) {
+      return resultOf(probe.id, notRun(`this watcher kept it waiting for ${held === Infinity ? "its turn" : `${Math.round(held)} ms`}: too much at once`), latencyMs);
+    }
     const lostMs = Math.max(deps.stalls?.lostMs(startedAtMs) ?? 0, latencyMs - timeoutMs);
     if (lostMs > Math.max(timeoutMs * LOST_SHARE_MAX, LOST_LEAST_MS)) {
       return resultOf(probe.id, notRun(`this watcher was held up for ${Math.round(lostMs)} ms of this round`), latencyMs);

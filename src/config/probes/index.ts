@@ -10,6 +10,7 @@ import { ntp } from "./ntp.ts";
 import { ping } from "./ping.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { rpc } from "./rpc.ts";
+import { snmp } from "./snmp.ts";
 import { ssh } from "./ssh.ts";
 import { tcp } from "./tcp.ts";
 
@@ -29,6 +30,7 @@ const probes = {
   rpc,
   nfs,
   ntp,
+  snmp,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */

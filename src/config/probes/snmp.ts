@@ -1,0 +1,74 @@
+// The settings of `snmp`: what to ask for, who asks, and what the value must be. What belongs to one version of the protocol
+// and stands beside another is a mistake that would ask in the clear where somebody meant it signed.
+
+import { z } from "zod";
+import { expectations } from "../expect.ts";
+import { about, choice, port, secret, text } from "../fields.ts";
+import { defineProbe, given, timeout } from "./probe-schema.ts";
+
+const version = z.union([z.enum(["1", "2c", "3"]), z.literal(1), z.literal(3)]).transform((written) => String(written) as "1" | "2c" | "3");
+expectations.add(version, { says: "1, 2c or 3" });
+
+const oid = z.string().regex(/^\.?[0-2](\.(0|[1-9]\d{0,9})){2,127}$/).transform((written) => written.replace(/^\./, ""));
+expectations.add(oid, { says: "an object identifier in numbers, such as 1.3.6.1.2.1.1.3.0" });
+
+const bound = (description: string) => {
+  const schema = z.number();
+  expectations.add(schema, { says: "a number" });
+  return schema.meta(about(description)).optional();
+};
+
+const value = z.union([z.string().max(1_024), z.number()]).transform(String);
+expectations.add(value, { says: "text or a number" });
+
+/** RFC 3414 §11.2: a shorter one is refused by agents. */
+const PASSWORD_CHARACTERS_MIN = 8;
+
+export const snmp = defineProbe({
+  about: "A value of an SNMP agent, within bounds.",
+  reference: "A reference with an SNMP agent.",
+  incomplete: "snmp needs an object: { snmp: { oid: 1.3.6.1.2.1.1.3.0 } }",
+  options: z.strictObject({
+    oid: oid.meta(about("What to ask for: one instance, in numbers.", {}, "object identifier")),
+    min: bound("The least that the value may be."),
+    max: bound("The most that the value may be."),
+    equals: value.meta(about("What the value must be, as text.", {}, "text")).optional(),
+    port: port("The port of the agent.", { default: 161 }).default(161),
+    version: version.meta(about("The version of SNMP: `1`, `2c` or `3`.", { default: "2c" }, "1, 2c or 3")).default("2c"),
+    community: secret("The community of versions 1 and 2c; `public` where it is left out. An agent that does not know it says nothing.").optional(),
+    user: text("The user of version 3.", { max: 32 }).optional(),
+    auth: choice(["md5", "sha", "sha224", "sha256", "sha384", "sha512"], "How the user signs.", { default: "sha" }).optional(),
+    authPassword: secret("The password that signs. Without it nothing is signed.").optional(),
+    privacy: choice(["des", "aes", "aes256b", "aes256r"], "How the user encrypts: `aes256b` after Blumenthal, `aes256r` after Reeder, as Cisco does.", { default: "aes" }).optional(),
+    privacyPassword: secret("The password that encrypts. Without it nothing is encrypted.").optional(),
+    context: text("The context of version 3.", { max: 32 }).optional(),
+    timeout,
+  }),
+  check({ version: spoken, min, max, equals, community, ...of3 }) {
+    if (equals !== undefined && (min !== undefined || max !== undefined)) return "snmp: equals beside min or max";
+    if (min !== undefined && max !== undefined && min > max) return `snmp: min ${min} is above max ${max}`;
+    if (spoken === "3") {
+      if (community !== undefined) return "snmp version 3 has users, not communities";
+      if (of3.user === undefined) return "snmp version 3 needs a user";
+      if (of3.privacyPassword !== undefined && of3.authPassword === undefined) return "snmp encrypts only what it signs: privacyPassword needs authPassword";
+      return of3.auth !== undefined && of3.authPassword === undefined ? "snmp: auth needs authPassword" : of3.privacy !== undefined && of3.privacyPassword === undefined ? "snmp: privacy needs privacyPassword" : null;
+    }
+    const stray = (["user", "auth", "authPassword", "privacy", "privacyPassword", "context"] as const).find((key) => of3[key] !== undefined);
+    return stray === undefined ? null : `snmp: ${stray} is of version 3`;
+  },
+  async resolve(settings, { secret: read, refuse }) {
+    const { port: where, version: spoken, oid: asked, min, max, equals } = settings;
+    const [auth, privacy] = [
+      settings.authPassword === undefined ? null : { protocol: settings.auth ?? ("sha" as const), password: await read(settings.authPassword) },
+      settings.privacyPassword === undefined ? null : { protocol: settings.privacy ?? ("aes" as const), password: await read(settings.privacyPassword) },
+    ];
+    for (const key of [auth, privacy]) {
+      if (key !== null && key.password.reveal() !== "" && key.password.reveal().length < PASSWORD_CHARACTERS_MIN) return refuse("SECRET_INVALID", `snmp: a password of under ${PASSWORD_CHARACTERS_MIN} characters`, "version 3 makes keys of passwords of 8 characters and more");
+    }
+    // The name that every agent knows is no secret.
+    const community = await read(settings.community ?? { literal: "public" }, settings.community !== undefined);
+    const user = spoken === "3" ? { name: settings.user ?? "", auth, privacy } : null;
+    return { port: where, version: spoken, community, user, context: settings.context ?? "", oid: asked, ...given({ min, max, equals }) };
+  },
+  id: ({ oid: asked }) => `snmp:${asked}`,
+});
