@@ -15,6 +15,7 @@ const load = {
   nfs: async () => (await import("./nfs.ts")).nfs,
   ntp: async () => (await import("./ntp.ts")).ntp,
   snmp: async () => (await import("./snmp.ts")).snmp,
+  plugin: async () => (await import("./plugin.ts")).plugin,
 } as const;
 
 export type ProbeName = keyof typeof load;

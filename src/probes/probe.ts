@@ -52,6 +52,8 @@ export type Probe<Options> = {
   readonly awaits?: string;
   /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent or null: none. */
   port?(options: Options): number | null;
+  /** Why this machine cannot look in this way, as far as that is known before: said at the start. Absent or null: it can. */
+  refusal?(options: Options, tools: ProbeTools): string | null;
   /**
    * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
    * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it; and, where this watcher

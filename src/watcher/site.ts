@@ -24,6 +24,8 @@ export type Site = {
   readonly rounds: Rounds;
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
+  /** Which probes this machine cannot make, and why. */
+  refusals(): readonly string[];
   close(): void;
 };
 
@@ -48,10 +50,8 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
   const { policy, shell } = config;
   const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
   const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec, drivers)]));
-  const references: ReferenceCheck = createReferences(
-    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),
-    { clock: bootClock, names: tools.names, tools: probeTools },
-  );
+  const referenceLooks = shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) }));
+  const references: ReferenceCheck = createReferences(referenceLooks, { clock: bootClock, names: tools.names, tools: probeTools });
   const hosts = new Map<string, Watched>();
   for (const [name, spec] of shell.hosts) {
     const host = policy.hosts.get(name);
@@ -78,6 +78,14 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const located = tools.names.address(watched.round.address);
       if ("error" in located) return { answered: "unknown", evidence: located.error };
       return touch({ target: { host: name, ...located }, ports: watched.ports }, tools.icmp);
+    },
+    refusals() {
+      const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];
+      const told = all.flatMap(({ probe, options }) => {
+        const why = probe.refusal?.(options, probeTools) ?? null;
+        return why === null ? [] : [`${probe.name} will be unknown: ${why}`];
+      });
+      return [...new Set(told)];
     },
     close: () => references.close(),
   };

@@ -8,6 +8,7 @@ import { http } from "./http.ts";
 import { nfs } from "./nfs.ts";
 import { ntp } from "./ntp.ts";
 import { ping } from "./ping.ts";
+import { plugin } from "./plugin.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { rpc } from "./rpc.ts";
 import { snmp } from "./snmp.ts";
@@ -26,6 +27,7 @@ const probes = {
   nfs,
   ntp,
   snmp,
+  plugin,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */
