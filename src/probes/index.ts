@@ -16,6 +16,7 @@ const load = {
   ntp: async () => (await import("./ntp.ts")).ntp,
   snmp: async () => (await import("./snmp.ts")).snmp,
   plugin: async () => (await import("./plugin.ts")).plugin,
+  dhcp: async () => (await import("./dhcp.ts")).dhcp,
 } as const;
 
 export type ProbeName = keyof typeof load;

@@ -3,6 +3,7 @@
 
 import type { OptionsOf, ProbeName } from "../../probes/index.ts";
 import type { Closable } from "../secret.ts";
+import { dhcp } from "./dhcp.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { nfs } from "./nfs.ts";
@@ -28,6 +29,7 @@ const probes = {
   ntp,
   snmp,
   plugin,
+  dhcp,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */
