@@ -38,7 +38,8 @@ test("a command device gets argument lists; without a status an empty one", asyn
   assert.deepEqual(opened[1]?.status, []);
 });
 
-test("every probe gets the options that it takes", async () => {
+// That they are those of src/probes is for the compiler to say: probes/index.ts.
+test("every probe gets the options that it takes, secrets open", async () => {
   const { shell } = await loadGood(TEXT, { env });
   const options = (shell.hosts.get("a")?.probes ?? []).map((probe) => openProbe(probe).options);
   assert.deepEqual(options, [

@@ -54,6 +54,11 @@ export function notRun(evidence: string): Finding {
   return { outcome: "unknown", sign: "not-run", evidence: printable(evidence) };
 }
 
+/** Answered in words that it cannot be judged by: it lives, so its power is not cut for them. */
+export function turnedAway(who: string, words: string): Finding {
+  return { outcome: "unknown", sign: "answer", evidence: printable(`${who} turned us away: "${words}"`) };
+}
+
 /** The finding that an error of a socket amounts to; `connected` when the peer's kernel had accepted before. */
 export function networkFinding(error: unknown, connected = false): Finding {
   const code = errorCode(error);

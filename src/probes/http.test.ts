@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import { NASTY, assertEvidence, conformance, noIcmp, tcpPeer, tcpSettings } from "./conformance.ts";
+import { CERTIFICATE, EXPIRED, KEY } from "./certificates.fixture.ts";
 import { type HttpOptions, http } from "./http.ts";
 import type { Finding, ProbeTools, Target } from "./probe.ts";
 
@@ -32,9 +33,23 @@ conformance(
   ),
 );
 
-function look(options: HttpOptions, target: Target = LOOPBACK, tools: ProbeTools = TOOLS): Promise<Finding> {
-  return http.run(target, options, tools, AbortSignal.timeout(10_000));
+/** A finding without what was measured beside. */
+async function look(options: HttpOptions, target: Target = LOOPBACK, tools: ProbeTools = TOOLS): Promise<Finding> {
+  const { outcome, sign, evidence } = await http.run(target, options, tools, AbortSignal.timeout(10_000));
+  return { outcome, sign, evidence };
 }
+
+test("the status is measured whatever it is, for the history; no answer measures nothing", async () => {
+  const measured = async (raw: string): Promise<unknown> => {
+    const peer = await tcpPeer((socket) => socket.once("data", () => socket.end(raw)));
+    const { perfdata } = await http.run(LOOPBACK, { url: url(peer.port), status: 200 }, TOOLS, AbortSignal.timeout(10_000));
+    await peer.close();
+    return perfdata;
+  };
+  assert.deepEqual(await measured("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), [{ label: "status", value: 200 }]);
+  assert.deepEqual(await measured("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), [{ label: "status", value: 503 }]);
+  assert.equal(await measured("what?"), undefined);
+});
 
 async function answeredWith(raw: Buffer | string, options: Omit<HttpOptions, "url">): Promise<Finding> {
   const peer = await tcpPeer((socket) => socket.once("data", () => socket.end(raw)));
@@ -133,30 +148,6 @@ test("random bytes as an answer", async () => {
 });
 
 // Made for this test and protecting nothing: one key, a certificate for the next hundred years and one of the year 2020.
-const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpL0xkbSWhsrzs8bE
-9MN+cgbFweS5gsV0ZeSMNFluT+OhRANCAAQFD9gH1EybdJBcw+PSMz8YIywkOr58
-HQd5XFHC6aPlItrBveilQi6PsghMVMY+LTu+p6/NR3LJwAghBEQmuhJ4
------END PRIVATE KEY-----`;
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBqDCCAU2gAwIBAgIUSZJobJak1JVWsAe36tLlXXmEjL8wCgYIKoZIzj0EAwIw
-GjEYMBYGA1UEAwwPcGF0aWVudC5leGFtcGxlMCAXDTI2MTEyMjAyMDQzMFoYDzIx
-MjYxMDI5MDIwNDMwWjAaMRgwFgYDVQQDDA9wYXRpZW50LmV4YW1wbGUwWTATBgcq
-hkjOPQIBBggqhkjOPQMBBwNCAAQFD9gH1EybdJBcw+PSMz8YIywkOr58HQd5XFHC
-6aPlItrBveilQi6PsghMVMY+LTu+p6/NR3LJwAghBEQmuhJ4o28wbTAdBgNVHQ4E
-FgQUBRDwi587OW0WzLpQEuTg3CUns+8wHwYDVR0jBBgwFoAUBRDwi587OW0WzLpQ
-EuTg3CUns+8wDwYDVR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgg9wYXRpZW50LmV4
-YW1wbGUwCgYIKoZIzj0EAwIDSQAwRgIhAOFl0Gk5cq+CERwq558Feck/691mJxbn
-dhraVcmL9VPCAiEAxcVxBz+127nFCnoBEOmxpUbAG2514gCAwfJR3rUt/pc=
------END CERTIFICATE-----`;
-const EXPIRED = `-----BEGIN CERTIFICATE-----
-MIIBHDCBwgIBATAKBggqhkjOPQQDAjAaMRgwFgYDVQQDDA9wYXRpZW50LmV4YW1w
-bGUwHhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjAaMRgwFgYDVQQDDA9w
-YXRpZW50LmV4YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQFD9gH1Eyb
-dJBcw+PSMz8YIywkOr58HQd5XFHC6aPlItrBveilQi6PsghMVMY+LTu+p6/NR3LJ
-wAghBEQmuhJ4MAoGCCqGSM49BAMCA0kAMEYCIQDPTZZMiFp8MfK1dTfMMhBXDM/6
-lFQ9kJJM6jC/bc0rswIhAOOxhRRjyvDcrR9SzGmqFuxX8ceu+D9UrNghjH7cSwTj
------END CERTIFICATE-----`;
 const YEAR_MS = 365 * 86_400_000;
 
 async function overTls(cert: string, options: Omit<HttpOptions, "url">): Promise<Finding & { sni: string | false | null }> {

@@ -9,10 +9,10 @@
 
 import type { ClientRequest, IncomingMessage } from "node:http";
 import net from "node:net";
-import tls from "node:tls";
 import { ANSWER_BYTES_MAX, type Expectation, expectationOf, watcherFor } from "./expect.ts";
 import { bad, describe, errorCode, excerpt, good, networkFinding, notRun, redacted } from "./finding.ts";
 import type { Finding, Probe, ProbeTools, Target } from "./probe.ts";
+import { certificateLeftMs, certificateMeasured, certificateText, encrypted, handshakeFinding } from "./secure.ts";
 import { gather } from "./stream.ts";
 
 // Not imported: as an ECMAScript module it evaluates its lazy exports, among them undici's WebSocket, 13 MB.
@@ -109,7 +109,7 @@ function ask(look: Look): Promise<Finding> {
         progress?.(secure ? "connected, no TLS yet" : "connected");
       });
       progress?.("not connected");
-      const through = secure ? encrypted(plain, bareName(url)) : plain;
+      const through = secure ? encrypted(plain, bareName(url), ["http/1.1"]) : plain;
       if (secure) through.on("secureConnect", () => progress?.("connected, TLS established"));
       request = nodeHttp.request({
         method: "GET",
@@ -164,11 +164,14 @@ function ask(look: Look): Promise<Finding> {
   });
 }
 
-function judge(look: Look, response: IncomingMessage, socket: net.Socket, settle: (finding: Finding) => void): void {
+function judge(look: Look, response: IncomingMessage, socket: net.Socket, end: (finding: Finding) => void): void {
   const { options, expectation, progress } = look;
   const status = response.statusCode ?? 0;
+  const leftMs = certificateLeftMs(socket);
+  const perfdata = [{ label: "status", value: status }, ...certificateMeasured(leftMs)];
+  const settle = (finding: Finding): void => end({ ...finding, perfdata });
   // The reason phrase is the registry's, not the server's, which may say anything (RFC 9112 §4).
-  const line = `${status} ${nodeHttp.STATUS_CODES[status] ?? ""}`.trim() + certificateText(socket, options.expiresMs);
+  const line = `${status} ${nodeHttp.STATUS_CODES[status] ?? ""}`.trim() + certificateText(leftMs, options.expiresMs);
   if (status !== options.status) return settle(bad("answer", `${line} (expected ${options.status})`));
   if (expectation === null) return settle(good(line));
 
@@ -196,28 +199,9 @@ function judge(look: Look, response: IncomingMessage, socket: net.Socket, settle
 function fromError(error: Error, connected: boolean): Finding {
   const code = errorCode(error);
   if (code.startsWith("HPE_")) return bad("answer", `not HTTP: ${code}`);
-  if (code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") || code === "EPROTO") return bad("answer", `no TLS: ${code}`);
   // Node's own words for a connection that the peer closed in good order before its answer.
   if (code === "ECONNRESET" && /hang up|before secure TLS/.test(describe(error))) return bad("answer", "connection closed without an answer");
-  return networkFinding(error, connected);
-}
-
-let context: tls.SecureContext | undefined;
-
-function encrypted(plain: net.Socket, name: string): tls.TLSSocket {
-  context ??= tls.createSecureContext(); // once: it loads the root certificates
-  const servername = net.isIP(name) === 0 ? { servername: name } : {}; // RFC 6066 §3: no addresses in SNI
-  return tls.connect({ socket: plain, secureContext: context, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"], ...servername });
-}
-
-/** What there is to say about the certificate, with a leading separator; empty when there is nothing. */
-function certificateText(socket: net.Socket, expiresMs: number | undefined): string {
-  if (!(socket instanceof tls.TLSSocket) || expiresMs === undefined || expiresMs <= 0) return "";
-  const endsAtMs = Date.parse((socket.getPeerCertificate() as tls.PeerCertificate | null)?.valid_to ?? "");
-  const leftMs = endsAtMs - Date.now();
-  if (Number.isNaN(leftMs) || leftMs > expiresMs) return "";
-  const days = Math.floor(Math.abs(leftMs) / 86_400_000);
-  return leftMs <= 0 ? `, certificate expired ${days} d ago` : `, certificate expires in ${days} d`;
+  return handshakeFinding(error) ?? networkFinding(error, connected);
 }
 
 function headersFor(url: URL, options: HttpOptions): Record<string, string> {

@@ -13,6 +13,8 @@ export type Target = {
   readonly configured?: string;
 };
 
+export type { Measured };
+
 export const PERFDATA_MAX = 16;
 
 export type Finding = {

@@ -6,7 +6,7 @@
 // A server that turns us away in words ("Exceeded MaxStartups", "Not allowed at this time": sshd under a flood of
 // log-ins, or penalising this watcher's address) is alive and cannot be judged: that must not cut its power.
 
-import { bad, excerpt, good } from "./finding.ts";
+import { bad, excerpt, good, turnedAway } from "./finding.ts";
 import type { Finding, Probe } from "./probe.ts";
 import { converse } from "./stream.ts";
 
@@ -48,7 +48,7 @@ export function judgeIdentification(soFar: Buffer): Finding | null {
     }
     if (feed === -1) return null;
     if (TURNED_AWAY.test(bytes.toString("latin1", 0, 64))) {
-      return { outcome: "unknown", sign: "answer", evidence: `sshd turned us away: "${excerpt(bytes).replace(/\\r$/, "")}"` };
+      return turnedAway("sshd", excerpt(bytes).replace(/\\r$/, ""));
     }
     from = feed + 1;
   }

@@ -1,5 +1,5 @@
-// One short conversation over a fresh TCP connection: connect, perhaps say something, listen until what came can be judged.
-// tcp, ssh and dns over TCP are this and a few lines; what they share is what goes wrong (refused, reset, silent, endless
+// One short conversation over a fresh TCP connection, or TLS over it: connect, perhaps say something, listen until what came
+// can be judged. Most probes are this and a few lines; what they share is what goes wrong (refused, reset, silent, endless
 // talk, one byte a second) and that an abort closes the descriptor before it returns.
 //
 // A conversation that is judged ends with a FIN, one that is given up with a RST: a wedged peer never answers a FIN, and
@@ -13,20 +13,38 @@ export type Ending = "closed" | "full";
 
 export type Talk = {
   readonly port: number;
+  /** Present: the conversation is over TLS, with this name for SNI. */
+  readonly tls?: { readonly name: string; readonly before?: Before };
   /** Bytes kept; when as many have come and `judge` still wants more, `ended` is asked. */
   readonly bytesMax: number;
   /** Written after a good answer, just before the connection is closed. */
   readonly farewell?: Buffer;
-  /** Called once connected: may write, may judge already. */
-  opened?(write: (bytes: Buffer) => void): Finding | null;
-  /** Judges everything received so far; null: wait for more. */
-  judge(soFar: Buffer): Finding | null;
+  /** Called once connected, over TLS once that stands: may write, may judge already, or settle later. */
+  opened?(write: (bytes: Buffer) => void, through: net.Socket, settle: (finding: Finding) => void): Finding | null;
+  /** What an error amounts to, where that is not what networkFinding says. */
+  failed?(error: Error): Finding | null;
+  /** Judges everything received so far, of which `chunk` came last; null: wait for more. */
+  judge(soFar: Buffer, chunk: Buffer): Finding | null;
   /** The peer closed, or has said too much, before `judge` was content. */
   ended(soFar: Buffer, how: Ending): Finding;
 };
 
+/** What is said in the clear to begin TLS, and what the first answer to it is worth; null: TLS begins. */
+export type Before = { readonly say: Buffer; heard(answer: Buffer): Finding | null };
+
+/** Loaded with the first conversation over TLS: it brings the root certificates, 8 MB that plain probes do without. */
+let secure: typeof import("./secure.ts") | undefined;
+
 /** Resolves with the finding; rejects only when aborted. */
 export function converse(target: Target, talk: Talk, signal: AbortSignal, progress?: (text: string) => void): Promise<Finding> {
+  if (talk.tls === undefined || secure !== undefined) return conversation(target, talk, signal, progress);
+  return import("./secure.ts").then((loaded) => {
+    secure = loaded;
+    return conversation(target, talk, signal, progress);
+  });
+}
+
+function conversation(target: Target, talk: Talk, signal: AbortSignal, progress: ((text: string) => void) | undefined): Promise<Finding> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     // Anything else would be looked up by getaddrinfo, in one of four threads that a slow resolver keeps busy.
@@ -35,30 +53,58 @@ export function converse(target: Target, talk: Talk, signal: AbortSignal, progre
     let connected = false;
     let settled = false;
     let socket: net.Socket;
+    /** The socket, or TLS over it. */
+    let through: net.Socket;
     try {
       // Port 0 or 65536 and the like throw here: a mistake of ours, no sign of the host's.
-      socket = net.connect({ host: target.address, port: talk.port, family: target.family, noDelay: true });
+      through = socket = net.connect({ host: target.address, port: talk.port, family: target.family, noDelay: true });
     } catch (error) {
       return resolve(notRun(`cannot connect: ${error instanceof Error ? error.message : "bad port"}`));
     }
     progress?.("not connected");
     signal.addEventListener("abort", abort, { once: true });
-    socket.on("error", (error) => settle(networkFinding(error, connected)));
+    socket.on("error", failed);
+    // Whatever else closes it (a descriptor lost under us) must not leave the round waiting.
+    socket.on("close", () => settle(bad("answer", "connection closed")));
     socket.on("connect", () => {
       connected = true;
       if (settled) return;
-      progress?.("connected");
-      attempt(() => talk.opened?.((bytes) => socket.write(bytes)) ?? null);
+      progress?.(talk.tls === undefined ? "connected" : "connected, no TLS yet");
+      const { name, before } = talk.tls ?? {};
+      if (name === undefined) return begin();
+      if (before === undefined) return encrypt(name);
+      socket.write(before.say);
+      socket.once("end", () => settle(bad("answer", "connection closed before TLS")));
+      socket.once("data", (chunk: Buffer) => {
+        attempt(() => before.heard(chunk));
+        if (!settled) encrypt(name);
+      });
     });
-    socket.on("data", (chunk: Buffer) => {
-      if (settled) return;
-      const soFar = answer.add(chunk);
-      attempt(() => talk.judge(soFar) ?? (soFar.length >= talk.bytesMax ? talk.ended(soFar, "full") : null));
-      if (!settled) progress?.(`connected, ${soFar.length} bytes so far`);
-    });
-    socket.on("end", () => attempt(() => talk.ended(answer.soFar(), "closed")));
-    // Whatever else closes it (a descriptor lost under us) must not leave the round waiting.
-    socket.on("close", () => settle(bad("answer", "connection closed")));
+
+    function encrypt(name: string): void {
+      if (secure === undefined) return settle(notRun("no TLS is loaded"));
+      through = secure.encrypted(socket, name);
+      through.on("error", failed);
+      through.on("secureConnect", () => {
+        if (!settled) progress?.("connected, TLS established");
+        begin();
+      });
+    }
+
+    function begin(): void {
+      through.on("data", (chunk: Buffer) => {
+        if (settled) return;
+        const soFar = answer.add(chunk);
+        attempt(() => talk.judge(soFar, chunk) ?? (soFar.length >= talk.bytesMax ? talk.ended(soFar, "full") : null));
+        if (!settled) progress?.(`connected, ${soFar.length} bytes so far`);
+      });
+      through.on("end", () => attempt(() => talk.ended(answer.soFar(), "closed")));
+      attempt(() => talk.opened?.((bytes) => through.write(bytes), through, settle) ?? null);
+    }
+
+    function failed(error: Error): void {
+      settle(talk.failed?.(error) ?? secure?.handshakeFinding(error) ?? networkFinding(error, connected));
+    }
 
     function attempt(look: () => Finding | null): void {
       if (settled) return;
@@ -75,9 +121,8 @@ export function converse(target: Target, talk: Talk, signal: AbortSignal, progre
       if (settled) return;
       settled = true;
       signal.removeEventListener("abort", abort);
-      if (talk.farewell !== undefined && finding.outcome === "good") socket.write(talk.farewell); // a few bytes: gone at once
-      socket.destroy();
-      release(socket);
+      if (talk.farewell !== undefined && finding.outcome === "good") through.write(talk.farewell); // a few bytes: gone at once
+      letGo();
       resolve(finding);
     }
 
@@ -85,10 +130,18 @@ export function converse(target: Target, talk: Talk, signal: AbortSignal, progre
       if (settled) return;
       settled = true;
       // While connecting, resetAndDestroy would wait for the connection that never comes.
-      if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
-      release(socket);
+      if (!socket.connecting) socket.resetAndDestroy();
+      letGo();
       reject(signal.reason);
+    }
+
+    function letGo(): void {
+      if (through !== socket) {
+        through.destroy();
+        release(through);
+      }
+      socket.destroy();
+      release(socket);
     }
   });
 }

@@ -9,6 +9,13 @@ import { http } from "./http.ts";
 import { nfs } from "./nfs.ts";
 import { ntp } from "./ntp.ts";
 import { ping } from "./ping.ts";
+import { postgres } from "./postgres.ts";
+import { ldap } from "./ldap.ts";
+import { redis } from "./redis.ts";
+import { smtp } from "./smtp.ts";
+import { imap } from "./imap.ts";
+import { tls } from "./tls.ts";
+import { ups } from "./ups.ts";
 import { plugin } from "./plugin.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { rpc } from "./rpc.ts";
@@ -24,6 +31,13 @@ const probes = {
   ssh,
   dns,
   http,
+  postgres,
+  ldap,
+  redis,
+  smtp,
+  imap,
+  tls,
+  ups,
   rpc,
   nfs,
   ntp,

@@ -76,6 +76,12 @@ export function pattern(description: string) {
   });
 }
 
+/** The lint of a password that is sent unencrypted to another machine. */
+export function inClear(probe: string, { address }: { readonly address: string }): ProbeLint | null {
+  if (/^(localhost|127\..*|::1)$/.test(address)) return null;
+  return { code: "PASSWORD_IN_CLEAR", message: `the password of ${probe} crosses the network unencrypted`, hint: "switch tls on, or use a user that may do nothing else" };
+}
+
 /** Without the settings that were left out. */
 export function given<T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
