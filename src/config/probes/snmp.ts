@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { expectations } from "../expect.ts";
 import { about, choice, port, secret, text } from "../fields.ts";
-import { defineProbe, given, timeout } from "./probe-schema.ts";
+import { defineProbe, given, inClear, timeout } from "./probe-schema.ts";
 
 const version = z.union([z.enum(["1", "2c", "3"]), z.literal(1), z.literal(3)]).transform((written) => String(written) as "1" | "2c" | "3");
 expectations.add(version, { says: "1, 2c or 3" });
@@ -15,12 +15,14 @@ expectations.add(oid, { says: "an object identifier in numbers, such as 1.3.6.1.
 const bound = (description: string) => {
   const schema = z.number();
   expectations.add(schema, { says: "a number" });
-  return schema.meta(about(description)).optional();
+  return schema.meta(about(description, {}, "number")).optional();
 };
 
 const value = z.union([z.string().max(1_024), z.number()]).transform(String);
 expectations.add(value, { says: "text or a number" });
 
+/** The community that every agent ships with. */
+const PUBLIC = "public";
 /** RFC 3414 §11.2: a shorter one is refused by agents. */
 const PASSWORD_CHARACTERS_MIN = 8;
 
@@ -66,9 +68,14 @@ export const snmp = defineProbe({
       if (key !== null && key.password.reveal() !== "" && key.password.reveal().length < PASSWORD_CHARACTERS_MIN) return refuse("SECRET_INVALID", `snmp: a password of under ${PASSWORD_CHARACTERS_MIN} characters`, "version 3 makes keys of passwords of 8 characters and more");
     }
     // The name that every agent knows is no secret.
-    const community = await read(settings.community ?? { literal: "public" }, settings.community !== undefined);
+    const community = await read(settings.community ?? { literal: PUBLIC }, settings.community !== undefined);
     const user = spoken === "3" ? { name: settings.user ?? "", auth, privacy } : null;
     return { port: where, version: spoken, community, user, context: settings.context ?? "", oid: asked, ...given({ min, max, equals }) };
   },
   id: ({ oid: asked }) => `snmp:${asked}`,
+  lint({ version: spoken, community }, host) {
+    if (spoken === "3" || community.reveal() === PUBLIC) return null;
+    const lint = inClear("snmp", host);
+    return lint && { ...lint, message: `the community of snmp ${spoken} crosses the network unencrypted`, hint: "version 3 encrypts; or let this community only read" };
+  },
 });
