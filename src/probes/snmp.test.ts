@@ -151,6 +151,28 @@ test("whatever datagrams come, nothing throws and the evidence stays printable",
   );
 });
 
+test("an answer that is not signed, to a question that was, is nobody's", async () => {
+  const engine = Buffer.from("800000000102030405", "hex");
+  const peer = await udpPeer((question, say) => {
+    const message = (pdu: Buffer): Buffer => {
+      const id = question.subarray(7, 7 + 2 + (question[8] ?? 0));
+      const security = element(0x30, element(4, engine), element(2, 1), element(2, 1), element(4), element(4), element(4));
+      const scoped = element(0x30, element(4, engine), element(4), pdu);
+      return element(0x30, element(2, 3), element(0x30, id, element(2, 0x7f, 0xff), element(4, 0), element(2, 3)), element(4, security), scoped);
+    };
+    const get = question.lastIndexOf(Buffer.from([0xa0]));
+    const id = question.subarray(get + 2, get + 4 + (question[get + 3] ?? 0));
+    const isDiscovery = !question.includes(engine);
+    const counter = element(0x30, element(6, Buffer.from("2b060106030f01010400", "hex")), element(0x41, 1));
+    const pdu = isDiscovery ? element(0xa8, id, element(2, 0), element(2, 0), element(0x30, counter)) : element(0xa2, id, element(2, 0), element(2, 0), element(0x30, element(0x30, OID, FORTY_TWO)));
+    say(message(pdu));
+  });
+  const ask = (user: SnmpUser, limitMs: number): Promise<Finding> => snmp.run(LOOPBACK, options(peer.port, { version: "3", user }), { icmp: noIcmp }, AbortSignal.timeout(limitMs));
+  assert.equal((await ask({ name: "watcher", auth: null, privacy: null }, LIMIT_MS)).evidence, `${UPTIME} = 42`);
+  await assert.rejects(ask({ name: "watcher", auth: { protocol: "sha", password: "sesame-open" }, privacy: null }, 400));
+  await peer.close();
+});
+
 test("an agent that answers version 3 with reports for ever is left after a few", async () => {
   const report = Buffer.from("0a0b0c0d0e", "hex");
   let asked = 0;
@@ -172,7 +194,7 @@ test("an agent that answers version 3 with reports for ever is left after a few"
 const skip = lacking("snmpd");
 
 test("a real snmpd: versions 1, 2c and 3, wrong names and passwords, stopped, gone", { skip }, async (t) => {
-  thirdParty("Net-SNMP snmpd", [programPath("snmpd") ?? "", "-v"]);
+  thirdParty("snmpd (net-snmp)", [programPath("snmpd") ?? "", "-v"]);
   const agent = await snmpd(t);
   const user = (more: Partial<SnmpUser> = {}): SnmpUser => ({ name: "watcher", auth: { protocol: "sha", password: "sesame-open" }, privacy: { protocol: "aes", password: "sesame-close" }, ...more });
   const signed = user({ name: "signer", privacy: null });

@@ -8,6 +8,7 @@
 
 import { EventEmitter } from "node:events";
 import type { Session, User, Varbind } from "net-snmp";
+import { snmpEnvelope } from "../protocol/snmp.ts";
 import { openDatagrams } from "./datagram.ts";
 import { bad, errorCode, good, notRun, printable } from "./finding.ts";
 import type { Finding, Probe, Target } from "./probe.ts";
@@ -87,7 +88,7 @@ function look(loaded: Library, target: Target, options: SnmpOptions, signal: Abo
       },
       message(datagram) {
         received += 1;
-        if (!wire.in(datagram)) settle(bad("answer", "not an answer to the question"));
+        if (isProtected(options, datagram) && !wire.in(datagram)) settle(bad("answer", "not an answer to the question"));
         if (received >= RECEIVED_MAX) settle(bad("answer", `${received} datagrams, none an answer`));
       },
       failed: settle,
@@ -109,6 +110,15 @@ function look(loaded: Library, target: Target, options: SnmpOptions, signal: Abo
       return true;
     }
   });
+}
+
+/** Whether a message comes with the protection that was asked for, which the library does not look at; a report cannot (RFC 3414 §3.2). */
+function isProtected({ version, user }: SnmpOptions, datagram: Buffer): boolean {
+  const envelope = snmpEnvelope(datagram);
+  if (envelope === null) return false;
+  if (envelope.version !== 3) return version !== "3";
+  if (version !== "3") return false;
+  return envelope.pdu === "report" || ((user?.auth === null || envelope.authenticated) && (user?.privacy === null || envelope.encrypted));
 }
 
 /** What the library takes for a dgram.Socket. */
