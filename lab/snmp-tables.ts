@@ -20,7 +20,7 @@ const SENTRY = { 1: "on", 2: "off", 3: "reboot" } as const;
 
 export const SNMP_TABLES = {
   // PowerNet-MIB: sPDUOutletCtl, sPDUOutletName.
-  "apc-masterswitch": { sysObjectId: "1.3.6.1.4.1.318.1.3.4.4", row: "", columns: [
+  "apc-masterswitch": { sysObjectId: "1.3.6.1.4.1.318.1.3.4.1", row: "", columns: [
     { oid: `${APC}.4.4.2.1.3`, holds: "state", on: 1, off: 2, write: APC_NEW },
     { oid: `${APC}.4.4.2.1.4`, holds: "name" },
   ] },
@@ -52,11 +52,6 @@ export const SNMP_TABLES = {
     { oid: "1.3.6.1.4.1.534.6.6.7.6.6.1.4", holds: "control", reads: -1, write: { 0: "on", 1: "delayed-on" } },
     { oid: "1.3.6.1.4.1.534.6.6.7.6.6.1.5", holds: "control", reads: -1, write: { 0: "reboot" } },
   ] },
-  // The managed ePDU before it (MIB of 2011), which fence_eaton_snmp knows.
-  "eaton-managed": { sysObjectId: "1.3.6.1.4.1.534.6.6.6", row: "", columns: [
-    { oid: "1.3.6.1.4.1.534.6.6.6.1.2.2.1.1", holds: "name" },
-    { oid: "1.3.6.1.4.1.534.6.6.6.1.2.2.1.3", holds: "state", on: 1, off: 0, write: { 0: "off", 1: "on" } },
-  ] },
   // CPS-MIB: ePDUOutletControlTable, ePDUOutletStatusTable.
   cyberpower: { sysObjectId: "1.3.6.1.4.1.3808.1.1.3", row: "", columns: [
     { oid: "1.3.6.1.4.1.3808.1.1.3.3.3.1.1.4", holds: "state", on: 1, off: 2, write: APC_OLD },
@@ -68,12 +63,6 @@ export const SNMP_TABLES = {
     { oid: "1.3.6.1.4.1.850.1.1.3.2.3.3.1.1.2", holds: "name" },
     { oid: "1.3.6.1.4.1.850.1.1.3.2.3.3.1.1.4", holds: "state", on: 2, off: 1 },
     { oid: "1.3.6.1.4.1.850.1.1.3.2.3.3.1.1.6", holds: "control", reads: 0, write: { 1: "off", 2: "on", 3: "reboot" } },
-  ] },
-  // TRIPPLITE-MIB: tlOutletTable, the cards before it.
-  "tripp-lite-old": { sysObjectId: "1.3.6.1.4.1.850.1", row: "1.", columns: [
-    { oid: "1.3.6.1.4.1.850.10.2.3.5.1.2", holds: "state", on: 2, off: 1 },
-    { oid: "1.3.6.1.4.1.850.10.2.3.5.1.4", holds: "control", reads: 0, write: { 1: "off", 2: "on" } },
-    { oid: "1.3.6.1.4.1.850.10.2.3.5.1.5", holds: "name" },
   ] },
   // Sentry3-MIB: outletTable, by tower, infeed and outlet.
   "sentry-3": { sysObjectId: "1.3.6.1.4.1.1718.3", row: "1.1.", columns: [

@@ -9,6 +9,7 @@ import type { PowerDriver } from "./power.ts";
 const load = {
   apc: async () => (await import("./apc.ts")).apc,
   command: async () => (await import("./command.ts")).command,
+  "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

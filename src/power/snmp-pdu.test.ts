@@ -37,7 +37,6 @@ const KINDS: readonly { readonly name: string; readonly device: Device; readonly
   { name: "v2c, found by sysObjectID", device: { table: "apc-rpdu2" }, options: { model: "auto" } },
   { name: "v1, one column for state and command", device: { table: "apc-masterswitch" }, options: { model: "apc-masterswitch", access: { ...V2C, version: "1" } } },
   { name: "v3 authPriv, by name", device: { table: "apc-rpdu", names: { 3: "db 1" } }, options: { model: "apc-rpdu", access: V3 }, outlet: "db 1" },
-  { name: "v2c, units and two columns for commands", device: { table: "eaton" }, options: { model: "auto" } },
 ];
 
 for (const { name, device, options, outlet = "3" } of KINDS) {

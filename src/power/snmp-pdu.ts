@@ -29,12 +29,9 @@ const SYS_OBJECT_ID = "1.3.6.1.2.1.1.2.0";
 const OUTLETS_MAX = 512;
 const LABEL_CHARACTERS_MAX = 64;
 
-const capabilities = { exclusiveSession: false } as const;
-
 /** Switched PDUs over SNMP. */
 export const snmpPdu: PowerDriver<SnmpPduOptions> = {
   name: "snmp-pdu",
-  capabilities,
   testedOn: [
     "the virtual PDU of this repository behind net-snmp's snmpd 5.9, for every model of the table",
     "no device yet",
@@ -43,7 +40,6 @@ export const snmpPdu: PowerDriver<SnmpPduOptions> = {
 };
 
 class SnmpDevice implements PowerDevice {
-  readonly capabilities = capabilities;
   readonly #options: SnmpPduOptions;
 
   constructor(options: SnmpPduOptions) {

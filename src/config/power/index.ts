@@ -6,9 +6,10 @@ import type { Closable } from "../secret.ts";
 import { apc } from "./apc.ts";
 import { command } from "./command.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
+import { snmpPdu } from "./snmp-pdu.ts";
 
 /** Known, and not part of this release. */
-export const DRIVERS_LATER: readonly string[] = ["fence-agent", "ipmi", "redfish", "snmp-pdu"];
+export const DRIVERS_LATER: readonly string[] = ["fence-agent", "ipmi", "redfish"];
 
 /** What the shell adds to every driver's options. */
 export type DeviceTimes = { readonly stepMs: number; readonly maxActMs: number };
@@ -18,6 +19,7 @@ type Fitting<Options> = { resolve(settings: never, asked: never): Promise<Resolv
 const drivers = {
   apc,
   command,
+  "snmp-pdu": snmpPdu,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
 /** Options of each driver as its schema resolves them, secrets closed. */
