@@ -64,6 +64,8 @@ export type FleetOptions = {
   readonly device: string;
   readonly bootMs?: number;
   readonly pdu?: Partial<ApcPduOptions>;
+  /** Watchers that begin as another release, by name: the path of its `bin/upkeep`. */
+  readonly programs?: Readonly<Record<string, string>>;
 };
 
 export type Fleet = {
@@ -133,6 +135,8 @@ export class FleetWatcher {
   readonly config: string;
   readonly socket: string;
   readonly logFile: string;
+  /** What it is started with next; another release, perhaps. */
+  program = UPKEEP;
   /** Starts so far. */
   lives = 0;
   paused = false;
@@ -164,7 +168,7 @@ export class FleetWatcher {
   spawn(env: NodeJS.ProcessEnv = {}): { readonly ready: Promise<string | null>; readonly ended: Promise<Ended> } {
     if (this.running) throw new Error(`${this.name} runs`);
     const log = openSync(this.logFile, "a");
-    const child = this.node.spawn([UPKEEP, "watch", "-c", this.config], { stdio: ["ignore", "pipe", log], env: { ...labEnv(), ...env } });
+    const child = this.node.spawn([this.program, "watch", "-c", this.config], { stdio: ["ignore", "pipe", log], env: { ...labEnv(), ...env } });
     closeSync(log);
     this.#child = child;
     this.lives += 1;
@@ -213,7 +217,7 @@ export class FleetWatcher {
   /** Runs `upkeep …` with its configuration, to its end: the socket is a file, and needs no network. */
   upkeep(...args: readonly string[]): Promise<Ran> {
     return new Promise((resolve) => {
-      execFile(UPKEEP, [...args, "-c", this.config], { timeout: RUN_LIMIT_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
+      execFile(this.program, [...args, "-c", this.config], { timeout: RUN_LIMIT_MS, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr });
       }).stdin?.end();
     });
@@ -283,6 +287,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       mkdirSync(own);
       writeFileSync(join(own, "sucker.password"), `${password}\n`, { mode: 0o600 });
       const watcher = new FleetWatcher(name, node, own);
+      watcher.program = options.programs?.[name] ?? UPKEEP;
       writeFileSync(watcher.config, `# One of several watchers of the lab.
 site: fleet
 data: ./data

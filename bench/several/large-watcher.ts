@@ -93,11 +93,9 @@ function run(policy: Policy, records: readonly StoredRecord[]): void {
     time.pass(0);
   };
   const held = (): void => post({ kind: "session", session: { kind: "held", untilMs: time.bootMs - CALL_MS + shape.ttlMs } });
-  // It has joined before it starts, and hears of that right after it.
-  phase("start", () => soon(() => {
-    made.start({ kind: "start", records, uptimeMs: UPTIME_MS, wentBack: null, seq: 0, ledger: "bench", fleet: { folder: `folder-${me}`, life: `${me}-2`, version: "0.1.0" } });
-    held();
-  }));
+  phase("start", () => soon(() => made.start({ kind: "start", records, uptimeMs: UPTIME_MS, wentBack: null, seq: 0, ledger: "bench", fleet: { folder: `folder-${me}`, life: `${me}-2`, version: "0.1.0" } })));
+  // It joins once it has started: from here on there is a lease to keep.
+  phase("session", () => soon(held));
   time.every(shape.ttlMs / 3, held);
   phase("first words", () => {
     // All that it looks at, and all on record.

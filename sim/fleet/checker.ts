@@ -2,6 +2,7 @@
 // moment that the store carries a transaction out, and never a core's opinion of either.
 
 import type { Command, Told } from "../../src/core/io.ts";
+import type { IncidentRecord } from "../../src/core/records.ts";
 import type { Answer } from "../../src/watcher/watcher.ts";
 import type { Checker } from "../checker.ts";
 import type { LoggedChange } from "../store/server.ts";
@@ -19,6 +20,7 @@ export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energ
   /** A watcher is told of its session. */
   session?(life: FleetLife): void;
   told?(told: Told, life: FleetLife): void;
+  incident?(record: IncidentRecord, life: FleetLife): void;
   asked?(asked: Asked): void;
   answered?(asked: Asked, answer: Answer): void;
   exiting?(life: FleetLife, because: string): void;
@@ -35,7 +37,7 @@ type Hook = Exclude<keyof FleetChecker, "invariant">;
 export type FleetCheckers = { readonly [Each in Hook]: readonly FleetChecker[] };
 
 const HOOKS: readonly Hook[] = [
-  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "asked", "answered", "exiting",
+  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "incident", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

@@ -173,12 +173,12 @@ export class FleetLife implements Process {
           blind: (because) => this.#say({ kind: "blind", because }),
           gone: (because) => this.#say({ kind: "gone", because }),
         });
-        await store.join((session) => this.#session(store, session));
         site.store = store.identity;
         this.foundAnotherStore = wentBack !== null;
         this.began = true;
         this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0" } });
         for (const input of this.#early) this.watcher.post(input);
+        void this.#join(store);
         return;
       } catch (error) {
         if (!(error instanceof UpkeepError)) throw error;
@@ -377,6 +377,7 @@ export class FleetLife implements Process {
   #incident(record: IncidentRecord): void {
     if (!this.alive) return;
     this.out(record);
+    for (const checker of this.#world.checkers.incident) checker.incident?.(record, this);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
   }
 

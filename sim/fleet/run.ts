@@ -24,12 +24,23 @@ export function runFleetSeed(seed: number, options: FleetRunOptions = {}): Promi
 function runNow(seed: number, options: FleetRunOptions): RunResult {
   const drawn = drawFleet(seed, options);
   const spec = options.change === undefined ? drawn : options.change(drawn);
-  const first = judged(spec, { transcript: options.transcript === true, inputs: options.replay === true });
+  const first = withoutStacks(() => judged(spec, { transcript: options.transcript === true, inputs: options.replay === true }));
   const { world, simulatedMs } = first;
   if (world.violation === null) return { seed, ok: true, transcript: world.transcript ?? [], counts: world.counts.all, simulatedMs };
-  const again = options.transcript === true ? first : judged(spec, { transcript: true, inputs: options.replay === true });
+  const again = options.transcript === true && world.violation.invariant !== "Assertion" ? first : judged(spec, { transcript: true, inputs: options.replay === true });
   const violation = again.world.violation ?? { invariant: "Determinism", what: `the second run of seed ${seed} did not fail: ${world.violation.invariant}: ${world.violation.what}`, atMs: world.violation.atMs };
   return { seed, ok: false, violation, transcript: again.world.transcript ?? [], counts: world.counts.all, simulatedMs };
+}
+
+/** Answers of the store that are lost are errors, thousands of them; where a stack matters the seed is run again. */
+function withoutStacks<Value>(run: () => Value): Value {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return run();
+  } finally {
+    Error.stackTraceLimit = before;
+  }
 }
 
 function judged(spec: FleetSpec, keep: Keep): { world: FleetWorld; simulatedMs: number } {

@@ -62,7 +62,7 @@ export class FleetWorld {
   readonly transcript: string[] | null;
   readonly recording: boolean;
   /** What each transaction was asked for by. */
-  readonly calls = new WeakMap<readonly Guard[], Call>();
+  readonly calls = new Map<readonly Guard[], Call>();
   open: readonly Operation[] = [];
   healing = false;
   violation: Violation | null = null;
@@ -241,6 +241,7 @@ export class FleetWorld {
   #commits(guards: readonly Guard[], writes: readonly Write[], revision: number): void {
     const call = this.calls.get(guards);
     if (call === undefined) return this.fail("Assertion", "a transaction of nobody");
+    this.calls.delete(guards);
     const carried: Carried = { ...call, writes, revision, atMs: this.timeline.nowMs };
     this.counts.add("store: transactions");
     this.say(() => `  store ${revision}: ${call.life.name} writes ${writes.map(({ key, value }) => (value === null ? `-${key}` : key)).join(" ")}`);

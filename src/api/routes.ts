@@ -155,7 +155,7 @@ async function events(query: Asked, { watcher }: Sources, feed: Feed): Promise<R
 async function incidents(query: Asked, { watcher, history }: Sources): Promise<readonly IncidentReport[]> {
   const limit = query.limit === undefined ? INCIDENTS_MAX : whole("limit", query.limit, 1, INCIDENTS_MAX);
   const open = openIncidents(watcher.state);
-  const written = (await history.incidents(limit)).filter((record) => !open.has(record.incident));
+  const written = (await history.incidents(limit)).filter((record) => !open.has(record.incident)).map(ended);
   return [...written, ...open.values()].slice(-limit).map(incidentReport);
 }
 
@@ -194,7 +194,15 @@ async function timeline(record: IncidentRecord, feed: Feed): Promise<Lines> {
 }
 
 async function incidentNamed(name: string, { watcher, history }: Pick<Sources, "watcher" | "history">): Promise<IncidentRecord | undefined> {
-  return openIncidents(watcher.state).get(name) ?? (await history.incident(name));
+  const written = openIncidents(watcher.state).get(name);
+  if (written !== undefined) return written;
+  const record = await history.incident(name);
+  return record === undefined ? undefined : ended(record);
+}
+
+/** What the history has as open and the core has not ended while this watcher was away. */
+function ended(record: IncidentRecord): IncidentRecord {
+  return record.outcome === "open" ? { ...record, outcome: "ended unseen" } : record;
 }
 
 /** What is open is known best by the core. */

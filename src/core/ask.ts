@@ -77,7 +77,7 @@ export function expireAsks(turn: Turn): void {
     else turn.save(key, null);
     turn.emit({ kind: "reply", id, exit: 5, text: "the watcher in charge has not answered: whether it was done is not known (upkeep status)", incident: null, operation: null, confirm: null });
   }
-  if (!isFirst(turn)) return;
+  if (turn.fleet.asks.size === 0 || !isFirst(turn)) return;
   for (const [name, { seenMs }] of turn.fleet.asks) {
     // Whoever asked has given up by now, in this life or in an earlier one.
     if (turn.now.bootMs - seenMs < LEFT_MS) continue;

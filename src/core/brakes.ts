@@ -168,7 +168,9 @@ function quorum(host: HostState, policy: HostPolicy, state: State, fleet: Policy
   for (const other of fleet.hosts.values()) {
     const known = state.hosts.get(other.name);
     if (other.storeMembers === 0 || other.name === host.name || known === undefined) continue;
-    const down = known.operation !== null || known.foreign !== null || known.incident !== null || known.record.hold !== null || known.record.wanted.state === "off" || known.record.offByOthers.length > 0;
+    // One that is only suspected may be gone: to wait for the next rounds costs seconds, to be wrong costs the store.
+    const suspect = known.observed && (known.counter > 0 || known.last?.outcome === "bad" || known.last?.outcome === "unknown");
+    const down = suspect || known.operation !== null || known.foreign !== null || known.incident !== null || known.record.hold !== null || known.record.wanted.state === "off" || known.record.offByOthers.length > 0;
     if (down) away += other.storeMembers;
   }
   const { members } = fleet.shared;

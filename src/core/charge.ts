@@ -9,14 +9,15 @@ import { raiseTrouble } from "./fleet-alarms.ts";
 import { setAside } from "./aside.ts";
 import { drive, resume } from "./fencing.ts";
 import { underNewHash } from "./fresh.ts";
+import { reviewIncidents } from "./incident.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Operation, RecordKey } from "./records.ts";
 import { bestFor, observedBy, unfitness } from "./roster.ts";
 import type { FleetState, Turn } from "./state.ts";
-import { inCharge, kindOf, leaseHolds, nameOf } from "./transaction.ts";
+import { inCharge, isUnderWay, kindOf, leaseHolds, nameOf } from "./transaction.ts";
 import type { Unit } from "./units.ts";
 import { unitsOf } from "./units.ts";
-import { speakOfAll } from "./vote.ts";
+import { closeBallot, speakOfAll } from "./vote.ts";
 
 /** How often everything is looked through although nothing has changed. */
 const REVIEW_EVERY_MS = 5_000;
@@ -43,7 +44,7 @@ export function sessionHeld(turn: Turn, untilMs: number): void {
     turn.patchFleet({ watchers: new Map(fleet.watchers).set(watcher, record) });
     turn.save(`watcher/${watcher}`, record);
   }
-  for (const host of turn.state.hosts.values()) if (host.said !== null) turn.patchHost(host.name, { said: null });
+  for (const host of turn.state.hosts.values()) if (host.said !== null || host.ballot !== null) turn.patchHost(host.name, { said: null, ballot: null });
   turn.tell("watcher", null, `${watcher} has a session in the store`);
   // First whom we look at: of the others we have nothing to say.
   observe(turn);
@@ -118,6 +119,7 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   if (!fleet.dirty && !(always && turn.now.bootMs - fleet.reviewedMs >= REVIEW_EVERY_MS)) return;
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
+  reviewIncidents(turn);
   noteUnfitness(turn);
   observe(turn);
   const { ofCharge } = unitsOf(turn.policy);
@@ -156,8 +158,7 @@ export function reviewCharges(turn: Turn, always: boolean): void {
 function giveBack(turn: Turn, unit: Unit): void {
   for (const charge of unit.charges) {
     const key: RecordKey = `charge/${charge}`;
-    const underWay = turn.state.underWay?.writes.some((write) => write.key === key) === true;
-    if (turn.fleet.charges.get(charge)?.watcher !== turn.policy.watcher || turn.fleet.mine.has(charge) || turn.state.outbox.has(key) || underWay) continue;
+    if (turn.fleet.charges.get(charge)?.watcher !== turn.policy.watcher || turn.fleet.mine.has(charge) || turn.state.outbox.has(key) || isUnderWay(turn, key)) continue;
     turn.save(key, null);
   }
 }
@@ -231,6 +232,8 @@ function mayYield(turn: Turn, unit: Unit, best: string | null): boolean {
 
 function giveUp(turn: Turn, unit: Unit, best: string | null): void {
   if (!turn.fleet.yielding.has(unit.name)) turn.patchFleet({ yielding: new Set(turn.fleet.yielding).add(unit.name) });
+  // Our question ends with our charge, or it would be answered for ever.
+  for (const host of unit.hosts) closeBallot(turn, host);
   const hosts = new Set(unit.hosts);
   const mine = [...turn.state.operations.values()].filter((operation) => hosts.has(operation.host));
   const reading = unit.charges.some((device) => (turn.state.devices.get(device)?.reading ?? null) !== null);
@@ -244,10 +247,7 @@ function giveUp(turn: Turn, unit: Unit, best: string | null): void {
     turn.save(`charge/${charge}`, null);
     if (turn.policy.devices.has(charge)) turn.emit({ kind: "hang-up", device: charge, because: "it is handed over", cause });
   }
-  for (const host of unit.hosts) {
-    const ballot = turn.host(host)?.ballot ?? null;
-    if (turn.host(host)?.guardRecord !== null || ballot !== null) turn.patchHost(host, { guardRecord: null, ballot: null });
-  }
+  for (const host of unit.hosts) if (turn.host(host) !== undefined) turn.patchHost(host, { guardRecord: null });
 }
 
 /** It was to be handed over, and is not: what stood still meanwhile goes on. */

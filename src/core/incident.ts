@@ -1,10 +1,14 @@
 // An incident: from the first bad sign of a suspicion that became "down" (or of a manual fence) to back in service. It has
 // a name that can be said on the telephone, and keeps the moments from which the outage by phase is computed.
+//
+// A closed one lives on in the history. With several watchers each has a history of its own: the last one that ended stays in the
+// host's record, so that every watcher tells the same story, also one that was away.
 
 import { proquint, scatter } from "./proquint.ts";
-import type { IncidentOutcome, IncidentRecord } from "./records.ts";
+import type { HostRecord, IncidentOutcome, IncidentRecord } from "./records.ts";
 import type { Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
+import { inCharge, kindOf, nameOf } from "./transaction.ts";
 
 /** Opens an incident for a host that has none; otherwise returns the open one. */
 export function openIncident(turn: Turn, name: string, firstSign: string, beganMs: number | null): IncidentRecord | null {
@@ -40,19 +44,61 @@ export function note(turn: Turn, name: string, moment: Moment): void {
   turn.emit({ kind: "incident", record: next });
 }
 
-/** Closes the incident; a closed one lives on in the history only. */
+/** Closes the incident. */
 export function closeIncident(turn: Turn, name: string, outcome: IncidentOutcome, endedMs = turn.now.bootMs): void {
-  const record = turn.host(name)?.incident ?? null;
-  if (record === null) return;
+  const open = turn.host(name)?.incident ?? null;
+  if (open === null) return;
+  const record: IncidentRecord = { ...open, endedAt: { ...turn.stamp, bootMs: endedMs, wallMs: turn.stamp.wallMs - (turn.stamp.bootMs - endedMs) }, outcome };
   turn.patchHost(name, { incident: null });
   turn.save(`incident/${record.incident}`, null, name);
-  turn.emit({ kind: "incident", record: { ...record, endedAt: { ...turn.stamp, bootMs: endedMs, wallMs: turn.stamp.wallMs - (turn.stamp.bootMs - endedMs) }, outcome } });
+  if (turn.state.fleet !== null) turn.patchRecord(name, { lastIncident: record });
+  turn.emit({ kind: "incident", record });
 }
 
 /** Closes the incident of a host that is not configured any more. */
 export function abandon(turn: Turn, record: IncidentRecord): void {
   turn.save(`incident/${record.incident}`, null);
   turn.emit({ kind: "incident", record: { ...record, endedAt: turn.stamp, outcome: "no longer watched" } });
+}
+
+// ---- several watchers --------------------------------------------------------------------------------------------------------
+
+/** Another watcher writes of it: our history knows it as well. */
+export function mirrorIncident(turn: Turn, record: IncidentRecord): void {
+  const host = turn.host(record.host);
+  if (host === undefined) return;
+  const open = host.incident?.incident ?? null;
+  // One of ours that was never recorded, because our session ended before: it is told under their name.
+  if (open !== null && open !== record.incident) turn.take(`incident/${open}`);
+  turn.patchHost(host.name, { incident: record });
+  turn.emit({ kind: "incident", record });
+}
+
+/** What another watcher has ended, from the host's record. */
+export function mirrorEnd(turn: Turn, was: HostRecord | undefined, is: HostRecord): void {
+  const { lastIncident } = is;
+  if (lastIncident !== undefined && lastIncident.incident !== was?.lastIncident?.incident) turn.emit({ kind: "incident", record: lastIncident });
+}
+
+/** The record is gone: one that was open here has ended. */
+export function dropIncident(turn: Turn, name: string): void {
+  const host = [...turn.state.hosts.values()].find((each) => each.incident?.incident === name);
+  if (host !== undefined && !inCharge(turn, host.name, true)) forget(turn, host.name, name);
+}
+
+function forget(turn: Turn, host: string, incident: string): void {
+  turn.take(`incident/${incident}`);
+  if (turn.host(host)?.incident?.incident === incident) turn.patchHost(host, { incident: null });
+}
+
+/**
+ * Who is no longer in charge forgets an incident that it could not record before its session ended: whoever is in charge now
+ * begins one of his own, if the host is still down.
+ */
+export function reviewIncidents(turn: Turn): void {
+  for (const [key, host] of turn.state.outboxHosts) {
+    if (kindOf(key) === "incident" && !inCharge(turn, host, true) && !turn.state.revisions.has(key)) forget(turn, host, nameOf(key));
+  }
 }
 
 export type Phases = { readonly detectMs: number | null; readonly decideMs: number | null; readonly cutMs: number | null; readonly offMs: number | null; readonly bootMs: number | null; readonly totalMs: number | null };

@@ -7,12 +7,13 @@ import { sessionLost, uncharged } from "./charge.ts";
 import { holdTheSick } from "./expiry.ts";
 import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
+import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
-import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
-import { inCharge, kindOf, nameOf } from "./transaction.ts";
+import { inCharge, isUnderWay, kindOf, nameOf } from "./transaction.ts";
 import { EVERYTHING } from "./brake-records.ts";
 import { drive } from "./fencing.ts";
 import { goodRound } from "./turn-back.ts";
@@ -41,8 +42,10 @@ export function load(turn: Turn, records: readonly StoredRecord[]): void {
     const here = localised(value, turn.now, elapsedSince(value.written, turn.now, false));
     const kind = kindOf(key);
     if (kind === "charge") charges.push([nameOf(key), here as ChargeRecord]);
-    else if (kind === "host" && turn.host(nameOf(key)) !== undefined) of(nameOf(key)).record = here as HostRecord;
-    else if (kind === "guard") {
+    else if (kind === "host" && turn.host(nameOf(key)) !== undefined) {
+      of(nameOf(key)).record = here as HostRecord;
+      mirrorEnd(turn, undefined, here as HostRecord);
+    } else if (kind === "guard") {
       const guard = here as GuardRecord;
       if (guard.watcher !== me) of(nameOf(key)).guardRecord = guard;
     } else if (kind === "vote") {
@@ -122,10 +125,6 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
   }
 }
 
-function isUnderWay(turn: Turn, key: RecordKey): boolean {
-  return turn.state.underWay?.writes.some((write) => write.key === key) === true;
-}
-
 function mergeMeta(turn: Turn, found: MetaRecord): void {
   const { meta } = turn.state;
   turn.patch({ meta: { ...found, nextIncident: Math.max(found.nextIncident, meta.nextIncident), nextToken: Math.max(found.nextToken, meta.nextToken) } });
@@ -144,12 +143,11 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     const host = turn.host(name);
     if (host === undefined) return turn.patch({ strangers: new Map(turn.state.strangers).set(name, value) });
     const wantedOff = value.wanted.state === "off" && host.record.wanted.state === "on";
+    mirrorEnd(turn, host.record, value);
     turn.patchHost(name, { record: value });
     if (wantedOff) turn.tell("wanted", name, `wanted off: ${value.wanted.state === "off" ? value.wanted.why : ""}`);
   },
-  incident(turn, _name, value: IncidentRecord) {
-    if (turn.host(value.host) !== undefined) turn.patchHost(value.host, { incident: value });
-  },
+  incident: (turn, _name, value) => mirrorIncident(turn, value),
   op: putOperation,
   lock: () => undefined,
   brake(turn, name, value: BrakeRecord, when) {
@@ -249,11 +247,8 @@ function drop(turn: Turn, key: RecordKey): void {
   switch (kindOf(key)) {
     case "op":
       return dropOperation(turn, Number(name));
-    case "incident": {
-      const host = [...turn.state.hosts.values()].find((each) => each.incident?.incident === name);
-      if (host !== undefined && !inCharge(turn, host.name, true)) turn.patchHost(host.name, { incident: null });
-      return;
-    }
+    case "incident":
+      return dropIncident(turn, name);
     case "brake":
       return dropBrake(turn, key);
     case "storm": {

@@ -119,7 +119,8 @@ export function retryIn(turn: Turn, id: number, delayMs: number): void {
 }
 
 export function wakeAt(turn: Turn, id: number, atMs: number): void {
-  turn.wake(`op/${id}`, atMs);
+  // A remainder of a millionth of a millisecond is nothing to a clock that has run for a month: the moment would never come.
+  turn.wake(`op/${id}`, Math.max(atMs, turn.now.bootMs + 1));
 }
 
 type Timing = Pick<HostPolicy, "offForMs" | "offConfirmMs" | "onConfirmMs" | "settleMs" | "healthyForMs">;

@@ -16,6 +16,8 @@ const WRITES_MAX = 48;
 export function flushLanes(turn: Turn): void {
   const { fleet, underWay, queue, outbox, outboxReplies } = turn.state;
   if (fleet === null || underWay !== null || queue.length > 0 || !leaseHolds(turn)) return;
+  // So it is after almost every step.
+  if (outbox.size === 0) return answerUnrecorded(turn);
   const batch = nextBatch(turn);
   if (batch.length === 0) return answerUnrecorded(turn);
   const hosts = new Set(batch.map((key) => turn.state.outboxHosts.get(key)).filter((host) => host !== undefined));

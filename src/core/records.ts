@@ -42,6 +42,8 @@ export type HostRecord = {
   readonly lastEdge: Stamp | null;
   /** The last operation that ended, for merging requests that come right after it. */
   readonly lastOperation: { readonly id: number; readonly kind: Operation["kind"]; readonly at: Stamp; readonly outcome: OperationOutcome } | null;
+  /** With several watchers: the last incident that ended, for the histories of the others. */
+  readonly lastIncident?: IncidentRecord;
   /** Outlets found off without an intent of ours: never switched on by us. */
   readonly offByOthers: readonly string[];
   /** The last announced crash dump: it holds fencing once in a suspicion. */
@@ -151,8 +153,8 @@ export type IncidentRecord = {
   readonly outcome: IncidentOutcome;
 };
 
-/** withdrawn: somebody asked for a cut, and it came to nothing. */
-export type IncidentOutcome = "open" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
+/** withdrawn: somebody asked for a cut, and it came to nothing. ended unseen: this watcher was away when it ended. */
+export type IncidentOutcome = "open" | "ended unseen" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
 
 /** The ledger's own facts. `watermark` grows with every commit, so that an older copy can be recognised. */
 export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number; /** With several watchers: whose records these are. */ readonly site?: string };

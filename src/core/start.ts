@@ -8,6 +8,7 @@ import { brakeKey, EVERYTHING } from "./brake-records.ts";
 import { observe } from "./charge.ts";
 import { check, freshDevice } from "./devices.ts";
 import { heldAlarm } from "./ending.ts";
+import { fnv1a } from "./hash.ts";
 import { resume } from "./fencing.ts";
 import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
@@ -24,6 +25,9 @@ import { inCharge, kindOf } from "./transaction.ts";
 import { unitsOf } from "./units.ts";
 import { speak } from "./vote.ts";
 
+/** Further than any backup is old: incidents and tokens since then are fewer. */
+const SKIPPED = 10_000;
+
 export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): void {
   // With several watchers stamps may be of other machines.
   const records = sort(input.fleet === undefined ? input.records : input.records.map((record) => ({ ...record, value: localised(record.value, turn.now, elapsedSince(record.value.written, turn.now, false)) })));
@@ -34,7 +38,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     uptimeAtStartMs: input.uptimeMs,
     seq: input.seq,
     meta,
-    ledger: seedOf(meta.ledger),
+    ledger: fnv1a(meta.ledger),
     offsetMs: turn.now.wallMs - turn.now.bootMs,
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
@@ -173,6 +177,11 @@ function disarmAndAsk(turn: Turn, because: string): void {
   const brake: BrakeRecord = { v: 1, kind: "disarmed", scope: EVERYTHING, by: "upkeep", reason: `time went back: ${because}`, since: turn.stamp, until: null };
   turn.patch({ brakes: new Map(turn.state.brakes).set(key, brake) });
   turn.save(key, brake);
+  // Names and tokens that were given out after that copy was made are not given out again.
+  const { meta } = turn.state;
+  const ahead: MetaRecord = { ...meta, nextIncident: meta.nextIncident + SKIPPED, nextToken: meta.nextToken + SKIPPED };
+  turn.patch({ meta: ahead });
+  turn.save("meta/ledger", ahead);
   turn.tell("time-went-back", null, `${because}: started disarmed`);
   raise(turn, {
     alarm: "time-went-back", kind: "time-went-back", severity: "critical", host: null, incident: null,
@@ -210,13 +219,6 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** FNV-1a, 32 bits: another ledger gives its incidents other names. */
-function seedOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
 }
 
 export type { RecordKey };

@@ -250,9 +250,9 @@ export type State = {
   /** Transactions that wait for the one under way (several watchers: one at a time). */
   readonly queue: readonly Transaction[];
   readonly underWay: Transaction | null;
-  /** Transactions that cannot be sent at all at present: they have failed. */
   /** Requests of other watchers that have come in. */
   readonly asked: readonly AskRecord[];
+  /** Transactions that cannot be sent at all at present: they have failed. */
   readonly unsent: readonly { readonly txn: number; readonly evidence: string }[];
   readonly started: boolean;
   readonly startedAtMs: number;

@@ -157,6 +157,13 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     turn.emit({ kind: "cancel", act, because: stop, cause: turn.causeOf(operation.host) });
     return;
   }
+  // Unknown is not down, also when it was found while the swap was being recorded: nothing goes out, and it is asked for again.
+  const last = turn.host(operation.host)?.last?.outcome ?? "bad";
+  if (action === "off" && last !== "bad" && (operation.origin.kind === "auto" || turn.run(operation.id).resumed)) {
+    turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: false } });
+    turn.emit({ kind: "cancel", act, because: `the last round is ${last}`, cause: turn.causeOf(operation.host) });
+    return;
+  }
   const cause = action === "off"
     ? turn.tell("off-sent", operation.host, `off goes to ${key} (operation ${operation.id}, token ${operation.token})`)
     : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);

@@ -58,6 +58,11 @@ function movesTheLine({ writes }: Transaction): boolean {
   return writes.some(({ key }) => key === META || HOLDS_BACK.has(kindOf(key)));
 }
 
+/** A write of this key has been sent, and its answer will say what became of it. */
+export function isUnderWay(turn: Pick<Turn, "state">, key: RecordKey): boolean {
+  return turn.state.underWay?.writes.some((write) => write.key === key) === true;
+}
+
 /** The one before has been answered. */
 export function sendNext(turn: Turn): void {
   const [next, ...queue] = turn.state.queue;

@@ -4,6 +4,7 @@
 // The order of the watchers is rendezvous hashing (highest random weight, Thaler and Ravishankar 1998): every watcher works
 // it out for itself, and one that joins or leaves moves only what is its own.
 
+import { fnv1a } from "./hash.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 
 export type Unit = {
@@ -73,8 +74,7 @@ export function ranked(unit: string, watchers: Iterable<string>): readonly strin
 
 /** FNV-1a with murmur3's finaliser: neighbours in name are no neighbours in weight. */
 function weight(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  let hash = fnv1a(text);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;

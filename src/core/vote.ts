@@ -3,6 +3,7 @@
 // A word is written when it changes. While the watcher in charge has a ballot open, it is written after every round, with the
 // ballot's number: that is how the reader knows how old it is without a clock that both could read.
 
+import { fnv1a } from "./hash.ts";
 import { agree } from "./agreement.ts";
 import type { Agreement, Vote as Word } from "./agreement.ts";
 import { over, raise } from "./alarms.ts";
@@ -155,14 +156,12 @@ function ask(turn: Turn, policy: HostPolicy): void {
 }
 
 function lifeNumber(life: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < life.length; at += 1) hash = Math.imul(hash ^ life.charCodeAt(at), 0x01000193);
-  return (hash >>> 0) * 2 ** 20;
+  return fnv1a(life) * 2 ** 20;
 }
 
 /** Nothing is asked any more. */
 export function closeBallot(turn: Turn, name: string): void {
-  if (turn.state.fleet === null || turn.host(name)?.ballot === null) return;
+  if (turn.state.fleet === null || (turn.host(name)?.ballot ?? null) === null) return;
   turn.patchHost(name, { ballot: null });
   turn.save(`ballot/${name}`, null, name);
 }

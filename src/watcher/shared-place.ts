@@ -1,5 +1,5 @@
-// A shared store as this process holds it: opened, its records loaded, joined, followed, and joined again when the session is
-// lost. It decides nothing about hosts; it decides whether a watcher may start here at all: not where the store refuses us,
+// A shared store as this process holds it: opened, its records loaded, followed, joined once the watcher has started, and joined
+// again when the session is lost. It decides nothing about hosts; it decides whether a watcher may start here at all: not where the store refuses us,
 // not beside another watcher of the same name, and not with a store that is not the one that is remembered, or only
 // disarmed (safety.md §3.9).
 //
@@ -135,6 +135,8 @@ export class SharedPlace implements Place {
     const early = this.#early;
     this.#early = [];
     for (const input of early) this.#post(input);
+    // Only now: the first step, with the records of 100,000 hosts, takes longer than a lease has.
+    void this.#join(this.#now().store);
   }
 
   onDurable(listener: (memory: Memory) => void): void {
@@ -204,7 +206,6 @@ export class SharedPlace implements Place {
       this.#owes = wentBack !== null;
       this.#note(records);
       this.#stopWatching = this.#watch(store);
-      await store.join((session) => this.#onSession(store, session));
       return { store, beginning: { records, wentBack, ledger: store.identity, fleet: { folder: this.#folder, life, version } } };
     } catch (error) {
       this.#current = null;
@@ -267,10 +268,10 @@ export class SharedPlace implements Place {
 
   #onSession(store: SharedStore, session: Session): void {
     this.#say(store, { kind: "session", session });
-    if (session.kind === "lost") void this.#joinAgain(store);
+    if (session.kind === "lost") void this.#join(store);
   }
 
-  async #joinAgain(store: SharedStore): Promise<void> {
+  async #join(store: SharedStore): Promise<void> {
     const { say } = this.#options;
     const { signal } = this.#ending;
     let said = "";

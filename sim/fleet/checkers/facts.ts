@@ -50,3 +50,8 @@ export function feedsOf(operation: Operation): string[] {
 export function isAnotherStore(fault: string): boolean {
   return fault === "store-wiped" || fault === "store-restored";
 }
+
+/** Whether this process knows the store that there was before the present one, and pays back what it owes by that. */
+export function isOfAnotherStore(world: FleetWorld, life: FleetLife): boolean {
+  return life.store?.identity !== world.server.identity;
+}

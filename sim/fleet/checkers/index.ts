@@ -15,5 +15,6 @@ import { quiescence } from "./quiescence.ts";
 import { resume } from "./resume.ts";
 import { session } from "./session.ts";
 import { stop } from "./stop.ts";
+import { story } from "./story.ts";
 
-export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [intent, agreement, oneEdge, session, charge, lease, owed, quiescence, brakes, precedence, resume, liveness, stop];
+export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [intent, agreement, oneEdge, session, charge, lease, owed, quiescence, brakes, precedence, resume, liveness, stop, story];

@@ -8,7 +8,7 @@ import type { FleetChecker } from "../checker.ts";
 import type { Outlet } from "../../devices.ts";
 import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
-import { holderOf, isAnotherStore } from "./facts.ts";
+import { holderOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 
 type Debt = { readonly outlet: Outlet; readonly host: string; readonly operation: number; seenOffBy: FleetLife | null; enabledMs: number; holder: string | null; excused: boolean };
 
@@ -77,7 +77,7 @@ export function owed(world: FleetWorld): FleetChecker {
       const { operation } = by;
       if (operation === null || operation.kind !== "cycle") return;
       const open = world.open.some((each) => each.id === operation.id);
-      if (open) debts.set(outlet.key, { outlet, host: operation.host, operation: operation.id, seenOffBy: null, enabledMs: 0, holder: null, excused: false });
+      if (open) debts.set(outlet.key, { outlet, host: operation.host, operation: operation.id, seenOffBy: null, enabledMs: 0, holder: null, excused: isOfAnotherStore(world, by.life as FleetLife) });
       else world.counts.add("edge: an off after its operation had ended");
     },
     strikes(fault) {

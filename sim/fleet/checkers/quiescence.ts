@@ -5,8 +5,9 @@
 
 import type { ChargeRecord, GuardRecord, HostRecord, RecordKey } from "../../../src/core/records.ts";
 import type { FleetChecker } from "../checker.ts";
+import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
-import { chargesOf, isAnotherStore } from "./facts.ts";
+import { chargesOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 
 export function quiescence(world: FleetWorld): FleetChecker {
   /** Off because the store that knew of them was lost, or because their state was a lie at the wrong moment. */
@@ -50,7 +51,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
     },
     edge({ outlet, to, by }) {
       if (to === "on") return void excused.delete(outlet.key);
-      if (by === "others" || by.operation === null || !world.open.some((each) => each.id === by.operation?.id)) excused.add(outlet.key);
+      if (by === "others" || by.operation === null || isOfAnotherStore(world, by.life as FleetLife) || !world.open.some((each) => each.id === by.operation?.id)) excused.add(outlet.key);
     },
     audit() {
       for (const device of world.devices.values()) for (const outlet of device.outlets.values()) if (!outlet.closed && (outlet.lie === "on" || outlet.stuck)) excused.add(outlet.key);

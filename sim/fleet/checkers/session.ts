@@ -15,12 +15,21 @@ const HANG_UP_MS = 6_000;
 export function session(world: FleetWorld): FleetChecker {
   /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
   const heldMs = new Map<string, number>();
+  const charges = new Map<RecordKey, string>();
 
   /** Who has carried each operation on; who was cut off since then cannot know that another does now. */
   const writers = new Map<number, Set<FleetLife>>();
 
   function note(): void {
-    for (const [key] of world.server.records) if (key.startsWith("charge/")) heldMs.set(`${key} ${holderOf(world, key as RecordKey) ?? ""}`, world.timeline.nowMs);
+    for (const held of charges.values()) heldMs.set(held, world.timeline.nowMs);
+  }
+
+  function look(keys: Iterable<string>): void {
+    for (const key of keys) {
+      if (!key.startsWith("charge/")) continue;
+      if (world.server.records.has(key)) charges.set(key as RecordKey, `${key} ${holderOf(world, key as RecordKey) ?? ""}`);
+      else charges.delete(key as RecordKey);
+    }
   }
 
   function overlaps(device: Device, life: FleetLife): FleetLife[] {
@@ -29,7 +38,12 @@ export function session(world: FleetWorld): FleetChecker {
 
   return {
     invariant: "Session",
-    changed: note,
+    changed(changes) {
+      // None: it is another store.
+      if (changes.length === 0) charges.clear();
+      look(changes.length === 0 ? world.server.records.keys() : changes.map(({ key }) => key));
+      note();
+    },
     audit: note,
     commit({ writes, life }) {
       for (const { key, value } of writes) if (key.startsWith("op/") && value !== null) writers.set((value as Operation).id, (writers.get((value as Operation).id) ?? new Set()).add(life));

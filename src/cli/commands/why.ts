@@ -44,7 +44,7 @@ function head(incident: IncidentReport, now: string): readonly string[] {
   const name = paint("bold", incident.incident);
   const began = `${dateAndClock(incident.began)} ${zone(incident.began)}`;
   const firstSign = `  First bad sign: ${printable(incident.firstSign)}`;
-  if (incident.ended === null) return [`${name}: ${printable(incident.host)} is out of service since ${began}, ${inWords(Math.max(0, Date.parse(now) - Date.parse(incident.began)))} so far.`, firstSign];
+  if (incident.outcome === "open") return [`${name}: ${printable(incident.host)} is out of service since ${began}, ${inWords(Math.max(0, Date.parse(now) - Date.parse(incident.began)))} so far.`, firstSign];
   const took = incident.phases.totalMs === null ? "" : ` for ${inWords(incident.phases.totalMs)}`;
   return [`${name}: ${printable(incident.host)} was out of service${took} from ${began}, and ${ending(incident)}.`, firstSign];
 }
@@ -65,6 +65,8 @@ function ending(incident: IncidentReport): string {
       return "is no longer watched for this";
     case "open":
       return "is not back yet";
+    case "ended unseen":
+      return "the end was not seen by this watcher: upkeep why on another one knows more";
   }
 }
 

@@ -177,3 +177,37 @@ test("a request at another watcher is carried out by the one in charge and answe
   assert.equal(site.edges[0]?.by, holder.name);
   assert.ok(![...site.store.keys()].some((key) => key.startsWith("ask/")));
 });
+
+test("a unit that is handed over with its ballot open leaves nobody voting for ever", () => {
+  const site = Site.running();
+  const { holder } = site;
+  // Who is in charge sees it down and asks; the others see it up. Then it loses its references, and hands over.
+  holder.cutFrom.add("logos");
+  site.until(() => site.store.has("ballot/logos"), 60_000);
+  holder.cutFrom.add("references");
+  site.until(() => ((site.store.get("charge/sucker")?.value as { watcher?: string } | undefined)?.watcher ?? holder.name) !== holder.name, 60_000);
+  site.pass(60_000);
+  const { commits } = site;
+  site.pass(120_000);
+  assert.ok(site.commits - commits <= 2, `${site.commits - commits} writes in two quiet minutes`);
+  assert.ok(!site.store.has("ballot/logos"));
+});
+
+test("every watcher knows the end of an incident, and so does who was away", () => {
+  const site = Site.running();
+  const away = site.watchers.find((watcher) => watcher !== site.holder) as typeof site.holder;
+  site.wedge("logos");
+  reach(site, "booting");
+  site.cut(away);
+  site.until(() => site.operations().length === 0, 300_000);
+  site.pass(5_000);
+  site.mend(away);
+  site.pass(1_000);
+  for (const watcher of site.watchers) {
+    const last = watcher.of("incident").at(-1)?.record;
+    assert.equal(last?.outcome, "recovered", watcher.name);
+    assert.notEqual(last?.endedAt, null, watcher.name);
+    assert.equal(watcher.state.hosts.get("logos")?.incident, null, watcher.name);
+  }
+  assert.ok(![...site.store.keys()].some((key) => key.startsWith("incident/")), "what is over is no record of its own");
+});
