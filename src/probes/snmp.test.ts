@@ -143,15 +143,17 @@ test("whatever datagrams come, nothing throws and the evidence stays printable",
         const broken = Buffer.concat([right.subarray(0, Math.min(at, right.length)), Buffer.from(bytes)]);
         for (let turn = 0; turn < 20; turn += 1) say(broken);
       });
-      const found = await snmp.run(LOOPBACK, options(peer.port), { icmp: noIcmp }, AbortSignal.timeout(LIMIT_MS));
-      assertEvidence(found);
-      await peer.close();
+      try {
+        assertEvidence(await snmp.run(LOOPBACK, options(peer.port), { icmp: noIcmp }, AbortSignal.timeout(LIMIT_MS)));
+      } finally {
+        await peer.close();
+      }
     }),
     { numRuns: 100 },
   );
 });
 
-test("an answer that is not signed, to a question that was, is nobody's", async () => {
+test("an answer that is not signed, to a question that was, is nobody's", async (t) => {
   const engine = Buffer.from("800000000102030405", "hex");
   const peer = await udpPeer((question, say) => {
     const message = (pdu: Buffer): Buffer => {
@@ -167,13 +169,13 @@ test("an answer that is not signed, to a question that was, is nobody's", async 
     const pdu = isDiscovery ? element(0xa8, id, element(2, 0), element(2, 0), element(0x30, counter)) : element(0xa2, id, element(2, 0), element(2, 0), element(0x30, element(0x30, OID, FORTY_TWO)));
     say(message(pdu));
   });
+  t.after(peer.close);
   const ask = (user: SnmpUser, limitMs: number): Promise<Finding> => snmp.run(LOOPBACK, options(peer.port, { version: "3", user }), { icmp: noIcmp }, AbortSignal.timeout(limitMs));
   assert.equal((await ask({ name: "watcher", auth: null, privacy: null }, LIMIT_MS)).evidence, `${UPTIME} = 42`);
   await assert.rejects(ask({ name: "watcher", auth: { protocol: "sha", password: "sesame-open" }, privacy: null }, 400));
-  await peer.close();
 });
 
-test("an agent that answers version 3 with reports for ever is left after a few", async () => {
+test("an agent that answers version 3 with reports for ever is left after a few", async (t) => {
   const report = Buffer.from("0a0b0c0d0e", "hex");
   let asked = 0;
   const peer = await udpPeer((question, say) => {
@@ -185,10 +187,10 @@ test("an agent that answers version 3 with reports for ever is left after a few"
     const scoped = element(0x30, element(4, report), element(4), element(0xa8, element(2, 0), element(2, 0), element(2, 0), element(0x30, counter)));
     say(element(0x30, element(2, 3), element(0x30, id, element(2, 0x7f, 0xff), element(4, 0), element(2, 3)), element(4, security), scoped));
   });
+  t.after(peer.close);
   const found = await snmp.run(LOOPBACK, options(peer.port, { version: "3", user: { name: "watcher", auth: null, privacy: null } }), { icmp: noIcmp }, AbortSignal.timeout(LIMIT_MS));
   assert.notEqual(found.outcome, "good");
   assert.ok(asked <= 4, `${asked} questions`);
-  await peer.close();
 });
 
 const skip = lacking("snmpd");
