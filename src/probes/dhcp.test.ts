@@ -142,6 +142,11 @@ test("a real ISC dhcpd and a real dnsmasq on one wire, each known by its own off
   assert.match(found[2]?.evidence ?? "", /^an offer of another server, 10\.77\./);
   client.kill("SIGKILL");
 
+  // What another look hears does not even reach this one: the kernel lets through its own transaction only.
+  const [[apart], beside] = await Promise.all([look([at("10.77.9.9", {}, 4_000)]), look(Array.from({ length: 8 }, () => at(masq.address)))]);
+  assert.ok(beside.every(({ outcome }) => outcome === "good"));
+  assert.match(apart?.evidence ?? "", /^an offer of another server/);
+
   // Nothing was ever taken.
   assert.doesNotMatch(readFileSync(leases, "utf8"), /binding state active/);
 
