@@ -46,6 +46,7 @@ export function parseHost(words: readonly string[], known?: HostLine): HostLine 
     debounceMs: ms("debounce", before?.debounceMs, "40s"), bootMs: ms("boot", before?.bootMs, "5m"), offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels,
     budget: { cycles: Number(option("cycles") ?? before?.budget.cycles ?? 3), withinMs: 6 * 3_600_000 }, storeMembers: 0, self: words.includes("self"),
+    ...(words.includes("remedy") ? { remedies: (option("remedy") ?? "").split(",").map((remedy) => ({ name: remedy, limitMs: 10_000, waitMs: 60_000 })) } : {}),
   };
   const wired = option("wired");
   return { policy, backMs: ms("back", known?.backMs, "40s"), cures: known?.cures ?? !words.includes("incurable"), wiring: wired === undefined ? (known?.wiring ?? levels) : levelsOf(wired) };

@@ -271,6 +271,14 @@ export class World {
         const answers = host !== undefined && this.#serving(host) !== "silent";
         return this.#later(0, { kind: "touched", touch: effect.touch, answered: answers ? "yes" : "no", evidence: answers ? "echo reply" : "nothing" });
       }
+      case "remedy": {
+        // A host whose sshd does not answer takes no word; one that refuses connections, or answers late, still does.
+        const host = this.#hosts.get(effect.host);
+        const done = host !== undefined && !host.off && (host.life === "refuses" || host.life === "late");
+        this.#say(`! ${effect.remedy} at ${effect.host}`);
+        if (done && host.line.cures) Object.assign(host, { life: "serves", bootedAtMs: this.#nowMs + host.line.backMs });
+        return this.#later(1_000, { kind: "remedied", host: effect.host, remedy: effect.remedy, outcome: done ? "done" : "failed", evidence: done ? "exit 0" : "no answer within 10 s" });
+      }
       case "wake":
         return this.#wake(effect.key, effect.atMs + this.#bootedMs);
       case "reply":

@@ -28,6 +28,8 @@ export type Checker = {
   /** A device's answer reaches the watcher; it was asked for at `askedMs`. */
   readings?(device: Device, readings: readonly Reading[], life: Process, askedMs: number): void;
   touched?(host: string, answered: "yes" | "no" | "unknown", life: Process): void;
+  /** A remedy is begun. */
+  remedy?(host: string, name: string): void;
   told?(told: Told, life: Process): void;
   asked?(command: Command, life: Process): void;
   answered?(command: Command, answer: Answer, askedMs: number, life: Process): void;
@@ -45,7 +47,7 @@ type Hook = Exclude<keyof Checker, "invariant">;
 export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
-  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "told", "asked", "answered", "exiting",
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "told", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

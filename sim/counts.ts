@@ -34,7 +34,7 @@ const TOLD: readonly ToldKind[] = [
   "refused", "delayed", "storm", "storm-over", "storm-proceed",
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "late-off", "contradicted",
   "withdrawn", "next-level", "held", "recovered", "done", "released", "device-answer", "device-failed", "device-ok", "resumed",
-  "outlet", "off-by-others", "label", "guarded", "unguarded",
+  "remedy", "remedy-answer", "outlet", "off-by-others", "label", "guarded", "unguarded",
   "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "alarm", "alarm-over", "acknowledged",
 ];
 

@@ -54,7 +54,12 @@ export class Host {
 
   /** An orderly reboot: services stop one after the other, then the kernel goes, then it boots. */
   reboot(stoppingMs: number): void {
-    if (this.condition !== "up") return;
+    if (this.condition === "up") this.restart(stoppingMs);
+  }
+
+  /** Somebody whom it hears has it reboot, whatever ails it. */
+  restart(stoppingMs: number): void {
+    if (!this.powered || this.condition === "off" || this.condition === "booting") return;
     this.#become("stopping");
     const epoch = this.#epoch;
     this.#world.timeline.in(stoppingMs, null, () => {

@@ -8,10 +8,12 @@ import type { Alarm, Command, Input, Told } from "../src/core/io.ts";
 import type { Policy } from "../src/core/policy.ts";
 import type { IncidentRecord } from "../src/core/records.ts";
 import type { Now } from "../src/core/time.ts";
-import type { Ports, Touched } from "../src/watcher/ports.ts";
+import type { Ports, Remedied, Touched } from "../src/watcher/ports.ts";
 import type { Answer } from "../src/watcher/watcher.ts";
 import { Watcher } from "../src/watcher/watcher.ts";
 import type { Owner } from "./clock.ts";
+import { Random } from "./random.ts";
+import { tryRemedy } from "./remedies.ts";
 import { roundsOf } from "./rounds.ts";
 import type { World } from "./world.ts";
 
@@ -23,6 +25,7 @@ const WALL_START_MS = Date.UTC(2027, 0, 1);
 export class Life implements Owner {
   readonly #world: World;
   readonly number: number;
+  readonly #random: Random;
   readonly machine: Machine;
   readonly startedMs: number;
   readonly uptimeAtStartMs: number;
@@ -45,6 +48,7 @@ export class Life implements Owner {
   constructor(world: World, number: number, machine: Machine, policy: Policy) {
     this.#world = world;
     this.number = number;
+    this.#random = new Random(world.spec.seed, `remedies of life ${number}`);
     this.machine = machine;
     this.policy = policy;
     this.startedMs = world.timeline.nowMs;
@@ -163,6 +167,7 @@ export class Life implements Owner {
         return world.devices.get(name)?.portFor(this);
       },
       touch: (host) => this.#touch(host),
+      remedy: (host, name, limitMs) => this.#remedy(host, name, limitMs),
       exit: (because) => {
         world.counts.add("watcher: exits when asked to");
         for (const checker of world.checkers.exiting) checker.exiting?.(this, because);
@@ -185,6 +190,23 @@ export class Life implements Owner {
     if (!this.alive) return;
     this.out(record);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
+  }
+
+  #remedy(name: string, remedy: string, limitMs: number): Promise<Remedied> {
+    const world = this.#world;
+    world.stir();
+    this.point("remedy");
+    if (!this.alive) return new Promise(() => {});
+    for (const checker of world.checkers.remedy) checker.remedy?.(name, remedy);
+    const { afterMs, answer, act } = tryRemedy(world.hosts.get(name), world.network.reaches(name), this.#random, limitMs);
+    world.say(() => `  ${remedy} is tried at ${name}`);
+    act();
+    return new Promise((resolve) => {
+      world.timeline.in(afterMs, this, () => {
+        world.stir();
+        resolve(answer);
+      });
+    });
   }
 
   #touch(name: string): Promise<Touched> {

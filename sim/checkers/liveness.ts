@@ -6,6 +6,7 @@ import type { BrakeRecord, HostRecord, RecordKey } from "../../src/core/records.
 import type { HostPolicy } from "../../src/core/policy.ts";
 import type { Checker } from "../checker.ts";
 import type { Host } from "../hosts.ts";
+import { remediesMs } from "../remedies.ts";
 import { HOUR_MS } from "../spec.ts";
 import type { World } from "../world.ts";
 
@@ -69,7 +70,7 @@ export function liveness(world: World): Checker {
       const spec = world.devices.get(outlet.device)?.spec;
       return spec === undefined ? 0 : 2 * spec.loginMs + 8 * spec.turnMs + 1_000;
     }));
-    return 1.02 * (policy.everyMs + looksMs + policy.timeoutMs + deviceMs + 6 * world.spec.commitMs);
+    return remediesMs(policy) + 1.02 * (policy.everyMs + looksMs + policy.timeoutMs + deviceMs + 6 * world.spec.commitMs);
   }
 
   return {

@@ -20,6 +20,8 @@ export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energ
   /** A watcher is told of its session. */
   session?(life: FleetLife): void;
   told?(told: Told, life: FleetLife): void;
+  /** A remedy is begun. */
+  remedy?(host: string, name: string, life: FleetLife): void;
   incident?(record: IncidentRecord, life: FleetLife): void;
   asked?(asked: Asked): void;
   answered?(asked: Asked, answer: Answer): void;
@@ -37,7 +39,7 @@ type Hook = Exclude<keyof FleetChecker, "invariant">;
 export type FleetCheckers = { readonly [Each in Hook]: readonly FleetChecker[] };
 
 const HOOKS: readonly Hook[] = [
-  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "incident", "asked", "answered", "exiting",
+  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "remedy", "incident", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

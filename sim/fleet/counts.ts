@@ -11,7 +11,7 @@ const TOLD: readonly ToldKind[] = [
   "started", "stopping", "time-went-back", "policy", "clock", "suspect", "better", "healthy", "down", "blind", "sees", "refused", "storm", "storm-over",
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "contradicted", "withdrawn", "held", "recovered", "released",
   "device-answer", "device-failed", "resumed", "guarded", "unguarded", "brake", "brake-ended", "command", "command-refused", "wanted",
-  "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
+  "remedy", "remedy-answer", "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
 ];
 
 /** At least so many in a thousand seeds. */
@@ -20,9 +20,10 @@ const AT_LEAST: readonly (readonly [string, number])[] = [
   ["charge: taken over in intended", 10], ["charge: taken over in off-sent", 10], ["charge: taken over in off-confirmed", 10], ["charge: taken over in on-sent", 5], ["charge: taken over in booting", 20],
   ["byte: off by a watcher that did not intend it", 5], ["edge: two feeds cut together", 10], ["told: disagreement", 10], ["agreement: swaps of automatic offs", 400],
   ["lease: lost", 500], ["pause: between swap and byte", 20], ["watcher: joins", 50], ["watcher: opens the store anew", 50], ["watcher: exits when asked to", 50],
-  ["command: forget-watcher 0", 10], ["store: loses its quorum with a host", 10], ["owed: restored without the store", 2], ["obligation: a dead host was cut in time", 10],
+  ["command: forget-watcher 0", 4], ["store: loses its quorum with a host", 10], ["owed: restored without the store", 2], ["obligation: a dead host was cut in time", 10],
   ["store: an answer to a call is lost", 500], ["store: an answer to a keep-alive is lost", 500], ["store: a request arrives after a cut", 100], ["store: a request is carried out after a quorum was back", 20],
-  ["device: a queued command outlives its writer", 0.5], ["pause: between swap and byte, over the end of the lease", 2], ["session: a successor logs in while another session stands", 5], ["brake: naive evaluation at an off", 400],
+  ["device: a queued command outlives its writer", 0.25], ["pause: between swap and byte, over the end of the lease", 2], ["session: a successor logs in while another session stands", 5], ["brake: naive evaluation at an off", 400],
+  ["fault: brake-at-the-last-moment in intended", 20], ["fault: voters-fall-silent in intended", 20],
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */

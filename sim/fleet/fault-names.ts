@@ -75,12 +75,19 @@ const STORE = {
   "newer-record": { perHour: 8, likely: 0.12 },
 } as const satisfies Record<string, Facts>;
 
+/** Aimed at the moment in which an off is agreed on and has not gone yet (moments.ts), and now and then at any other. */
+export const MOMENTS = {
+  "brake-at-the-last-moment": { perHour: 8, likely: 0.2 },
+  "voters-fall-silent": { perHour: 8, likely: 0.2 },
+} as const satisfies Record<string, Facts>;
+
+export type MomentFault = keyof typeof MOMENTS;
 export type WatcherFault = keyof typeof WATCHERS;
 export type StoreFault = keyof typeof STORE;
 export type FleetGroundFault = keyof typeof GROUND;
-export type FleetFault = FleetGroundFault | PersonFault | WatcherFault | StoreFault;
+export type FleetFault = FleetGroundFault | PersonFault | WatcherFault | StoreFault | MomentFault;
 
-export const FLEET_FAULTS: Readonly<Record<FleetFault, Facts>> = { ...GROUND, ...PEOPLE, ...WATCHERS, ...STORE };
+export const FLEET_FAULTS: Readonly<Record<FleetFault, Facts>> = { ...GROUND, ...PEOPLE, ...WATCHERS, ...STORE, ...MOMENTS };
 
 export function isGround(fault: FleetFault): fault is FleetGroundFault {
   return fault in GROUND;
@@ -88,4 +95,8 @@ export function isGround(fault: FleetFault): fault is FleetGroundFault {
 
 export function isPerson(fault: FleetFault): fault is PersonFault {
   return fault in PEOPLE;
+}
+
+export function isMoment(fault: FleetFault): fault is MomentFault {
+  return fault in MOMENTS;
 }

@@ -6,8 +6,9 @@ import type { Operation } from "../../src/core/records.ts";
 import { Random } from "../random.ts";
 import { HOUR_MS } from "../spec.ts";
 import type { FleetFault } from "./fault-names.ts";
-import { isGround, isPerson } from "./fault-names.ts";
+import { isGround, isMoment, isPerson } from "./fault-names.ts";
 import type { FleetLife } from "./life.ts";
+import { MOMENT_STRIKES } from "./moments.ts";
 import type { FleetMachine, Site } from "./site.ts";
 import { FLEET_STRIKES } from "./strikes.ts";
 import type { FleetWorld } from "./world.ts";
@@ -18,11 +19,13 @@ import { PEOPLE } from "../people.ts";
 const INTERRUPTING: readonly FleetFault[] = ["watcher-killed", "watcher-paused", "cut-from-store", "store-speaks-only", "store-hears-only", "isolated", "keep-alives-lost", "watcher-loses-power"];
 /** A byte that has not left by then was not let go. */
 const SWAP_MS = 1_000;
+const LOG_IN_MS = 900;
 const POINTS_WORTH_TWO = new Set(["ready", "write", "wrote", "commit", "committed"]);
 
 export class FleetFaults {
   readonly #world: FleetWorld;
   readonly random: Random;
+  readonly #moments: Random;
   readonly #kinds: readonly FleetFault[];
   readonly #interrupting: readonly FleetFault[];
   readonly #lasting = new Set<() => void>();
@@ -34,6 +37,7 @@ export class FleetFaults {
   constructor(world: FleetWorld) {
     this.#world = world;
     this.random = new Random(world.spec.seed, "fleet faults");
+    this.#moments = new Random(world.spec.seed, "fleet moments");
     this.#kinds = [...world.spec.faults.keys()];
     this.#interrupting = this.#kinds.filter((kind) => INTERRUPTING.includes(kind));
   }
@@ -65,7 +69,7 @@ export class FleetFaults {
   strike(fault: FleetFault, inside: FleetLife | null): void {
     const world = this.#world;
     const phase = world.phase();
-    const struck = isGround(fault) ? GROUND_STRIKES[fault](world, this.random) : isPerson(fault) ? PEOPLE[fault](world, this.random) : FLEET_STRIKES[fault](world, this.random, inside);
+    const struck = isGround(fault) ? GROUND_STRIKES[fault](world, this.random) : isPerson(fault) ? PEOPLE[fault](world, this.random) : isMoment(fault) ? MOMENT_STRIKES[fault](world, this.#moments) : FLEET_STRIKES[fault](world, this.random, inside);
     if (struck === null) return;
     world.counts.add(`fault: ${fault} in ${phase}`);
     world.say(() => `FAULT ${fault}${struck === "" ? "" : `: ${struck}`}`);
@@ -109,12 +113,20 @@ export class FleetFaults {
     this.#swap = null;
   }
 
-  phaseBegins(_operation: Operation): void {
+  phaseBegins(operation: Operation): void {
     const { aim } = this.#world.spec;
+    if (operation.phase === "intended") this.#atTheLastMoment(aim);
     if (this.#over || this.#kinds.length === 0 || !this.random.chance(aim)) return;
     this.#world.after(this.random.spread(1, 30_000), () => {
       if (!this.#over) this.strike(this.random.pick(this.#kinds), null);
     });
+  }
+
+  /** Between the decision and the swap lie a log-in and a reading. */
+  #atTheLastMoment(aim: number): void {
+    for (const fault of this.#kinds.filter(isMoment)) {
+      if (this.#moments.chance(aim)) this.#world.after(this.#moments.whole(0, LOG_IN_MS), () => void (this.#over || this.strike(fault, null)));
+    }
   }
 
   /** A watcher calls a port. */

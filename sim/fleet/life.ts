@@ -13,11 +13,13 @@ import type { AliveRecord, IncidentRecord } from "../../src/core/records.ts";
 import type { Now } from "../../src/core/time.ts";
 import type { PowerDevice, PowerSession } from "../../src/power/power.ts";
 import type { CommitResult, Guard, Session, SharedStore } from "../../src/stores/store.ts";
-import type { Ports, Touched } from "../../src/watcher/ports.ts";
+import type { Ports, Remedied, Touched } from "../../src/watcher/ports.ts";
 import type { Answer } from "../../src/watcher/watcher.ts";
 import { Watcher } from "../../src/watcher/watcher.ts";
 import type { Event } from "../clock.ts";
 import type { Device } from "../devices.ts";
+import { Random } from "../random.ts";
+import { tryRemedy } from "../remedies.ts";
 import { roundsOf } from "../rounds.ts";
 import type { Path, Process } from "../scene.ts";
 import { openSimulated } from "../store/client.ts";
@@ -33,6 +35,7 @@ export class FleetLife implements Process {
   readonly #world: FleetWorld;
   readonly site: Site;
   readonly number: number;
+  readonly #random: Random;
   /** As the store knows it. */
   readonly name: string;
   readonly machine: FleetMachine;
@@ -64,6 +67,7 @@ export class FleetLife implements Process {
     this.site = site;
     this.number = number;
     this.name = `${site.name}#${number}`;
+    this.#random = new Random(world.spec.seed, `remedies of ${this.name}`);
     this.machine = site.machine;
     this.folder = site.folder;
     this.policy = site.policy;
@@ -178,6 +182,8 @@ export class FleetLife implements Process {
         this.began = true;
         this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0" } });
         for (const input of this.#early) this.watcher.post(input);
+        // It was changed while the store was being opened.
+        if (this.watcher.policy !== this.policy) this.reload(this.policy);
         void this.#join(store);
         return;
       } catch (error) {
@@ -339,6 +345,7 @@ export class FleetLife implements Process {
         return device === undefined ? undefined : this.#device(device);
       },
       touch: (host) => this.#touch(host),
+      remedy: (host, name, limitMs) => this.#remedy(host, name, limitMs),
       reopen: (because) => {
         world.counts.add("watcher: opens the store anew");
         this.later(() => this.end(`it opens the store anew: ${because}`));
@@ -379,6 +386,20 @@ export class FleetLife implements Process {
     this.out(record);
     for (const checker of this.#world.checkers.incident) checker.incident?.(record, this);
     if (record.outcome !== "open") this.#world.counts.add(`incident: ${record.outcome}`);
+  }
+
+  #remedy(name: string, remedy: string, limitMs: number): Promise<Remedied> {
+    const world = this.#world;
+    world.stir();
+    this.point("remedy");
+    if (!this.alive) return new Promise(() => {});
+    for (const checker of world.checkers.remedy) checker.remedy?.(name, remedy, this);
+    return new Promise((resolve) => this.later(() => {
+      const { afterMs, answer, act } = tryRemedy(world.hosts.get(name), this.site.network.reaches(name), this.#random, limitMs);
+      world.say(() => `  ${this.name} tries ${remedy} at ${name}`);
+      act();
+      this.at(world.timeline.nowMs + afterMs, () => resolve(answer));
+    }));
   }
 
   #touch(name: string): Promise<Touched> {

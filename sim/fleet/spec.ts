@@ -4,10 +4,11 @@
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { LIMITS } from "../../src/core/policy.ts";
 import { Random } from "../random.ts";
+import { withRemedies } from "../remedies.ts";
 import type { DeviceSpec, HostSpec } from "../spec.ts";
 import { drawDevices, drawHost, HOUR_MS, MINUTE_MS } from "../spec.ts";
 import type { FleetFault } from "./fault-names.ts";
-import { FLEET_FAULTS } from "./fault-names.ts";
+import { FLEET_FAULTS, isMoment } from "./fault-names.ts";
 
 export type WatcherSpec = {
   readonly name: string;
@@ -50,6 +51,7 @@ export type FleetDraw = { /** So many watchers; else drawn. */ readonly watchers
 export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec {
   const random = new Random(seed, "fleet");
   const slack = new Random(seed, "slack");
+  const moments = new Random(seed, "moments");
   const count = random.weigh([[20, 1], [40, 2], [25, 3], [15, 4]] as const);
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`);
   const devices = drawDevices(random).slice(0, 2);
@@ -59,12 +61,13 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
   const members = random.weigh([[5, 1], [5, 3]] as const);
   const carriers = random.chance(0.3) ? names.slice(0, Math.min(members, random.whole(1, 2))) : [];
   const on = random.chance(0.25) ? random.pick(names) : null;
-  const policies = names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 }));
+  const policies = withRemedies(seed, names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 })));
   const hosts = policies.map((policy) => ({ policy, wiring: policy.levels, bootMs: Math.min(random.whole(8_000, 25_000), Math.max(8_000, policy.bootMs * 0.7)) }));
   const faults = new Map<FleetFault, number>();
   const calm = random.chance(0.2);
   for (const [name, { perHour, likely }] of Object.entries(FLEET_FAULTS) as [FleetFault, { perHour: number; likely: number }][]) {
-    if (random.chance(calm ? likely / 8 : likely)) faults.set(name, perHour * random.spread(30, 250) / 100);
+    const draw = isMoment(name) ? moments : random;
+    if (draw.chance(calm ? likely / 8 : likely)) faults.set(name, perHour * draw.spread(30, 250) / 100);
   }
   faults.set("wedge", (faults.get("wedge") ?? 14) * (1 + count / 4));
   const policy: Policy = {

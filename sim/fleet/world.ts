@@ -216,9 +216,9 @@ export class FleetWorld {
     return [...this.sites.values()].flatMap((site) => (site.life === null ? [] : [site.life]));
   }
 
-  /** A person at the command line of some watcher. */
-  ask(command: Command): void {
-    const lives = this.living().filter((life) => life.began);
+  /** A person at the command line of some watcher, of another one than `except`. */
+  ask(command: Command, except: Site | null = null): void {
+    const lives = this.living().filter((life) => life.began && life.site !== except);
     if (lives.length === 0) return;
     const life = this.random.pick(lives);
     life.at(this.timeline.nowMs, () => life.ask(command));
@@ -363,6 +363,8 @@ export class FleetWorld {
     if (this.open.length > 0 || !this.server.available) return false;
     for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
+    // What a dead watcher has asked for is cleared away when it has lain there for a while.
+    for (const key of this.server.records.keys()) if (key.startsWith("ask/")) return false;
     return true;
   }
 }

@@ -59,6 +59,7 @@ const ERRORS: readonly Case[] = [
   ["http with half a URL", host("probes: [{ http: { url: §10.0.0.1/health } }]"), ["VALUE_INVALID"]],
   ["http with a password in the URL", host("probes: [{ http: { url: §\"http://u:p@10.0.0.1/\" } }]"), ["VALUE_INVALID"], /headers/],
   ["a bad regular expression", host("probes: [{ tcp: { port: 1, expect: §/(/ } }]"), ["VALUE_INVALID"]],
+  ["a probe without its secret is still counted", host("probes: [ssh, §{ redis: { password: { env: NOWHERE } } }], rounds: { good: 1 of 2 }"), ["SECRET_MISSING"]],
   ["postgres with a password and no query", host("probes: [§{ postgres: { password: { env: PW } } }]"), ["PROBE_INCOMPLETE"]],
   ["ldap with half of a bind", host("probes: [§{ ldap: { bind: cn=x } }]"), ["PROBE_INCOMPLETE"]],
   ["ldap with peers and no base", host("probes: [§{ ldap: { peers: [10.0.0.2] } }]"), ["PROBE_INCOMPLETE"]],

@@ -119,7 +119,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
   if (longestMs > timeout.value) chosen.set("timeout", { ...timeout, value: longestMs, origin: "the longest of its probes" });
   const threshold = thresholdOf(layers, problems);
   chosen.set("threshold", threshold);
-  const needed = goodNeeded(choose("rounds"), probes, probeList.certain, entry.name, problems);
+  const needed = goodNeeded(choose("rounds"), probes, probeList.certain && probes.length === probeList.value.length, entry.name, problems);
   const group = groups[0]?.name ?? UNGROUPED;
   const budget = { cycles: cycles.value, withinMs: within.value };
   const policy: HostPolicy = {

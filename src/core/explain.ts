@@ -10,6 +10,7 @@ import type { HostReport } from "./report.ts";
 import { hostReport, OF_THIS_WATCHER } from "./report.ts";
 import type { HostState, State } from "./state.ts";
 import type { Now } from "./time.ts";
+import { tried } from "./remedy.ts";
 import { inCharge } from "./transaction.ts";
 import { ageMs } from "./time.ts";
 import { inWords } from "./words.ts";
@@ -60,16 +61,19 @@ function next(host: HostState, policy: HostPolicy, state: State, fleet: Policy, 
   const brakes = brakesOn(host, policy, state, fleet, now, { operation: null, resumed: false }).filter((brake) => inCharge({ state, now, policy: fleet }, name, true) || !OF_THIS_WATCHER.has(brake.name));
   const reasons = brakes.map((brake) => brake.because).join("; ");
   const cure = `its power at ${policy.levels[0]?.map(outletKey).join(" + ") ?? "no outlet"} is cut, read back as off, and restored after ${inWords(policy.offForMs)}`;
+  const remedies = (policy.remedies ?? []).filter(({ name: each }) => tried(host)?.names.includes(each) !== true).map(({ name: each }) => each);
+  const cureFirst = remedies.length === 0 ? cure : `${remedies.join(", then ")} is tried, and if that does not help ${cure}`;
   if (host.counter >= policy.threshold) {
-    if (brakes.length > 0) lines.push(`It is down and is not cut, because: ${reasons}.`);
-    else if (host.decideAtMs !== null && host.decideAtMs > now.bootMs) lines.push(`Another host is suspect too, so it is decided in ${inWords(host.decideAtMs - now.bootMs)}: then ${cure}.`);
-    else lines.push(`At the next bad round ${cure}.`);
+    if (host.remedy !== null && host.remedy.untilMs > now.bootMs) lines.push(`${host.remedy.name} has been tried; if it is not back in ${inWords(host.remedy.untilMs - now.bootMs)}, ${cureFirst}.`);
+    else if (brakes.length > 0) lines.push(`It is down and is not cut, because: ${reasons}.`);
+    else if (host.decideAtMs !== null && host.decideAtMs > now.bootMs) lines.push(`Another host is suspect too, so it is decided in ${inWords(host.decideAtMs - now.bootMs)}: then ${cureFirst}.`);
+    else lines.push(`At the next bad round ${cureFirst}.`);
     return lines;
   }
   const more = policy.threshold - host.counter;
   const rounds = `${more} ${host.counter > 0 ? "more " : ""}bad round${more === 1 ? "" : "s"}${host.counter > 0 ? "" : ` (no sooner than ${inWords((more - 1) * policy.everyMs)} after the first)`}`;
   if (brakes.length > 0) lines.push(`Even after ${rounds} nothing would be cut as things stand: ${reasons}.`);
-  else lines.push(`After ${rounds} ${cure}.`);
+  else lines.push(`After ${rounds} ${cureFirst}.`);
   return lines;
 }
 

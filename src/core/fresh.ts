@@ -69,6 +69,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     freshAfterMs,
     incident: null,
     operation: null,
+    remedy: null,
     decideAtMs: null,
     armed: true,
     refusal: null,

@@ -4,6 +4,7 @@
 // A closed one lives on in the history. With several watchers each has a history of its own: the last one that ended stays in the
 // host's record, so that every watcher tells the same story, also one that was away.
 
+import { fnv1a } from "./hash.ts";
 import { proquint, scatter } from "./proquint.ts";
 import type { HostRecord, IncidentOutcome, IncidentRecord } from "./records.ts";
 import type { Turn } from "./state.ts";
@@ -16,7 +17,10 @@ export function openIncident(turn: Turn, name: string, firstSign: string, beganM
   if (host === undefined) return null;
   if (host.incident !== null) return host.incident;
   const { meta } = turn.state;
-  const incident = proquint(scatter(turn.state.ledger + meta.nextIncident));
+  // Each life of several watchers counts from a number of its own: two that begin at one moment do not take the same name, and
+  // who is killed before his number is on record does not take it again.
+  const own = turn.state.fleet === null ? 0 : fnv1a(turn.state.fleet.life);
+  const incident = proquint(scatter(turn.state.ledger + own + meta.nextIncident));
   const nextMeta = { ...meta, nextIncident: meta.nextIncident + 1 };
   turn.patch({ meta: nextMeta });
   turn.save("meta/ledger", nextMeta);
@@ -77,7 +81,8 @@ export function mirrorIncident(turn: Turn, record: IncidentRecord): void {
 /** What another watcher has ended, from the host's record. */
 export function mirrorEnd(turn: Turn, was: HostRecord | undefined, is: HostRecord): void {
   const { lastIncident } = is;
-  if (lastIncident !== undefined && lastIncident.incident !== was?.lastIncident?.incident) turn.emit({ kind: "incident", record: lastIncident });
+  const known = was?.lastIncident;
+  if (lastIncident !== undefined && (lastIncident.incident !== known?.incident || lastIncident.outcome !== known.outcome)) turn.emit({ kind: "incident", record: lastIncident });
 }
 
 /** The record is gone: one that was open here has ended. */

@@ -57,6 +57,7 @@ export type Input =
   | { readonly kind: "ready"; readonly act: number; readonly state: "on" | "off" | "unknown"; readonly label: string | null }
   | { readonly kind: "acted"; readonly act: number; readonly outcome: ActOutcome }
   | { readonly kind: "readings"; readonly read: number; readonly device: string; readonly startedAtMs: number; readonly result: ReadResult }
+  | { readonly kind: "remedied"; readonly host: string; readonly remedy: string; readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string }
   | { readonly kind: "touched"; readonly touch: number; readonly answered: "yes" | "no" | "unknown"; readonly evidence: string }
   | { readonly kind: "tick"; readonly key: string }
   | { readonly kind: "clock" }
@@ -88,7 +89,7 @@ export type Told = {
 export type ToldKind =
   | "started" | "stopping" | "time-went-back" | "policy" | "clock"
   | "probe-passed" | "suspect" | "better" | "healthy" | "down" | "blind" | "sees"
-  | "refused" | "delayed" | "storm" | "storm-over" | "storm-proceed"
+  | "refused" | "delayed" | "remedy" | "remedy-answer" | "storm" | "storm-over" | "storm-proceed"
   | "intended" | "off-sent" | "off-confirmed" | "off-unconfirmed" | "on-sent" | "on-confirmed" | "late-off" | "contradicted"
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
@@ -124,6 +125,8 @@ export type Effect =
   | { readonly kind: "read"; readonly read: number; readonly device: string; readonly outlets: readonly string[]; readonly because: string; readonly cause: number }
   /** Does anything answer at the host's own address? Ends with input `touched`. */
   | { readonly kind: "touch"; readonly touch: number; readonly host: string; readonly because: string; readonly cause: number }
+  /** Try something softer than power; ends with input `remedied`. Its record is durable. */
+  | { readonly kind: "remedy"; readonly host: string; readonly remedy: string; readonly limitMs: number; readonly because: string; readonly cause: number }
   | { readonly kind: "tell"; readonly told: Told }
   | { readonly kind: "alarm"; readonly alarm: Alarm; readonly again: boolean; readonly because: string; readonly cause: number }
   | { readonly kind: "alarm-over"; readonly alarm: Alarm; readonly because: string; readonly cause: number }

@@ -39,6 +39,8 @@ export type HostPolicy = {
   readonly probes: readonly ProbePolicy[];
   /** How many counting probes must be good; null: all that count. */
   readonly goodNeeded: number | null;
+  /** What is tried before power, in this order. Absent: nothing. */
+  readonly remedies?: readonly RemedyPolicy[];
   /** Levels, each a set of feeds that are cut together. Empty: watched, never cut. */
   readonly levels: readonly (readonly OutletRef[])[];
   readonly budget: { readonly cycles: number; readonly withinMs: number };
@@ -46,6 +48,14 @@ export type HostPolicy = {
   readonly self: boolean;
   /** So many members of the shared store run on it. */
   readonly storeMembers: number;
+};
+
+export type RemedyPolicy = {
+  readonly name: string;
+  /** The bound of the act itself. */
+  readonly limitMs: number;
+  /** How long the host has after it to be seen healthy. */
+  readonly waitMs: number;
 };
 
 export type DevicePolicy = {

@@ -38,6 +38,8 @@ export type HostRecord = {
   readonly forgiven: readonly Stamp[];
   /** The incident in which we let an off go by ourselves: there is no second one in it unless the host is released. */
   readonly cutIn: string | null;
+  /** Remedies that may have been tried in the last incident that had any: none is tried twice. And when, also in those before: at most 64. */
+  readonly remedied?: { readonly incident: string; readonly names: readonly string[]; readonly times: readonly Stamp[] };
   /** The last edge at one of its outlets that we know of, ours or somebody else's. */
   readonly lastEdge: Stamp | null;
   /** The last operation that ended, for merging requests that come right after it. */
@@ -154,7 +156,7 @@ export type IncidentRecord = {
 };
 
 /** withdrawn: somebody asked for a cut, and it came to nothing. ended unseen: this watcher was away when it ended. */
-export type IncidentOutcome = "open" | "ended unseen" | "recovered" | "recovered by itself" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
+export type IncidentOutcome = "open" | "ended unseen" | "recovered" | "recovered by itself" | "recovered by a remedy" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
 
 /** The ledger's own facts. `watermark` grows with every commit, so that an older copy can be recognised. */
 export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number; /** With several watchers: whose records these are. */ readonly site?: string };

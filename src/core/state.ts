@@ -86,6 +86,8 @@ export type HostState = {
   readonly freshAfterMs: number;
   readonly incident: IncidentRecord | null;
   readonly operation: number | null;
+  /** The remedy that this process tries, and when it has had its time. */
+  readonly remedy: { readonly name: string; readonly phase: "recording" | "running" | "ended"; readonly untilMs: number } | null;
   /** A sibling was suspect: decide no earlier. */
   readonly decideAtMs: number | null;
   /** Armed in the configuration when that was last read. */

@@ -18,6 +18,7 @@ import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
+import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import { ready } from "./swap.ts";
@@ -78,6 +79,8 @@ function take(turn: Turn, input: Input): void {
       return readings(turn, input.read, input.device, input.result);
     case "touched":
       return silenceAnswered(turn, input.touch, input.answered, input.evidence);
+    case "remedied":
+      return remedied(turn, input);
     case "tick":
       return tick(turn, input.key);
     case "clock":
@@ -198,6 +201,7 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   for (const reply of again ? [] : pending.replies) {
     deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
+  if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys.keys());
   if (turn.state.fleet !== null) {
     sendNext(turn);
     if (pending.kind === "outbox") return recordedInLane(turn, pending, input.result);

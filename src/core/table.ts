@@ -80,7 +80,7 @@ export class Register<Value> {
 
   static from<Value>(entries: Iterable<readonly [string, Value]>): Register<Value> {
     const all = [...entries];
-    const buckets: (Map<string, Value> | undefined)[] = new Array<Map<string, Value> | undefined>(bucketsFor(all.length)).fill(undefined);
+    const buckets: (Map<string, Value> | undefined)[] = Array.from({ length: bucketsFor(all.length) }, () => undefined);
     let size = 0;
     for (const [key, value] of all) {
       const bucket = (buckets[bucketOf(key, buckets.length)] ??= new Map());

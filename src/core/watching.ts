@@ -13,6 +13,7 @@ import { count, judge, retryAfterMs } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { VoteRecord } from "./records.ts";
+import { remedyFirst, tried } from "./remedy.ts";
 import type { ProbeResult, Round } from "./round.ts";
 import { inTheSum, isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
 import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
@@ -184,9 +185,10 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   }
   if (now.incident !== null && now.operation === null && goodForMs >= policy.healthyForMs) {
     const heldNow = (turn.record(name)?.hold ?? null) !== null;
-    turn.tell("recovered", name, heldNow ? "serving again; still held" : "serving again without our doing");
-    closeIncident(turn, name, heldNow ? "held" : "recovered by itself", now.goodSinceMs ?? nowMs);
-    turn.patchHost(name, { refusal: null, suspectPeak: 0 });
+    const remedies = tried(now)?.names ?? [];
+    turn.tell("recovered", name, heldNow ? "serving again; still held" : remedies.length > 0 ? `serving again after ${remedies.join(" and ")}` : "serving again without our doing");
+    closeIncident(turn, name, heldNow ? "held" : remedies.length > 0 ? "recovered by a remedy" : "recovered by itself", now.goodSinceMs ?? nowMs);
+    turn.patchHost(name, { refusal: null, suspectPeak: 0, remedy: null });
   } else if (now.incident === null && now.refusal !== null) {
     turn.patchHost(name, { refusal: null });
   }
@@ -280,6 +282,7 @@ export function decide(turn: Turn, name: string): void {
     return turn.wake(`host/${name}`, nowMs + policy.everyMs);
   }
   if (host.decideAtMs !== null && nowMs < host.decideAtMs) return;
+  if (remedyFirst(turn, policy, evidence)) return;
   intend(turn, policy, "cycle", { kind: "auto" }, `${agreement.of > 1 ? `${agreement.votes} of ${agreement.of} watchers say down, ` : ""}${evidence}`);
 }
 

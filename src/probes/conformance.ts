@@ -234,11 +234,14 @@ export async function closedPort(address = "127.0.0.1"): Promise<number> {
   return peer.port;
 }
 
-/** What a right server answers to what it has read so far; null: it waits for more. */
+/** What a right server answers to what it has read since its last answer; null: it waits for more. */
 export type RightAnswer = (read: Buffer) => Buffer | null;
 
-/** The peers that every probe over TCP meets. `options` is the probe's, for a port. */
-export function tcpSettings<Options>(options: (port: number) => Options, right: RightAnswer): Settings<Options> {
+/**
+ * The peers that every probe over TCP meets. `options` is the probe's, for a port; several answers are given in turn, and
+ * the last is the one that comes late, in half or never.
+ */
+export function tcpSettings<Options>(options: (port: number) => Options, ...right: readonly RightAnswer[]): Settings<Options> {
   const tools: ProbeTools = { icmp: noIcmp };
   const at = (address: string): Target => ({ host: "patient", address, family: net.isIPv6(address) ? 6 : 4 });
   const peer = (serve: (socket: net.Socket) => void, address = "127.0.0.1") => async (): Promise<Setting<Options>> => {
@@ -252,15 +255,17 @@ export function tcpSettings<Options>(options: (port: number) => Options, right: 
     peerDescriptors: 0,
     close: () => Promise.resolve(),
   });
-  /** Calls `say` with the right answer once the question is complete. */
+  /** Calls `say` with the last right answer once the question is complete. */
   const answering = (say: (socket: net.Socket, answer: Buffer) => void) => (socket: net.Socket): void => {
     let read = Buffer.alloc(0);
-    let said = false;
+    let next = 0;
     const consider = (): void => {
-      const answer = said ? null : right(read);
+      const answer = right[next]?.(read) ?? null;
       if (answer === null) return;
-      said = true;
-      say(socket, answer);
+      next += 1;
+      read = Buffer.alloc(0);
+      if (next === right.length) say(socket, answer);
+      else socket.write(answer);
     };
     consider();
     socket.on("data", (chunk) => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { readFileSync } from "node:fs";
 import { userInfo } from "node:os";
+import { kill } from "node:process";
+import { test } from "node:test";
 import fc from "fast-check";
 import { withDaemon } from "../../lab/daemon.ts";
 import { whichProgram } from "../../lab/child.ts";
@@ -79,12 +81,24 @@ userdb {
     const found = await imap.run(LOOPBACK, { port, tls: false }, { icmp: noIcmp }, AbortSignal.timeout(20_000));
     assert.equal(found.outcome, "good", `${found.evidence} ${log()}`);
     assert.match(found.evidence, /^\* OK \[CAPABILITY IMAP4rev1/);
-    assert.equal(process.exitCode, null);
-    const told: string[] = [];
-    const controller = new AbortController();
-    const running = imap.run(LOOPBACK, { port, tls: false }, { icmp: noIcmp }, controller.signal, (text) => told.push(text));
-    await until(() => told.includes("connected"), "not connected");
-    controller.abort(new Error("enough"));
-    await assert.rejects(running.then(() => Promise.reject(new Error("enough"))), /enough/);
+    const everybody = family(process.pid ?? 0);
+    assert.ok(everybody.length > 1, "a master and its children");
+    for (const pid of everybody) kill(pid, "SIGSTOP");
+    try {
+      const told: string[] = [];
+      const controller = new AbortController();
+      const silent = imap.run(LOOPBACK, { port, tls: false }, { icmp: noIcmp }, controller.signal, (text) => told.push(text));
+      await until(() => told.includes("connected"), "its kernel did not accept");
+      controller.abort(new Error("enough"));
+      await assert.rejects(silent, /enough/);
+    } finally {
+      for (const pid of everybody) kill(pid, "SIGCONT");
+    }
   });
 });
+
+/** A process and all that come of it. */
+function family(pid: number): readonly number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter((text) => text !== "");
+  return [pid, ...children.flatMap((child) => family(Number(child)))];
+}

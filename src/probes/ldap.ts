@@ -6,11 +6,12 @@
 // themselves say when a change was made, not for how long it has been missing, and no wall clock may cut power (safety.md
 // §5.17). A peer that cannot be heard proves nothing about this host, and is never waited for longer than a moment.
 //
-// What the server says of our rights, our password or our base is the configuration's fault; that it is busy or unwilling
-// is a server that lives. Only what it says of itself is bad: unavailable, an error of its own, time over.
+// What the server says of our rights, our password or our base is the configuration's fault; that it is busy, unwilling or
+// shutting down is a server that lives. Only an error of its own is bad.
 
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { Client } from "ldapts";
 import { bad, describe, good, notRun, redacted, turnedAway } from "./finding.ts";
 import { lagAmong, parseContextCsn } from "./ldap-lag.ts";
 import type { Csns, Lacking } from "./ldap-lag.ts";
@@ -31,6 +32,8 @@ export type LdapOptions = {
 };
 
 const BYTES_MAX = 262_144;
+/** RFC 4511, appendix A.2: an internal error. */
+const OTHER = 80;
 /** How long an answer that is there waits for those of the peers. */
 const PEERS_WAIT_MS = 200;
 
@@ -40,8 +43,7 @@ export const ldap: Probe<LdapOptions> = {
   port: ({ port }) => port,
   async run(target, options, tools, signal, progress) {
     signal.throwIfAborted();
-    const { Client } = await import("ldapts");
-    const own = await (options.peers.length === 0 ? look(target, options, Client, signal, progress) : compare());
+    const own = await (options.peers.length === 0 ? look(target, options, signal, progress) : compare());
     return own.finding;
 
     async function compare(): Promise<Look> {
@@ -49,9 +51,9 @@ export const ldap: Probe<LdapOptions> = {
       const relay = (): void => aborter.abort(signal.reason);
       signal.addEventListener("abort", relay, { once: true });
       const heard: Heard[] = [];
-      const peers = options.peers.map((peer) => lookAtPeer(peer, options, Client, tools, aborter.signal).then((found) => heard.push(found)));
+      const peers = options.peers.map((peer) => lookAtPeer(peer, options, tools, aborter.signal).then((found) => heard.push(found)));
       try {
-        const mine = await look(target, options, Client, signal, progress);
+        const mine = await look(target, options, signal, progress);
         if (mine.finding.outcome !== "good") return mine;
         await Promise.race([Promise.all(peers), pause(PEERS_WAIT_MS, undefined, { signal: aborter.signal }).catch(() => undefined)]);
         signal.throwIfAborted();
@@ -64,10 +66,9 @@ export const ldap: Probe<LdapOptions> = {
   },
 };
 
-type LdapClient = typeof import("ldapts").Client;
 type Look = { readonly finding: Finding; readonly csns: Csns };
 
-function look(target: Target, options: LdapOptions, client: LdapClient, signal: AbortSignal, progress?: (text: string) => void): Promise<Look> {
+function look(target: Target, options: LdapOptions, signal: AbortSignal, progress?: (text: string) => void): Promise<Look> {
   const { port, tls } = options;
   const name = target.configured ?? target.host;
   let csns: Csns = new Map();
@@ -75,7 +76,7 @@ function look(target: Target, options: LdapOptions, client: LdapClient, signal: 
   const loan = {
     port, ...secured, bytesMax: BYTES_MAX, protocol: "LDAP",
     async use(stream: net.Socket): Promise<Finding> {
-      const asked = await ask(stream, options, client);
+      const asked = await ask(stream, options);
       csns = asked.csns;
       return asked.finding;
     },
@@ -83,7 +84,7 @@ function look(target: Target, options: LdapOptions, client: LdapClient, signal: 
   return lend(target, loan, signal, progress).then((finding) => ({ finding, csns }));
 }
 
-async function ask(stream: net.Socket, options: LdapOptions, Client: LdapClient): Promise<Look> {
+async function ask(stream: net.Socket, options: LdapOptions): Promise<Look> {
   const { bind, password = "", base, filter, peers } = options;
   const client = new Client({ url: "ldap://lent", createConnection: (() => stream) as typeof net.connect });
   const none: Csns = new Map();
@@ -112,15 +113,9 @@ function judgeError(error: unknown, password: string): Finding {
   const text = redacted(describe(error).replaceAll("\n", " "), [password]);
   const code: unknown = error instanceof Error && "code" in error ? error.code : null;
   if (typeof code !== "number") return notRun(`cannot ask: ${text}`);
-  switch (code) {
-    case 1: // operationsError
-    case 3: // timeLimitExceeded
-    case 52: // unavailable
-    case 80: // other
-      return bad("answer", text);
-    default:
-      return turnedAway("LDAP server", text);
-  }
+  // `other` is what a server says of an error of its own. operationsError is how Active Directory asks for a bind first,
+  // unavailable is a server that shuts down, a time limit may be that of our user: they prove nothing.
+  return code === OTHER ? bad("answer", text) : turnedAway("LDAP server", text);
 }
 
 /** ExtendedRequest of message 1 with the name of StartTLS (RFC 4511 §4.14), and the result code of the answer to it. */
@@ -137,12 +132,12 @@ type Peer = LdapOptions["peers"][number];
 type Heard = { readonly peer: string; readonly csns: Csns | null };
 
 /** What a peer has; null when it cannot be heard, for whatever reason. Never rejects. */
-async function lookAtPeer(peer: Peer, options: LdapOptions, client: LdapClient, tools: ProbeTools, signal: AbortSignal): Promise<Heard> {
+async function lookAtPeer(peer: Peer, options: LdapOptions, tools: ProbeTools, signal: AbortSignal): Promise<Heard> {
   const family = net.isIP(peer.host);
   const located = family === 4 || family === 6 ? { address: peer.host, family } as const : (tools.resolve?.(peer.host) ?? { error: "names are not looked up here" });
   if ("error" in located) return { peer: peer.host, csns: null };
   const { filter: _filter, ...rest } = options;
-  const found = await look({ host: peer.host, ...located }, { ...rest, port: peer.port }, client, signal).catch(() => null);
+  const found = await look({ host: peer.host, ...located }, { ...rest, port: peer.port }, signal).catch(() => null);
   return { peer: peer.host, csns: found === null || found.finding.outcome !== "good" ? null : found.csns };
 }
 

@@ -95,7 +95,7 @@ function judgeError(error: unknown, password: string): Finding {
 
 /** Appendix A, "PostgreSQL Error Codes": insufficient resources, system error, internal error, and a query over its time. */
 function isServersFault(state: string): boolean {
-  return /^(53|58|XX)/.test(state) || state === "57014" || state === "57P02";
+  return /^(53|58|XX)/.test(state) || state === "57014";
 }
 
 function connectionOf(client: Client): NodeJS.EventEmitter {

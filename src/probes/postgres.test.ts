@@ -51,6 +51,18 @@ const row = (value: string): Buffer => Buffer.concat([
 ]);
 const BEGUN = Buffer.concat([message("C", "BEGIN\0"), message("C", "SET\0"), READY]);
 
+const query = (read: Buffer): boolean => read[0] === 0x51 && read.length >= 5 && read.length >= 1 + read.readInt32BE(1);
+
+conformance(
+  { ...postgres, name: "postgres with a query" },
+  tcpSettings(
+    (port): PostgresOptions => ({ ...PLAIN, port, query: "SELECT true" }),
+    (read) => (whole(read) ? Buffer.concat([OK, READY]) : null),
+    (read) => (query(read) ? BEGUN : null),
+    (read) => (query(read) ? row("t") : null),
+  ),
+);
+
 /** A server that answers the startup, BEGIN and the query with these. */
 async function answering(answers: readonly (Buffer | string)[], options: Partial<PostgresOptions> = {}): Promise<Finding> {
   const peer = await tcpPeer((socket) => {
@@ -110,7 +122,7 @@ test("errors of the server itself are bad, those of the configuration prove noth
   const begun = [Buffer.concat([OK, READY]), BEGUN];
   const said = async (state: string): Promise<string> => (await answering([...begun, Buffer.concat([error(state, `error ${state}`), READY])])).outcome;
   for (const state of ["53100", "53200", "58030", "XX000", "XX001", "57014"]) assert.equal(await said(state), "bad", state);
-  for (const state of ["42P01", "42501", "25006", "0A000", "57P01", "57P03", "53300"]) assert.equal(await said(state), "unknown", state);
+  for (const state of ["42P01", "42501", "25006", "0A000", "57P01", "57P02", "57P03", "53300"]) assert.equal(await said(state), "unknown", state);
   for (const state of ["28P01", "28000", "3D000", "57P03"]) assert.equal((await answering([error(state, "no")])).outcome, "unknown", state);
 });
 
@@ -179,6 +191,9 @@ test("a server that sends megabytes is not listened to for ever, in a session ne
 const BIN = existsSync("/usr/lib/postgresql") ? readdirSync("/usr/lib/postgresql").map((version) => `/usr/lib/postgresql/${version}/bin`).find((path) => existsSync(`${path}/initdb`)) : undefined;
 const missing = BIN === undefined ? "not installed: postgresql (bin/setup --lab installs it)" : false;
 
+/** A session that is held until it is given up, and that the server ends then. */
+const LONG = "SET LOCAL statement_timeout = 0; SET LOCAL client_connection_check_interval = 100; SELECT pg_sleep(600)";
+
 const plan: DaemonPlan = {
   name: "postgres",
   as: "postgres",
@@ -238,10 +253,20 @@ test("a real PostgreSQL: accepting, a query, a wrong password, a query that hang
     await assert.rejects(waiting, /enough/);
     server.process.kill("SIGCONT");
 
+    // Ten sessions are all that it takes.
+    const crowd = new AbortController();
+    const sessions = Array.from({ length: 10 }, () => postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: LONG }, { icmp: noIcmp }, crowd.signal).catch(() => null));
+    let full = await look({});
+    for (let tries = 0; tries < 400 && full.outcome === "good"; tries += 1) full = await look({});
+    assert.deepEqual([full.outcome, /too many clients/.test(full.evidence)], ["unknown", true], full.evidence);
+    crowd.abort(new Error("enough"));
+    await Promise.all(sessions);
+    for (let tries = 0; tries < 1_000 && (await look({})).outcome !== "good"; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+
     // A smart shutdown waits for sessions and rejects new ones in the meantime.
     const holding = new AbortController();
-    const held = postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: "SELECT pg_sleep(8)" }, { icmp: noIcmp }, holding.signal).catch(() => null);
-    for (let tries = 0; tries < 400 && !/returned [1-9]/.test((await look({ ...session, query: "SELECT count(*)::int FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(8)'" })).evidence); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    const held = postgres.run(LOOPBACK, { ...PLAIN, ...session, port, query: LONG }, { icmp: noIcmp }, holding.signal).catch(() => null);
+    for (let tries = 0; tries < 400 && !/returned [1-9]/.test((await look({ ...session, query: "SELECT count(*)::int FROM pg_stat_activity WHERE query LIKE 'SET LOCAL statement%'" })).evidence); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
     server.process.kill("SIGTERM");
     let rejecting = await look({});
     for (let tries = 0; tries < 200 && rejecting.outcome === "good"; tries += 1) rejecting = await look({});

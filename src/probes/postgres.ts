@@ -103,9 +103,9 @@ function judgeRefusal(state: string, text: string): Finding {
   return isTurningAway(state) ? turnedAway("PostgreSQL", text) : good(`accepting connections (${text})`);
 }
 
-/** SQLSTATEs of a server that lives and takes no session now: starting up or shutting down, or out of connections. */
+/** SQLSTATEs of a server that lives and takes no session now: starting up, recovering, shutting down, or out of connections. */
 export function isTurningAway(state: string): boolean {
-  return state === "57P03" || state === "57P01" || state === "53300";
+  return /^57P0[123]$/.test(state) || state === "53300";
 }
 
 /** ErrorResponse: fields of one letter and text, each ended by a zero. */

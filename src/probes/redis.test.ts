@@ -5,6 +5,7 @@ import { withDaemon } from "../../lab/daemon.ts";
 import type { DaemonPlan } from "../../lab/daemon.ts";
 import { must, whichProgram } from "../../lab/child.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
+import { EXPIRED, KEY } from "./certificates.fixture.ts";
 import { assertEvidence, conformance, noIcmp, tcpPeer, tcpSettings, until } from "./conformance.ts";
 import type { Finding } from "./probe.ts";
 import { judgeReplies, redis } from "./redis.ts";
@@ -87,6 +88,24 @@ function plan(...extra: readonly string[]): DaemonPlan {
 function look(options: Partial<RedisOptions> & { readonly port: number }): Promise<Finding> {
   return redis.run(LOOPBACK, { tls: false, ...options }, { icmp: noIcmp }, AbortSignal.timeout(10_000));
 }
+
+test("a real Redis over TLS, its certificate expired years ago: power mends no certificate", { skip: missing }, async () => {
+  const overTls: DaemonPlan = {
+    name: "redis-tls",
+    files: () => ({ key: KEY, cert: EXPIRED }),
+    argv: (folder, port) => [server, "--port", "0", "--tls-port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--tls-cert-file", `${folder}/cert`, "--tls-key-file", `${folder}/key`, "--tls-ca-cert-file", `${folder}/cert`, "--tls-auth-clients", "no"],
+  };
+  await withDaemon(overTls, async ({ port }) => {
+    assert.deepEqual(await look({ port, tls: true }), { outcome: "good", sign: "answer", evidence: "PONG" });
+    const clear = await look({ port });
+    assert.equal(clear.outcome, "bad", clear.evidence);
+  });
+  // Whoever makes a server ask for certificates shall not have its power cut for it.
+  await withDaemon({ ...overTls, argv: (folder, port) => [...overTls.argv(folder, port), "--tls-auth-clients", "yes"] }, async ({ port }) => {
+    const strict = await look({ port, tls: true });
+    assert.deepEqual([strict.outcome, strict.sign], ["unknown", "answer"], strict.evidence);
+  });
+});
 
 test("a real Redis: good, stopped it is silent, its password wrong and right, a script that does not end, no master", { skip: missing }, async () => {
   thirdParty("Redis", [server, "--version"]);

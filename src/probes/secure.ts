@@ -4,8 +4,10 @@
 
 import net from "node:net";
 import tls from "node:tls";
-import { bad, describe, errorCode } from "./finding.ts";
+import { bad, describe, errorCode, turnedAway } from "./finding.ts";
 import type { Finding, Measured } from "./probe.ts";
+
+const INTERNAL_ERROR = 80;
 
 let context: tls.SecureContext | undefined;
 
@@ -40,15 +42,18 @@ export function certificateMeasured(leftMs: number | null): readonly Measured[] 
   return leftMs === null ? [] : [{ label: "certificate", value: Math.floor(leftMs / 1_000), unit: "s" }];
 }
 
-/** What an error of a handshake amounts to, or null where it is none. */
+/**
+ * What an error of TLS amounts to, or null where it is none. A peer that ends the handshake in TLS's own words (an alert,
+ * RFC 8446 §6.2: no such name, no common version, a client certificate wanted) lives, and turns us away: whoever tightens
+ * the rules of a server shall not have its power cut for it. `internal_error` is what it says of itself.
+ */
 export function handshakeFinding(error: unknown): Finding | null {
   const code = errorCode(error);
   // Node's own words for a connection that the peer closed in good order before it had said enough.
   if (code === "ECONNRESET" && /before secure TLS/.test(describe(error))) return bad("answer", "connection closed within the handshake");
-  return code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") || code === "EPROTO" ? bad("answer", `no TLS: ${code}`) : null;
-}
-
-/** Whether the peer has ended the handshake in the words of TLS (an alert, RFC 8446 §6): it lives, and turns us away. */
-export function isAlert(error: unknown): boolean {
-  return /^ERR_SSL_.*ALERT/.test(errorCode(error)) && errorCode(error) !== "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR";
+  if (!code.startsWith("ERR_SSL_") && !code.startsWith("ERR_TLS_") && code !== "EPROTO") return null;
+  const [, words = "", number] = /([^:]*):[^:]*:\d+:SSL alert number (\d+)/.exec(describe(error)) ?? [];
+  if (number === undefined) return bad("answer", `no TLS: ${code}`);
+  const text = words.replace(/^(ssl\/tls|sslv3|tlsv13?) (alert )?/, "");
+  return Number(number) === INTERNAL_ERROR ? bad("answer", `TLS: ${text}`) : turnedAway("TLS", text);
 }

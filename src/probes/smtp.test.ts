@@ -28,8 +28,8 @@ test("RFC 5321 §4.2: which greetings are good, and who is only turned away", ()
   assert.equal(judged("220\n"), "good"); // some say nothing more, some end lines by a line feed alone
   assert.equal(judged("220-a\r\n220-b\r\n220 c\r\n"), "good");
   assert.equal(judged("220-a\r\n"), "waits");
-  for (const words of ["421 too busy", "450 later", "554 no mail from you", "554-a\r\n554 b"]) assert.equal(judged(`${words}\r\n`), "unknown", words);
-  for (const words of ["500 what", "250 ok", "2200 x", "220x", "hello", "", "220-a\r\n250 b", "220-\r\n".repeat(40)]) assert.equal(judged(`${words}\r\n`), "bad", words);
+  for (const words of ["421 too busy", "450 later", "554 no mail from you", "554-a\r\n554 b", "550 blocked", "521 no mail here"]) assert.equal(judged(`${words}\r\n`), "unknown", words);
+  for (const words of ["354 go on", "250 ok", "2200 x", "220x", "hello", "", "220-a\r\n250 b", "220-\r\n".repeat(40)]) assert.equal(judged(`${words}\r\n`), "bad", words);
   assert.equal(judgeGreeting(Buffer.from("220-first\r\n220 last\r\n"))?.evidence, "220-first");
 });
 

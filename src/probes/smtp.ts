@@ -1,7 +1,7 @@
 // Reads the greeting of a mail server: `220`, perhaps over several lines (RFC 5321 §3.1, §4.2.1). It is sent before anything
 // was asked, by a process that had to be scheduled for it. Nothing is said but QUIT, which leaves no trace but a line in the log.
 //
-// 4xx and 554 in place of it are a server that turns this watcher away (too busy, shutting down, a block list, no mail from
+// 4xx and 5xx in place of it are a server that turns this watcher away (too busy, shutting down, a block list, no mail from
 // here): it lives and cannot be judged.
 
 import { bad, excerpt, good, turnedAway } from "./finding.ts";
@@ -45,7 +45,7 @@ export function judgeGreeting(soFar: Buffer): Finding | null {
 
 function judgeReply(code: string, text: string): Finding {
   if (code === "220") return good(text);
-  return code.startsWith("4") || code === "554" ? turnedAway("mail server", text) : bad("answer", `expected 220: "${text}"`);
+  return /^[45]/.test(code) ? turnedAway("mail server", text) : bad("answer", `expected 220: "${text}"`);
 }
 
 function ended(soFar: Buffer, how: "closed" | "full"): Finding {

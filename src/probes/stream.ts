@@ -21,8 +21,6 @@ export type Talk = {
   readonly farewell?: Buffer;
   /** Called once connected, over TLS once that stands: may write, may judge already, or settle later. */
   opened?(write: (bytes: Buffer) => void, through: net.Socket, settle: (finding: Finding) => void): Finding | null;
-  /** What an error amounts to, where that is not what networkFinding says. */
-  failed?(error: Error): Finding | null;
   /** Judges everything received so far, of which `chunk` came last; null: wait for more. */
   judge(soFar: Buffer, chunk: Buffer): Finding | null;
   /** The peer closed, or has said too much, before `judge` was content. */
@@ -73,9 +71,11 @@ function conversation(target: Target, talk: Talk, signal: AbortSignal, progress:
       const { name, before } = talk.tls ?? {};
       if (name === undefined) return begin();
       if (before === undefined) return encrypt(name);
+      const gone = (): void => settle(bad("answer", "connection closed before TLS"));
       socket.write(before.say);
-      socket.once("end", () => settle(bad("answer", "connection closed before TLS")));
+      socket.once("end", gone);
       socket.once("data", (chunk: Buffer) => {
+        socket.off("end", gone);
         attempt(() => before.heard(chunk));
         if (!settled) encrypt(name);
       });
@@ -103,7 +103,7 @@ function conversation(target: Target, talk: Talk, signal: AbortSignal, progress:
     }
 
     function failed(error: Error): void {
-      settle(talk.failed?.(error) ?? secure?.handshakeFinding(error) ?? networkFinding(error, connected));
+      settle(secure?.handshakeFinding(error) ?? networkFinding(error, connected));
     }
 
     function attempt(look: () => Finding | null): void {

@@ -2,13 +2,12 @@
 // key of its certificate, which takes a process that runs. The certificate is evidence and a number in the history, never a
 // judgement (secure.ts says why): power mends no certificate.
 //
-// A handshake that the server ends with an alert was answered by a server that lives: no such name, no common version, a
-// client certificate wanted. That is not judged, save for `internal_error`.
+// A handshake that the server ends in TLS's own words is not judged: it lives, and turns us away.
 
 import type { TLSSocket } from "node:tls";
-import { bad, describe, errorCode, good, turnedAway } from "./finding.ts";
+import { bad, errorCode, good } from "./finding.ts";
 import type { Finding, Probe } from "./probe.ts";
-import { certificateLeftMs, certificateMeasured, expiryText, handshakeFinding, isAlert } from "./secure.ts";
+import { certificateLeftMs, certificateMeasured, expiryText } from "./secure.ts";
 import { converse } from "./stream.ts";
 
 export type TlsOptions = {
@@ -45,7 +44,6 @@ export const tls: Probe<TlsOptions> = {
         opened: (_write, through) => judgeHandshake(through as TLSSocket, options),
         judge: () => null,
         ended: () => bad("answer", "connection closed"),
-        failed: (error) => (isAlert(error) ? turnedAway("TLS server", alertOf(error)) : handshakeFinding(error)),
       },
       signal,
       progress,
@@ -67,9 +65,4 @@ function objectionOf(error: unknown): string {
   if (error === null || error === undefined) return "";
   const code = errorCode(error) || String(error);
   return OBJECTIONS[code] ?? code;
-}
-
-/** `handshake failure`, from `…:SSL routines:…:sslv3 alert handshake failure:…`. */
-function alertOf(error: Error): string {
-  return /alert ([a-z ]+)/.exec(describe(error))?.[1] ?? errorCode(error);
 }

@@ -23,6 +23,9 @@ export type Rounds = {
 
 export type Touched = { readonly answered: "yes" | "no" | "unknown"; readonly evidence: string };
 
+/** done: the host took the word. failed: certainly not. unknown: perhaps. */
+export type Remedied = { readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string };
+
 export type Journal = {
   told(told: Told, now: Now): void;
   /** Every input in order, so that any decision can be replayed. */
@@ -45,6 +48,8 @@ export type Ports = {
   power(device: string): PowerDevice | undefined;
   /** Does anything answer at the host's own address? Must settle within a few seconds. */
   touch(host: string): Promise<Touched>;
+  /** Tries a remedy of a host, as configured now; settles within its limit and a second. Absent: there is none. */
+  remedy?(host: string, remedy: string, limitMs: number): Promise<Remedied>;
   /** A shared store is gone and nothing is owed any more: open it anew, and start again from what it says. */
   reopen?(because: string): void;
   /** SIGTERM has been served. */

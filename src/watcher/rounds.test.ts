@@ -75,6 +75,15 @@ test("a good round ends with its slowest probe, and asks no reference while the 
   assert.equal(run.rounds.length, 1);
 });
 
+test("what a probe measured goes with its result, at most sixteen of it; its own latency before that of the round", async () => {
+  const perfdata = Array.from({ length: 20 }, (_, value) => ({ label: `n${value}`, value }));
+  const run = bench({ probes: (clock) => [played(clock, "http", 3, { ...GOOD, perfdata, latencyMs: 1.5 }).probe, played(clock, "ssh", 4).probe] });
+  await run.clock.advance(4);
+  const [http, ssh] = run.rounds[0]?.results ?? [];
+  assert.deepEqual([http?.latencyMs, http?.perfdata], [1.5, perfdata.slice(0, 16)]);
+  assert.deepEqual(ssh, { probe: "ssh", outcome: "good", sign: "answer", evidence: "well", latencyMs: 4 });
+});
+
 test("a probe that says nothing ends its round at the time-out, is slow if it answers after all, and is reported once", async () => {
   const silent = (clock: VirtualClock): Played => played(clock, "ssh", 2_500);
   let ssh: Played | undefined;

@@ -142,6 +142,14 @@ export class Watcher {
         );
         return;
       }
+      case "remedy": {
+        const { host, remedy } = effect;
+        void (this.#ports.remedy?.(host, remedy, effect.limitMs) ?? Promise.resolve({ outcome: "failed" as const, evidence: "it is not configured here" })).then(
+          ({ outcome, evidence }) => this.post({ kind: "remedied", host, remedy, outcome, evidence }),
+          (error: unknown) => this.post({ kind: "remedied", host, remedy, outcome: "unknown", evidence: String(error) }),
+        );
+        return;
+      }
       case "tell":
         journal.told(effect.told, clock.now());
         for (const listener of this.#listeners) listener(effect.told);

@@ -7,6 +7,7 @@ import type { BrakeRecord, HostRecord, WatcherRecord } from "../../../src/core/r
 import type { Host } from "../../hosts.ts";
 import type { FleetChecker } from "../checker.ts";
 import type { FleetWorld } from "../world.ts";
+import { remediesMs } from "../../remedies.ts";
 import { chargesOf, holderOf } from "./facts.ts";
 
 const DEAD = new Set(["frozen", "banner-silent", "refused", "link", "dead", "names-fail"]);
@@ -71,7 +72,7 @@ export function liveness(world: FleetWorld): FleetChecker {
     }));
     const farthestMs = Math.max(...world.spec.watchers.map(({ latencyMs }) => latencyMs));
     // Every observer looks at a phase of its own; the answers to a ballot, and then to the swap, go to and fro.
-    return 1.02 * (2 * policy.everyMs + (policy.threshold - 1) * policy.everyMs + policy.timeoutMs + deviceMs + AGREEMENT_MS + 24 * farthestMs);
+    return remediesMs(policy) + 1.02 * (2 * policy.everyMs + (policy.threshold - 1) * policy.everyMs + policy.timeoutMs + deviceMs + AGREEMENT_MS + 24 * farthestMs);
   }
 
   return {

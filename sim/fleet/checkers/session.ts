@@ -9,8 +9,8 @@ import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
 import { holderOf, stoppedSince } from "./facts.ts";
 
-/** A log-out, and a change that is on its way. */
-const HANG_UP_MS = 6_000;
+/** A log-out, and a change that is on its way: less than an idle session is kept for, or a missing hang-up would never show. */
+const HANG_UP_MS = 1_500;
 
 export function session(world: FleetWorld): FleetChecker {
   /** Who has written the charge of a device last, and when it was seen to be his at the latest. */
@@ -39,10 +39,11 @@ export function session(world: FleetWorld): FleetChecker {
   return {
     invariant: "Session",
     changed(changes) {
+      // Whoever had it had it until this moment.
+      note();
       // None: it is another store.
       if (changes.length === 0) charges.clear();
       look(changes.length === 0 ? world.server.records.keys() : changes.map(({ key }) => key));
-      note();
     },
     audit: note,
     commit({ writes, life }) {
@@ -64,13 +65,16 @@ export function session(world: FleetWorld): FleetChecker {
       }
       for (const other of overlaps(device, life)) {
         world.counts.add("session: a successor logs in while another session stands");
-        world.after(HANG_UP_MS, () => {
-          const still = [...device.sessions].some((each) => each.life === other && !each.broken) && [...device.sessions].some((each) => each.life === life && !each.broken);
+        // An act whose byte has gone out is heard to its end, which is bounded; the successor reads meanwhile, and does not act.
+        const heardMs = other.policy.devices.get(device.name)?.maxActMs ?? device.spec.policy.maxActMs;
+        for (const afterMs of [HANG_UP_MS, heardMs + HANG_UP_MS]) world.after(afterMs, () => {
+          const stands = (whose: FleetLife, idle: boolean): boolean => [...device.sessions].some((each) => each.life === whose && !each.broken && !(idle && each.busy));
+          const still = stands(other, afterMs < heardMs) && stands(life, false);
           if (!still || !other.alive || !life.alive || stoppedSince(other, nowMs) || !device.hears(other)) return;
           if (other.heldUntilMs === null || life.heldUntilMs === null) return world.counts.add("session: two, one of them for what is owed without the store");
           // Whom the store does not reach cannot know that he has a successor.
           if (Math.max(other.site.troubledMs, life.site.troubledMs) > nowMs - world.spec.ttlMs) return world.counts.add("session: two, one of them cut off");
-          world.fail("Session", `${other.name} and ${life.name} both have a session at ${device.name}, for ${HANG_UP_MS} ms`);
+          world.fail("Session", `${other.name} and ${life.name} both have a session at ${device.name}, for ${afterMs} ms`);
         });
       }
     },

@@ -55,6 +55,8 @@ function ending(incident: IncidentReport): string {
       return "came back after its power was cut and restored";
     case "recovered by itself":
       return "came back by itself: nothing was cut";
+    case "recovered by a remedy":
+      return "came back after a remedy: its power was not cut";
     case "held":
       return "is held for a person";
     case "confirmed off":
