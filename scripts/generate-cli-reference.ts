@@ -53,7 +53,9 @@ function leaves(parent: Command, prefix = ""): readonly Leaf[] {
   return parent.createHelp().visibleCommands(parent).flatMap((command) => {
     if (command.name() === "help") return [];
     const name = `${prefix}${command.name()}`;
-    return command.commands.length > 0 ? leaves(command, `${name} `) : [{ name, command }];
+    // `power` is a command, and has one below it.
+    const itself = command.commands.length === 0 || command.registeredArguments.length > 0 ? [{ name, command }] : [];
+    return [...itself, ...leaves(command, `${name} `)];
   });
 }
 

@@ -16,6 +16,14 @@ export function findProgram(name: string): string | null {
   return places.find((place) => canRun(place)) ?? null;
 }
 
+/** Where Debian keeps fence agents; not in the PATH of an ordinary user. */
+const AGENTS_FOLDER = "/usr/sbin";
+
+/** The path of a fence agent, by its name or its path. */
+export function findAgent(name: string): string | null {
+  return findProgram(name) ?? (isAbsolute(name) ? null : findProgram(join(AGENTS_FOLDER, name)));
+}
+
 function canRun(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

@@ -17,6 +17,8 @@ export type Options = {
   readonly host?: string;
   readonly follow?: boolean;
   readonly kdump?: boolean;
+  /** A file to write to. */
+  readonly out?: string;
   // check
   readonly effective?: string;
   readonly strict?: boolean;

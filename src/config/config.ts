@@ -33,7 +33,10 @@ export type ShellConfig = {
   readonly devices: ReadonlyMap<string, DeviceSpec>;
 };
 
-export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[] };
+export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly wake: WakeSpec | null };
+
+/** Wake-on-LAN: the card, and where packets for it go. */
+export type WakeSpec = { readonly mac: string; readonly host: string; readonly port: number };
 
 /** One probe of one host, all options resolved; `kind` names the probe in src/probes. Secrets are still closed: `openProbe` opens them. */
 export type ProbeSpec = { readonly id: string; readonly timeoutMs: number } & ProbeTask;

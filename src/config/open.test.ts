@@ -65,7 +65,7 @@ hosts:
   const { shell } = await loadGood(text, { env: { ...env, LONG: "hunter2-and-more" } });
   const probes = shell.hosts.get("a")?.probes ?? [];
   assert.ok(!inspect(probes, { depth: 9 }).includes("hunter2"));
-  const secret = { protocol: "sha", password: "hunter2-and-more" };
+  const secret = { protocol: "sha256", password: "hunter2-and-more" };
   assert.deepEqual(probes.map((probe) => openProbe(probe).options), [
     { port: 2_049, transport: "tcp" },
     { program: 100_005, version: 3, transport: "tcp" },

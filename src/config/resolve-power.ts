@@ -122,17 +122,18 @@ export class PowerResolver {
       return null;
     }
     this.#used.add(device.name);
-    if (feed.outlet === null && device.input !== null && DRIVERS[device.input.driver].outputs(device.input).outlet === "must") {
+    const outputs = device.input === null ? null : DRIVERS[device.input.driver].outputs(device.input);
+    if (feed.outlet === null && outputs?.outlet === "must") {
       this.#problems.add(place, "OUTLET_INVALID", `${feed.device} has several outlets: which one feeds ${host.name}?`, `write ${feed.device}/N`);
       return null;
     }
-    if (feed.outlet !== null && device.input !== null && DRIVERS[device.input.driver].outputs(device.input).outlet === "never") {
+    if (feed.outlet !== null && outputs?.outlet === "never") {
       this.#problems.add(place, "OUTLET_INVALID", `${feed.device} has one output, and no outlet ${feed.outlet}`, `write ${feed.device}`);
       return null;
     }
     const name = device.template ? `${device.name}@${host.name}` : device.name;
     if (device.template) this.#wanted.set(name, { device, host: host.name });
-    return { device: name, outlet: feed.outlet ?? "1" };
+    return { device: name, outlet: feed.outlet ?? outputs?.unnamed ?? "1" };
   }
 
   /** What is really switched, as it is told. */

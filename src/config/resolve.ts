@@ -21,7 +21,9 @@ import { defaults as defaultsSchema } from "./sections/tunables.ts";
 import type { SecretReader } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 
-export const UNGROUPED = "ungrouped";
+export /** Discard, where most cards' tools send (AMD's white paper names none). */
+const WAKE_PORT = 9;
+const UNGROUPED = "ungrouped";
 
 export type ResolvedHost = {
   readonly entry: Entry;
@@ -132,7 +134,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
-  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec) };
+  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), wake: input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT } };
   return { entry, whole, policy, spec, origins, probes, power, placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
 }
 

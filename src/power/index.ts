@@ -9,7 +9,12 @@ import type { PowerDriver } from "./power.ts";
 const load = {
   apc: async () => (await import("./apc.ts")).apc,
   command: async () => (await import("./command.ts")).command,
+  "fence-agent": async () => (await import("./fence-agent.ts")).fenceAgent,
+  ipmi: async () => (await import("./ipmi.ts")).ipmi,
+  redfish: async () => (await import("./redfish.ts")).redfish,
   "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
+  libvirt: async () => (await import("./libvirt.ts")).libvirt,
+  qmp: async () => (await import("./qmp.ts")).qmp,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

@@ -7,6 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Session, Varbind } from "net-snmp";
 import { assert, UpkeepError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import type { Tap } from "./power.ts";
 import { SnmpWire } from "./snmp-wire.ts";
 
 export type SnmpAccess =
@@ -39,21 +40,26 @@ type Ask = (answered: (error: unknown, varbinds?: readonly Varbind[]) => void) =
 /** An answer that is an error: `status` is the agent's word, null where there was no proper answer. */
 type Failure = { readonly code: ErrorCode; readonly status: string | null; readonly why: string };
 
+/** What a session needs of an agent: the client is one, and a recording can be another. */
+export type SnmpAgent = Pick<SnmpClient, "ended" | "get" | "next" | "set" | "close">;
+
 export class SnmpClient {
   readonly #library: Library;
   readonly #session: Session;
   readonly #wire: SnmpWire;
   readonly #options: SnmpOptions;
+  readonly #tap: Tap | undefined;
   #ended = false;
 
-  private constructor(library: Library, session: Session, wire: SnmpWire, options: SnmpOptions) {
+  private constructor(library: Library, session: Session, wire: SnmpWire, options: SnmpOptions, tap: Tap | undefined) {
     this.#library = library;
     this.#session = session;
     this.#wire = wire;
     this.#options = options;
+    this.#tap = tap;
   }
 
-  static async open(options: SnmpOptions, signal: AbortSignal): Promise<SnmpClient> {
+  static async open(options: SnmpOptions, signal: AbortSignal, tap?: Tap): Promise<SnmpClient> {
     const { host, port, access, stepMs } = options;
     const wire = await SnmpWire.open(host, port, access.version === "3", signal);
     const { default: library } = await import("net-snmp");
@@ -63,7 +69,7 @@ export class SnmpClient {
       : library.createSession(host, access.community, { ...shared, version: access.version === "1" ? library.Version1 : library.Version2c });
     // Datagrams that cannot be taken apart are reported here, and are no answers.
     session.on("error", () => {});
-    return new SnmpClient(library, session, wire, options);
+    return new SnmpClient(library, session, wire, options, tap);
   }
 
   get ended(): boolean {
@@ -74,6 +80,7 @@ export class SnmpClient {
   async get(oids: readonly string[], signal: AbortSignal): Promise<readonly SnmpValue[]> {
     const values: SnmpValue[] = [];
     for (let at = 0; at < oids.length; at += TOGETHER) values.push(...(await this.#getSome(oids.slice(at, at + TOGETHER), signal)));
+    for (const [index, oid] of oids.entries()) this.#exchanged(`get ${oid}`, values[index] as SnmpValue);
     return values;
   }
 
@@ -81,11 +88,16 @@ export class SnmpClient {
   async next(oid: string, signal: AbortSignal): Promise<{ readonly oid: string; readonly value: SnmpValue } | null> {
     const found = await this.#repeat((answered) => this.#session.getNext([oid], answered), signal);
     if ("status" in found) {
-      if (found.status === "NoSuchName") return null;
+      if (found.status === "NoSuchName") {
+        this.#exchanged(`next ${oid}`, null);
+        return null;
+      }
       throw this.#error(found);
     }
     const [varbind] = found;
-    return varbind === undefined || varbind.type === this.#library.ObjectType.EndOfMibView ? null : { oid: varbind.oid, value: this.#value(varbind) };
+    const next = varbind === undefined || varbind.type === this.#library.ObjectType.EndOfMibView ? null : { oid: varbind.oid, value: this.#value(varbind) };
+    this.#exchanged(`next ${oid}`, next);
+    return next;
   }
 
   /**
@@ -111,6 +123,11 @@ export class SnmpClient {
     this.#ended = true;
     this.#wire.onRefused = () => {};
     this.#session.close();
+  }
+
+  #exchanged(question: string, answer: unknown): void {
+    this.#tap?.said(question);
+    this.#tap?.heard(JSON.stringify(answer));
   }
 
   async #getSome(oids: readonly string[], signal: AbortSignal): Promise<readonly SnmpValue[]> {

@@ -8,9 +8,9 @@
 
 import { assert, UpkeepError } from "../core/errors.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, OutletState, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome } from "./power.ts";
+import type { Fire, OutletState, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 import { SnmpClient } from "./snmp-client.ts";
-import type { SnmpAccess, SnmpSetAnswer, SnmpValue } from "./snmp-client.ts";
+import type { SnmpAccess, SnmpAgent, SnmpSetAnswer, SnmpValue } from "./snmp-client.ts";
 import { modelOf, rowOf, SNMP_MODELS } from "./snmp-models.ts";
 import type { SnmpModel, SnmpModelName } from "./snmp-models.ts";
 
@@ -39,16 +39,19 @@ export const snmpPdu: PowerDriver<SnmpPduOptions> = {
   create: (options) => new SnmpDevice(options),
 };
 
-class SnmpDevice implements PowerDevice {
+/** A device that is reached in a way of its own. */
+export class SnmpDevice implements PowerDevice {
   readonly #options: SnmpPduOptions;
+  readonly #connect: (options: SnmpPduOptions, signal: AbortSignal, tap?: Tap) => Promise<SnmpAgent>;
 
-  constructor(options: SnmpPduOptions) {
+  constructor(options: SnmpPduOptions, connect: (options: SnmpPduOptions, signal: AbortSignal, tap?: Tap) => Promise<SnmpAgent> = SnmpClient.open) {
     this.#options = options;
+    this.#connect = connect;
   }
 
-  async open(signal: AbortSignal): Promise<PowerSession> {
+  async open(signal: AbortSignal, tap?: Tap): Promise<PowerSession> {
     const { host, port, access } = this.#options;
-    const client = await SnmpClient.open(this.#options, signal);
+    const client = await this.#connect(this.#options, signal, tap);
     try {
       const [value] = await client.get([SYS_OBJECT_ID], signal).catch((error: unknown) => {
         if (signal.aborted || !(error instanceof UpkeepError) || error.code !== "POWER_TIMEOUT") throw error;
@@ -74,14 +77,14 @@ class SnmpDevice implements PowerDevice {
 }
 
 class SnmpSession implements PowerSession {
-  readonly #client: SnmpClient;
+  readonly #client: SnmpAgent;
   readonly #model: SnmpModel;
   readonly #where: string;
   /** Rows by the name that they had when the table was read; null where several have it. */
   #names: ReadonlyMap<string, string | null> | null = null;
   #busy = false;
 
-  constructor(client: SnmpClient, model: SnmpModel, where: string) {
+  constructor(client: SnmpAgent, model: SnmpModel, where: string) {
     this.#client = client;
     this.#model = model;
     this.#where = where;

@@ -18,7 +18,7 @@ export type SnmpUser = {
   readonly name: string;
   /** Null: not signed; and then not encrypted either. */
   readonly auth: { readonly protocol: "md5" | "sha" | "sha224" | "sha256" | "sha384" | "sha512"; readonly password: string } | null;
-  readonly privacy: { readonly protocol: "des" | "aes" | "aes256b" | "aes256r"; readonly password: string } | null;
+  readonly privacy: { readonly protocol: "aes" | "aes256" | "aes256-cisco" | "des"; readonly password: string } | null;
 };
 
 export type SnmpOptions = {
@@ -171,11 +171,14 @@ function open(loaded: Library, { version, community, user, context }: SnmpOption
   return session;
 }
 
+/** The library's names: of keys lengthened after Blumenthal's draft, and after Reeder's. */
+const KEYS = { "aes": "aes", "aes256": "aes256b", "aes256-cisco": "aes256r", "des": "des" } as const;
+
 function userOf({ SecurityLevel, AuthProtocols, PrivProtocols }: Library, user: SnmpUser | null): User {
   const { name = "", auth = null, privacy = null } = user ?? {};
   const signed = auth === null ? {} : { authProtocol: AuthProtocols[auth.protocol], authKey: auth.password };
   if (auth === null || privacy === null) return { name, level: auth === null ? SecurityLevel.noAuthNoPriv : SecurityLevel.authNoPriv, ...signed } as User;
-  return { name, level: SecurityLevel.authPriv, ...signed, privProtocol: PrivProtocols[privacy.protocol], privKey: privacy.password } as User;
+  return { name, level: SecurityLevel.authPriv, ...signed, privProtocol: PrivProtocols[KEYS[privacy.protocol]], privKey: privacy.password } as User;
 }
 
 function judge({ ObjectType }: Library, options: SnmpOptions, varbinds: readonly Varbind[] | undefined): Finding {

@@ -4,7 +4,7 @@
 
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
-import type { ReloadAnswer } from "../api/contract.ts";
+import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
@@ -69,7 +69,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   }
   const history = await openHistory({ dataDir, onProblem: warn });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
@@ -161,8 +161,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    const record = async (device: string): Promise<RecordAnswer | null> => {
+      const { recordDevice } = await import("./record.ts");
+      const text = await recordDevice(config, device, (name, boundMs, use) => watcher.current.lend(name, boundMs, use));
+      return text === null ? null : { text };
+    };
+
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, version: options.version },
+      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {

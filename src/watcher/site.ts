@@ -19,6 +19,8 @@ import { createReferences } from "./references.ts";
 import type { RoundHost } from "./rounds.ts";
 import { startRound } from "./rounds.ts";
 import { touch } from "./touch.ts";
+import type { PendingWakes } from "./wake.ts";
+import { sendWake, wakesOf, withWake } from "./wake.ts";
 
 export type Site = {
   readonly rounds: Rounds;
@@ -29,7 +31,9 @@ export type Site = {
   close(): void;
 };
 
-export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void };
+
+const WAKE_LATE_MS = 1_000;
 
 type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
 
@@ -49,7 +53,15 @@ export async function loadParts({ shell }: Config): Promise<Parts> {
 export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
   const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
-  const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec, drivers)]));
+  const woken = [...policy.hosts.values()].map(({ name, levels }) => ({ levels, wake: shell.hosts.get(name)?.wake ?? null }));
+  const after = (ms: number, then: () => void): (() => void) => {
+    const atMs = bootClock.nowMs() + ms;
+    // After a suspension it is too late: what was to be woken then may have been switched off since.
+    return bootClock.at(atMs, () => bootClock.nowMs() - atMs < WAKE_LATE_MS && then());
+  };
+  const devices = new Map([...shell.devices].map(([name, spec]) => [name, withWake(makeDevice(spec, drivers), {
+    device: name, pending: tools.wakes, wakes: wakesOf(name, woken), maxActMs: spec.maxActMs, send: (wake) => sendWake(wake, tools.warn), after,
+  })]));
   const referenceLooks = shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) }));
   const references: ReferenceCheck = createReferences(referenceLooks, { clock: bootClock, names: tools.names, tools: probeTools });
   const hosts = new Map<string, Watched>();

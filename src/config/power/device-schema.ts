@@ -38,6 +38,8 @@ export type ResolvedDevice<Options> = {
 export type Outputs = {
   /** Whether an outlet stands behind its name: `device/N`. */
   readonly outlet: "must" | "may" | "never";
+  /** What the core calls the output of a device that stands alone. Default: `1`. */
+  readonly unnamed?: string;
   /** It has one output, whatever that is called: said in words that go on from the device's name. */
   readonly single?: string;
 };
@@ -56,6 +58,8 @@ export type DriverSchema<Written extends z.ZodObject = z.ZodObject, Options = un
   outputs(settings: z.output<Written>): Outputs;
   /** The device's options and identity, or null where `refuse` has told why there are none. */
   resolve(settings: z.output<Written>, asked: AskedDevice): Promise<ResolvedDevice<Options> | null> | ResolvedDevice<Options> | null;
+  /** Whether it is a part of the host that it switches and loses its power with it, as a BMC does (field.md §1.5); left out: it does not. */
+  sharesPower?(settings: z.output<Written>): boolean;
   /** Its address is a place in the network, where two names would be two sessions on one device. */
   readonly placed?: boolean;
   /** What is valid and will be regretted; `name` as in the configuration. */

@@ -39,9 +39,9 @@ export const snmp = defineProbe({
     version: version.meta(about("The version of SNMP: `1`, `2c` or `3`.", { default: "2c" }, "1, 2c or 3")).default("2c"),
     community: secret("The community of versions 1 and 2c; `public` where it is left out. An agent that does not know it says nothing.").optional(),
     user: text("The user of version 3.", { max: 32 }).optional(),
-    auth: choice(["md5", "sha", "sha224", "sha256", "sha384", "sha512"], "How the user signs.", { default: "sha" }).optional(),
+    authProtocol: choice(["sha256", "sha512", "sha384", "sha224", "sha", "md5"], "What the user's questions are signed with.", { default: "sha256" }).optional(),
     authPassword: secret("The password that signs. Without it nothing is signed.").optional(),
-    privacy: choice(["des", "aes", "aes256b", "aes256r"], "How the user encrypts: `aes256b` after Blumenthal, `aes256r` after Reeder, as Cisco does.", { default: "aes" }).optional(),
+    privacyProtocol: choice(["aes", "aes256", "aes256-cisco", "des"], "What they are encrypted with; `aes256` lengthens keys as Net-SNMP does, `aes256-cisco` as Cisco.", { default: "aes" }).optional(),
     privacyPassword: secret("The password that encrypts. Without it nothing is encrypted.").optional(),
     context: text("The context of version 3.", { max: 32 }).optional(),
     timeout,
@@ -53,16 +53,16 @@ export const snmp = defineProbe({
       if (community !== undefined) return "snmp version 3 has users, not communities";
       if (of3.user === undefined) return "snmp version 3 needs a user";
       if (of3.privacyPassword !== undefined && of3.authPassword === undefined) return "snmp encrypts only what it signs: privacyPassword needs authPassword";
-      return of3.auth !== undefined && of3.authPassword === undefined ? "snmp: auth needs authPassword" : of3.privacy !== undefined && of3.privacyPassword === undefined ? "snmp: privacy needs privacyPassword" : null;
+      return of3.authProtocol !== undefined && of3.authPassword === undefined ? "snmp: authProtocol needs authPassword" : of3.privacyProtocol !== undefined && of3.privacyPassword === undefined ? "snmp: privacyProtocol needs privacyPassword" : null;
     }
-    const stray = (["user", "auth", "authPassword", "privacy", "privacyPassword", "context"] as const).find((key) => of3[key] !== undefined);
+    const stray = (["user", "authProtocol", "authPassword", "privacyProtocol", "privacyPassword", "context"] as const).find((key) => of3[key] !== undefined);
     return stray === undefined ? null : `snmp: ${stray} is of version 3`;
   },
   async resolve(settings, { secret: read, refuse }) {
     const { port: where, version: spoken, oid: asked, min, max, equals } = settings;
     const [auth, privacy] = [
-      settings.authPassword === undefined ? null : { protocol: settings.auth ?? ("sha" as const), password: await read(settings.authPassword) },
-      settings.privacyPassword === undefined ? null : { protocol: settings.privacy ?? ("aes" as const), password: await read(settings.privacyPassword) },
+      settings.authPassword === undefined ? null : { protocol: settings.authProtocol ?? ("sha256" as const), password: await read(settings.authPassword) },
+      settings.privacyPassword === undefined ? null : { protocol: settings.privacyProtocol ?? ("aes" as const), password: await read(settings.privacyPassword) },
     ];
     for (const key of [auth, privacy]) {
       if (key !== null && key.password.reveal() !== "" && key.password.reveal().length < PASSWORD_CHARACTERS_MIN) return refuse("SECRET_INVALID", `snmp: a password of under ${PASSWORD_CHARACTERS_MIN} characters`, "version 3 makes keys of passwords of 8 characters and more");
