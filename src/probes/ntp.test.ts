@@ -133,8 +133,8 @@ async function chronyd(t: TestContext, lines: readonly string[], wrapper: readon
   const folder = mkdtempSync(join(tmpdir(), `upkeep-chrony-${process.pid}-`));
   const port = await closedPort();
   writeFileSync(join(folder, "conf"), [`port ${port}`, "bindaddress 127.0.0.1", "cmdport 0", "bindcmdaddress /", "allow 127.0.0.1", `pidfile ${folder}/pid`, ...lines, ""].join("\n"));
-  // -x: it never sets this machine's clock.
-  const [program = "", ...rest] = [...diesWithUs(), ...wrapper, programPath("chronyd") ?? "", "-x", "-d", "-u", "root", "-f", join(folder, "conf")];
+  // -x: it never sets this machine's clock. Bound twice: faketime has it as a child of its own.
+  const [program = "", ...rest] = [...diesWithUs(), ...wrapper, ...diesWithUs(), programPath("chronyd") ?? "", "-x", "-d", "-u", "root", "-f", join(folder, "conf")];
   const child = spawn(program, rest, { stdio: "ignore" });
   const ended = once(child, "exit");
   const stop = async (): Promise<void> => {
