@@ -54,6 +54,7 @@ test("each border is seen when it is crossed", async () => {
     "src/core/offence-import.ts": 'import { Agent } from "node:http";\nexport const agent = Agent;\n',
     "src/power/offence.ts": 'import { step } from "../watcher/watcher.ts";\nexport { step };\n',
     "src/protocol/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
+    "src/child/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
     "lab/offence.ts": 'export * from "../src/power/power.ts";\n',
     "src/config/offence.ts": 'export * from "../cli/main.ts";\n',
   };

@@ -3,6 +3,7 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { DRIVERS_LATER } from "../src/config/power/index.ts";
 import { PROBLEM_CODES } from "../src/config/problems.ts";
 import { configurationSchema } from "../src/config/schema.ts";
 import type { JsonSchema } from "../src/config/schema.ts";
@@ -69,7 +70,7 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     ...Object.entries(probes.properties ?? {}).flatMap(([kind, probe]) => [`### ${kind}`, "", probe.description ?? "", "", ...table(probe), ""]),
     "## power",
     "",
-    "Devices by name; `driver` decides what else stands there. Not in this release: `fence-agent`, `ipmi`, `redfish`, `snmp-pdu`.",
+    `Devices by name; \`driver\` decides what else stands there.${DRIVERS_LATER.length === 0 ? "" : ` Not in this release: ${DRIVERS_LATER.map((name) => `\`${name}\``).join(", ")}.`}`,
     "",
     ...devices.flatMap((device) => [`### ${String(device.properties?.["driver"]?.const)}`, "", device.properties?.["driver"]?.description ?? "", "", ...table(without(device, "driver")), ""]),
     ...["watcher", "brakes", "alerts", "api"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),

@@ -99,7 +99,7 @@ export class Device {
   }
 
   portFor(life: Process): PowerDevice {
-    return { capabilities: { exclusiveSession: this.spec.policy.exclusiveSession }, open: (signal) => openSession(this.#world, this, life, signal) };
+    return { open: (signal) => openSession(this.#world, this, life, signal) };
   }
 
   // ---- exchanges ------------------------------------------------------------------------------------------------------

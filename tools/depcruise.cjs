@@ -4,12 +4,13 @@ module.exports = {
   forbidden: [
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only", "dynamic-import"] } } },
     { name: "core-imports-core", severity: "error", from: { path: "^src/core/", pathNot: "^src/core/test/" }, to: { pathNot: "^src/core/" } },
-    { name: "families-know-core-and-protocol", severity: "error", from: { path: "^src/(probes|power|stores)/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/($1|core|protocol|journal)/" } },
+    { name: "families-know-core-and-protocol", severity: "error", from: { path: "^src/(probes|power|stores)/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/($1|core|protocol|journal|child)/" } },
     { name: "only-stores-know-the-journal", severity: "error", from: { path: "^src/(probes|power)/" , pathNot: "\\.test\\.ts$" }, to: { path: "^src/journal/" } },
     { name: "protocol-knows-nobody", severity: "error", from: { path: "^src/protocol/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/protocol/" } },
+    { name: "child-knows-nobody", severity: "error", from: { path: "^src/child/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/child/" } },
     { name: "lab-is-a-second-reading", severity: "error", from: { path: "^lab/" }, to: { path: "^src/(power|protocol|probes)/" } },
     { name: "cli-knows-the-contract", severity: "error", from: { path: "^src/cli/(?!commands/(watch|lab|check|sim)\\.ts)", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(core|journal|stores|power|probes|watcher|alerts)/" } },
-    { name: "nothing-imports-a-shell", severity: "error", from: { path: "^src/(core|config|probes|power|stores|journal|protocol|alerts)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(cli|api)/" } },
+    { name: "nothing-imports-a-shell", severity: "error", from: { path: "^src/(core|config|probes|power|stores|journal|protocol|child|alerts)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(cli|api)/" } },
   ],
   options: { doNotFollow: { path: "node_modules" }, tsPreCompilationDeps: true, tsConfig: { fileName: "tsconfig.json" }, exclude: { path: "\\.types/" }, moduleSystems: ["es6", "cjs"], enhancedResolveOptions: { extensions: [".ts", ".js", ".cjs", ".mjs", ".json"] } },
 };

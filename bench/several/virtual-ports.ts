@@ -111,7 +111,6 @@ export type VirtualOptions = {
 export function virtualPorts({ time, policy, silent, store, told = () => undefined }: VirtualOptions): Ports {
   const now = (): Now => ({ bootMs: time.bootMs, wallMs: WALL_START_MS + time.nowMs, bootId: `boot-${policy.watcher}`, synced: true });
   const device: PowerDevice = {
-    capabilities: { exclusiveSession: true },
     open: () => Promise.resolve({
       read: (outlets) => time.wait(READ_MS).then(() => outlets.map((outlet) => ({ outlet, state: "on" as const, label: null }))),
       set: (outlet, _action, fire) => fire({ outlet, state: "on", label: null }, () => undefined).then((gone) => (gone ? { kind: "accepted" as const, evidence: "E000" } : { kind: "refused" as const, by: "gate" as const, evidence: "cancelled" })),

@@ -217,6 +217,8 @@ export class FleetFaults {
     this.#over = true;
     const world = this.#world;
     for (const undo of [...this.#lasting]) undo();
+    // A store that was restored brings back what only a later version can read; somebody deletes it.
+    for (const [key, { read }] of world.server.records) if (!read.ok) world.server.plant(key, null);
     for (const host of world.hosts.values()) host.recover();
     for (const device of world.devices.values()) {
       device.ghostUntilMs = Math.min(device.ghostUntilMs, world.timeline.nowMs + 5_000);

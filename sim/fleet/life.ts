@@ -368,7 +368,7 @@ export class FleetLife implements Process {
       set: (outlet, action, fire, signal) => deferred(() => session.set(outlet, action, fire, signal)),
       close: () => deferred(() => session.close()),
     });
-    return { capabilities: port.capabilities, open: (signal) => deferred(async () => wrapped(await port.open(signal))) };
+    return { open: (signal) => deferred(async () => wrapped(await port.open(signal))) };
   }
 
   #told(told: Told): void {

@@ -97,7 +97,6 @@ export function openWorld(options: WorldOptions = {}): World {
       },
     },
     power: () => ({
-      capabilities: { exclusiveSession: true },
       open: async () => {
         const reach = () => {
           if (world.deviceFailure !== null) throw new Error(world.deviceFailure);

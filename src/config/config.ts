@@ -2,7 +2,9 @@
 // addresses, probe options, driver options and secrets. Everything is resolved; nothing refers back to a file.
 
 import type { HostPolicy, Policy } from "../core/policy.ts";
+import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
+import type { ResolvedDeviceOptions } from "./power/index.ts";
 import type { ResolvedOptions } from "./probes/index.ts";
 import type { Secret } from "./secret.ts";
 
@@ -40,25 +42,9 @@ export type ProbeTask = { readonly [Name in ProbeName]: { readonly kind: Name; r
 
 export type ReferenceSpec = ProbeSpec & { readonly address: string };
 
-/** Secrets are still closed: `openDevice` opens them. */
-export type DeviceSpec = { readonly name: string; readonly stepMs: number; readonly maxActMs: number } & (
-  | { readonly driver: "apc"; readonly options: ApcSettings }
-  | { readonly driver: "command"; readonly options: CommandSettings });
-
-export type ApcSettings = {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  readonly password: Secret;
-  readonly dialect: "auto" | "menu2" | "menu3" | "shell";
-};
-
-export type CommandSettings = {
-  readonly on: readonly string[];
-  readonly off: readonly string[];
-  /** Empty: the device cannot be read. */
-  readonly status: readonly string[];
-};
+/** One device, all settings resolved; `driver` names the driver in src/power. Secrets are still closed: `openDevice` opens them. */
+export type DeviceSpec = { readonly name: string; readonly stepMs: number; readonly maxActMs: number }
+  & { readonly [Name in PowerDriverName]: { readonly driver: Name; readonly options: ResolvedDeviceOptions[Name] } }[PowerDriverName];
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;

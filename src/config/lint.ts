@@ -3,11 +3,10 @@
 
 import type { Config, ReferenceSpec } from "./config.ts";
 import { formatDuration } from "./duration.ts";
-import type { At } from "./expect.ts";
-import { isMapping } from "./expect.ts";
 import { isExecutable } from "./files.ts";
 import type { Gathered } from "./gather.ts";
 import type { Place, ProblemList } from "./problems.ts";
+import { DRIVERS } from "./power/index.ts";
 import { PROBES } from "./probes/index.ts";
 import type { ResolvedFleet, ResolvedHost } from "./resolve.ts";
 
@@ -17,7 +16,7 @@ const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy"
 export async function lint(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], self: ReadonlySet<string>, problems: ProblemList): Promise<void> {
   lintWhole(gathered, fleet, references, problems);
   for (const host of fleet.hosts) if (host.whole) lintHost(host, self.has(host.policy.name), problems);
-  lintDevices(gathered, fleet, problems);
+  await lintDevices(fleet, problems);
   await lintPrograms(gathered, fleet, problems);
 }
 
@@ -80,12 +79,12 @@ function lintPatience({ policy, placeOf }: ResolvedHost, key: Place, problems: P
   }
 }
 
-function lintDevices(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): void {
-  const needed = new Set(fleet.hosts.flatMap(({ policy }) => policy.levels.flat()).map(({ device }) => device));
-  for (const [name, { spec }] of fleet.devices) {
-    if (!needed.has(name) || spec.driver !== "command" || spec.options.status.length > 0) continue;
-    const entry = gathered.power.get(name) ?? gathered.power.get(name.replace(/@.*$/, ""));
-    if (entry !== undefined) problems.add(entry.at.place([], "key"), "OFF_UNCONFIRMABLE", `${entry.name} has no status: no cut can be confirmed, and its hosts are not guarded`, "status: [program, …] that exits 0 for on and 2 for off");
+/** What a driver says of a device that some host hangs on. */
+async function lintDevices(fleet: ResolvedFleet, problems: ProblemList): Promise<void> {
+  const needed = new Set(fleet.hosts.flatMap(({ policy }) => policy.levels.flat()).map(({ device }) => device.replace(/@.*$/, "")));
+  for (const { name, entry, input } of fleet.declared.values()) {
+    if (input === null || !needed.has(name)) continue;
+    for (const { at, code, message, hint } of (await DRIVERS[input.driver].lint?.(input, name)) ?? []) problems.add(entry.at.place(at, at.length === 0 ? "key" : "value"), code, message, hint ?? null);
   }
 }
 
@@ -93,8 +92,9 @@ async function lintPrograms(gathered: Gathered, fleet: ResolvedFleet, problems: 
   const programs: { program: unknown; place: Place }[] = [];
   const alertsAt = gathered.at.place(["alerts", "command", 0]);
   programs.push({ program: gathered.top.alerts?.command?.[0], place: alertsAt });
-  for (const { raw, at } of gathered.power.values()) {
-    for (const key of ["on", "off", "status"]) programs.push(programOf(raw, key, at));
+  for (const { input, entry } of fleet.declared.values()) {
+    if (input === null) continue;
+    for (const { at, program } of DRIVERS[input.driver].programs?.(input) ?? []) programs.push({ program, place: entry.at.place(at) });
   }
   for (const { spec, place } of fleet.hosts.flatMap((host) => host.probes)) {
     programs.push(...(PROBES[spec.kind].programs?.(spec.options) ?? []).map((program) => ({ program, place })));
@@ -104,9 +104,4 @@ async function lintPrograms(gathered: Gathered, fleet: ResolvedFleet, problems: 
     if (typeof program !== "string" || !program.startsWith("/") || program.includes("{")) continue;
     if (!(await isExecutable(program))) problems.add(place, "COMMAND_MISSING", `${program} is not here, or may not be run by this user`);
   }
-}
-
-function programOf(raw: unknown, key: string, at: At): { program: unknown; place: Place } {
-  const argv = isMapping(raw) && raw["driver"] === "command" ? raw[key] : undefined;
-  return { program: Array.isArray(argv) ? argv[0] : undefined, place: at.place([key, 0]) };
 }

@@ -20,6 +20,9 @@ hosts:
   w2: { address: 10.0.0.12, power: [bmc, sucker/3 + sucker/4], probes: [ping, { dns: { name: w2.example } }] }
 power:
   sucker: { driver: apc, address: 10.0.0.9, username: apc, password: { env: UPKEEP_TEST_APART } }
+  spare: { driver: ipmi, address: 10.0.0.8, username: u, password: { env: UPKEEP_TEST_APART } }
+  fish: { driver: redfish, url: "https://10.0.0.8", username: u, password: { env: UPKEEP_TEST_APART } }
+  agent: { driver: fence-agent, agent: fence_nowhere, options: { ip: 10.0.0.7, passwd: { env: UPKEEP_TEST_APART } } }
   bmc: { driver: command, on: [ipmi, "{host}", "on"], off: [ipmi, "{host}", "off"], status: [ipmi, "{host}"] }
 `;
 
@@ -44,7 +47,7 @@ test("a configuration read apart is the one that is read here, secrets and all",
   const [apart, here] = await Promise.all([loadConfigApart(file), loadConfig(file)]);
   assert.deepEqual(here.problems.filter(({ severity }) => severity === "error"), []);
   assert.deepEqual(revealed(apart), revealed(here));
-  assert.equal(inspect(revealed(apart), { depth: null }).match(/hunter2/g)?.length, 4);
+  assert.equal(inspect(revealed(apart), { depth: null }).match(/hunter2/g)?.length, 7);
   assert.doesNotMatch(inspect(apart, { depth: null }), /hunter2/);
 });
 

@@ -25,7 +25,7 @@ test("a driver gets its options whole, and the secret only here", async () => {
   assert.deepEqual(open.options satisfies ApcOptions, { host: "10.0.0.9", port: 23, username: "apc", password: "hunter2", dialect: "auto", stepMs: 5_000, maxActMs: 10_000 });
 });
 
-test("a command device gets argument lists; without a status every outlet reads unknown", async () => {
+test("a command device gets argument lists; without a status an empty one", async () => {
   const { shell } = await loadGood(TEXT, { env });
   const opened = ["relay", "bare"].map((name) => {
     const device = shell.devices.get(name);
@@ -35,7 +35,7 @@ test("a command device gets argument lists; without a status every outlet reads 
     return open.options satisfies CommandOptions;
   });
   assert.deepEqual(opened[0], { on: ["a"], off: ["b"], status: ["c"], stepMs: 2_000, maxActMs: 30_000 });
-  assert.deepEqual(opened[1]?.status, ["false"]);
+  assert.deepEqual(opened[1]?.status, []);
 });
 
 // That they are those of src/probes is for the compiler to say: probes/index.ts.

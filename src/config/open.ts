@@ -1,16 +1,14 @@
 // Where secrets leave the configuration: the options of probes and power drivers as src/probes and src/power take them.
-// Of power drivers config knows nothing, so their shapes stand here a second time; open.test.ts holds both together.
 
+import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
-import type { ApcSettings, CommandSettings, DeviceSpec, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { DeviceSpec, ProbeTask, SharedStoreSpec } from "./config.ts";
+import type { DeviceTimes, ResolvedDeviceOptions } from "./power/index.ts";
 import type { ResolvedOptions } from "./probes/index.ts";
-import type { Opened } from "./probes/probe-schema.ts";
 import { Secret } from "./secret.ts";
+import type { Opened } from "./secret.ts";
 
-type Times = { readonly stepMs: number; readonly maxActMs: number };
-export type OpenApc = Omit<ApcSettings, "password"> & { readonly password: string } & Times;
-export type OpenCommand = CommandSettings & Times;
-export type OpenDevice = { readonly driver: "apc"; readonly options: OpenApc } | { readonly driver: "command"; readonly options: OpenCommand };
+export type OpenDevice = { readonly [Name in PowerDriverName]: { readonly driver: Name; readonly options: Opened<ResolvedDeviceOptions[Name]> & DeviceTimes } }[PowerDriverName];
 
 export type OpenProbe = { readonly [Name in ProbeName]: { readonly kind: Name; readonly options: Opened<ResolvedOptions[Name]> } }[ProbeName];
 
@@ -25,15 +23,9 @@ function opened(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, opened(member)]));
 }
 
-/** A device's driver and options for `drivers[driver].create(options)`, secrets open. */
-export function openDevice(device: DeviceSpec): OpenDevice {
-  const { stepMs, maxActMs } = device;
-  if (device.driver === "command") {
-    // Without a status every outlet reads unknown, which is what exit status 1 says.
-    const status = device.options.status.length > 0 ? device.options.status : ["false"];
-    return { driver: "command", options: { ...device.options, status, stepMs, maxActMs } };
-  }
-  return { driver: "apc", options: { ...device.options, password: device.options.password.reveal(), stepMs, maxActMs } };
+/** A device's driver and options for `drivers.get(driver).create(options)`, secrets open. */
+export function openDevice({ driver, options, stepMs, maxActMs }: DeviceSpec): OpenDevice {
+  return { driver, options: { ...(opened(options) as object), stepMs, maxActMs } } as OpenDevice;
 }
 
 export type OpenStore = {

@@ -140,7 +140,7 @@ const ERRORS: readonly Case[] = [
   ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
   ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],
   ["no driver", `${ONE}power: { s: { §address: h } }\n`.replace("{ §address", "{ address").replace("{ s:", "{ §s:"), ["KEY_MISSING"]],
-  ["a driver that is not in this release", `${ONE}power: { s: { driver: §ipmi, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
+  ["a driver that is not in this release", `${ONE}power: { s: { driver: §snmp-pdu, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
   ["a device without a password", `${ONE}power: { §s: { driver: apc, address: h } }\n`, ["KEY_MISSING"]],
   ["a number as password", `${ONE}power: { s: { driver: apc, address: h, password: §1234 } }\n`, ["VALUE_INVALID"]],
   ["a step longer than the action", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, timeout: §40s } }\n`, ["TIMEOUT_OVER_DEADLINE"]],
@@ -239,7 +239,7 @@ hosts:
   §c: { behind: x }
 power:
   sucker: { driver: apc, address: 10.0.0.9, password: §{ env: NOWHERE } }
-  s2: { driver: §ipmi }
+  s2: { driver: §ippmi }
 `);
   const { problems } = await loadText(text);
   assert.deepEqual(codesOf(problems, "error").map((line) => line.split(" ")[0]), places);
@@ -247,8 +247,8 @@ power:
 
 test("every code is documented, and every error and lint of this page is tried here", () => {
   const tried = new Set([...ERRORS, ...WARNINGS, ...QUIET_WARNINGS].flatMap(([, , codes]) => codes));
-  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store and lint, which need more than one text.
-  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED"];
+  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store, power/drivers and lint, which need more than one text.
+  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED", "AGENT_OPTION", "AGENT_UNUSABLE", "CERTIFICATE_UNCHECKED"];
   const all = Object.keys(PROBLEM_CODES) as ProblemCode[];
   assert.deepEqual(all.filter((code) => !tried.has(code) && !elsewhere.includes(code)), []);
   for (const [severity, meaning] of Object.values(PROBLEM_CODES)) assert.ok(meaning.length > 10 && ["error", "warning"].includes(severity));

@@ -42,6 +42,7 @@ export const PROBLEM_CODES = {
   SECRET_WORLD_READABLE: ["warning", "everybody on this machine can read the file that holds a secret"],
   PASSWORD_IN_CLEAR: ["warning", "a probe sends a password unencrypted to another machine"],
   CERTIFICATE_EXPIRES: ["warning", "a certificate expires within 14 days"],
+  CERTIFICATE_UNCHECKED: ["warning", "the certificate of a device is not checked, and a password goes there"],
   STORE_FEW: ["warning", "the store has one server, or an even number of them: it bears no failure, or no more than with one less"],
   STORE_TOGETHER: ["warning", "most servers of the store are on one host, or hang on one power device"],
   STORE_PLAIN: ["warning", "a password goes to the store in the clear"],
@@ -60,6 +61,8 @@ export const PROBLEM_CODES = {
   DEVICE_UNUSED: ["warning", "no host is powered by this device"],
   INCLUDE_EMPTY: ["warning", "the include pattern matches no file"],
   GROUPS_SEVERAL: ["warning", "a host of several groups is counted in the first when a storm is judged"],
+  AGENT_OPTION: ["warning", "a fence agent does not know an option that it is given: it would not be used"],
+  AGENT_UNUSABLE: ["warning", "a fence agent that cannot be used: it cannot switch power and tell its state, or lacks an option"],
   COMMAND_MISSING: ["warning", "there is no such program on this machine, or it may not be run"],
 } as const satisfies Record<string, readonly ["error" | "warning", string]>;
 

@@ -2,7 +2,7 @@
 // shared. An outlet may feed one host only, and stand once in its power: otherwise a cut for one would cut another, or a
 // second level would repeat the first.
 
-import { formatAddress } from "./address.ts";
+import { isAbsolute, join } from "node:path";
 import type { DevicePolicy, OutletRef } from "../core/policy.ts";
 import { outletKey } from "../core/policy.ts";
 import type { DeviceSpec } from "./config.ts";
@@ -10,37 +10,30 @@ import { parseSection } from "./expect.ts";
 import type { Entry } from "./gather.ts";
 import { told } from "./gather.ts";
 import { formatLevel } from "./outlets.ts";
+import { DRIVERS } from "./power/index.ts";
+import type { AskedDevice } from "./power/device-schema.ts";
 import type { Place, ProblemList } from "./problems.ts";
 import { levelFor } from "./sections/hosts.ts";
 import { device as deviceSchema } from "./sections/power.ts";
 import type { DeviceInput } from "./sections/power.ts";
-import type { Secret } from "./secret.ts";
+import { Secret } from "./secret.ts";
 import type { SecretReader } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 
-const TELNET_PORT = 23;
-
-/** What a driver is by nature; the drivers themselves stand in src/power. */
-const NATURE = {
-  apc: { exclusiveSession: true, outputs: "many" },
-  command: { exclusiveSession: false, outputs: "any" },
-} as const;
-
 /** A device as it was declared; `input` is null when its settings are wrong, which has been told. */
-export type Declared = { readonly name: string; readonly entry: Entry; readonly input: DeviceInput | null; readonly password: Secret | null; readonly template: boolean };
+export type Declared = { readonly name: string; readonly entry: Entry; readonly input: DeviceInput | null; readonly template: boolean };
 
 export type PowerOfHost = { readonly levels: readonly (readonly OutletRef[])[]; readonly places: readonly Place[] };
 
 export type DeviceInstance = { readonly policy: DevicePolicy; readonly spec: DeviceSpec };
 
 /** All devices under `power:`. */
-export async function declareDevices(entries: ReadonlyMap<string, Entry>, secrets: SecretReader, problems: ProblemList): Promise<ReadonlyMap<string, Declared>> {
+export function declareDevices(entries: ReadonlyMap<string, Entry>, problems: ProblemList): ReadonlyMap<string, Declared> {
   const declared = new Map<string, Declared>();
   for (const [name, entry] of entries) {
-    const input = parseSection(deviceSchema, entry.raw, entry.at, problems);
+    const input = parseSection(deviceSchema, entry.raw, entry.at, problems) as DeviceInput | null;
     if (input !== null && input.timeout > input.deadline) problems.add(entry.at.place(["timeout"]), "TIMEOUT_OVER_DEADLINE", "timeout is longer than deadline", "timeout is one step of the dialogue, deadline the whole action");
-    const password = input?.driver === "apc" ? await secrets.read(input.password, entry.at.place(["password"]), entry.directory) : null;
-    declared.set(name, { name, entry, input, password, template: JSON.stringify(entry.raw)?.includes("{host}") === true });
+    declared.set(name, { name, entry, input, template: JSON.stringify(entry.raw)?.includes("{host}") === true });
   }
   return declared;
 }
@@ -48,8 +41,10 @@ export async function declareDevices(entries: ReadonlyMap<string, Entry>, secret
 /** Resolves the levels of every host, and makes the instances of the devices that they name. */
 export class PowerResolver {
   readonly #declared: ReadonlyMap<string, Declared>;
+  readonly #secrets: SecretReader;
   readonly #problems: ProblemList;
-  readonly #instances = new Map<string, DeviceInstance>();
+  /** Devices that are needed, and the host of those that are one a host. */
+  readonly #wanted = new Map<string, { readonly device: Declared; readonly host: string }>();
   /** Which host an outlet feeds, and where that is said. */
   readonly #feeding = new Map<string, { readonly host: string; readonly place: Place }>();
   /** Which device of the network is at an address. */
@@ -58,8 +53,9 @@ export class PowerResolver {
   /** False when the power of some host could not be read: then nobody knows which devices are used. */
   #certain = true;
 
-  constructor(declared: ReadonlyMap<string, Declared>, problems: ProblemList) {
+  constructor(declared: ReadonlyMap<string, Declared>, secrets: SecretReader, problems: ProblemList) {
     this.#declared = declared;
+    this.#secrets = secrets;
     this.#problems = problems;
   }
 
@@ -81,7 +77,7 @@ export class PowerResolver {
       for (const feed of written) {
         const ref = this.#outlet(feed, host, place);
         if (ref === null) continue;
-        const key = this.#output(ref);
+        const key = this.#output(ref, this.#declared.get(feed.device));
         if (own.has(key)) this.#problems.add(place, "OUTLET_REPEATED", `${key} stands twice in the power of ${host.name}`, "a level that repeats another cuts nothing new");
         else this.#claim(key, host.name, place);
         own.add(key);
@@ -102,12 +98,21 @@ export class PowerResolver {
   }
 
   /** Every device that a host needs, and every shared one. */
-  instances(): ReadonlyMap<string, DeviceInstance> {
+  async instances(): Promise<ReadonlyMap<string, DeviceInstance>> {
+    const unused: Declared[] = [];
     for (const device of this.#declared.values()) {
-      if (device.input !== null && !device.template) this.#instantiate(device, device.name, "");
+      if (!device.template) this.#wanted.set(device.name, { device, host: "" });
+      else if (!this.#used.has(device.name)) unused.push(device);
       if (this.#certain && !this.#used.has(device.name)) this.#problems.add(device.entry.at.place([], "key"), "DEVICE_UNUSED", `no host is powered by ${device.name}`);
     }
-    return this.#instances;
+    const instances = new Map<string, DeviceInstance>();
+    for (const [name, { device, host }] of this.#wanted) {
+      const instance = await this.#instantiate(device, name, host);
+      if (instance !== null) instances.set(name, instance);
+    }
+    // What nobody uses is not made, and told what is wrong with it all the same.
+    for (const device of unused) await this.#instantiate(device, device.name, "host");
+    return instances;
   }
 
   #outlet(feed: { readonly device: string; readonly outlet: string | null }, host: Entry, place: Place): OutletRef | null {
@@ -117,20 +122,25 @@ export class PowerResolver {
       return null;
     }
     this.#used.add(device.name);
-    if (feed.outlet === null && device.input !== null && NATURE[device.input.driver].outputs === "many") {
+    const outputs = device.input === null ? null : DRIVERS[device.input.driver].outputs(device.input);
+    if (feed.outlet === null && outputs?.outlet === "must") {
       this.#problems.add(place, "OUTLET_INVALID", `${feed.device} has several outlets: which one feeds ${host.name}?`, `write ${feed.device}/N`);
       return null;
     }
+    if (feed.outlet !== null && outputs?.outlet === "never") {
+      this.#problems.add(place, "OUTLET_INVALID", `${feed.device} has one output, and no outlet ${feed.outlet}`, `write ${feed.device}`);
+      return null;
+    }
     const name = device.template ? `${device.name}@${host.name}` : device.name;
-    if (device.template) this.#instantiate(device, name, host.name);
-    return { device: name, outlet: feed.outlet ?? "1" };
+    if (device.template) this.#wanted.set(name, { device, host: host.name });
+    return { device: name, outlet: feed.outlet ?? outputs?.unnamed ?? "1" };
   }
 
-  /** What is really switched: commands that take no `{outlet}` have one output, whatever it is called. */
-  #output(ref: OutletRef): string {
-    const { input } = this.#declared.get(ref.device) ?? {};
-    const single = input?.driver === "command" && !input.off.some((word) => word.includes("{outlet}"));
-    return single ? `${ref.device}, whose off takes no {outlet},` : outletKey(ref);
+  /** What is really switched, as it is told. */
+  #output(ref: OutletRef, device: Declared | undefined): string {
+    const input = device?.input ?? null;
+    const single = input === null ? undefined : DRIVERS[input.driver].outputs(input).single;
+    return single === undefined ? outletKey(ref) : `${ref.device}, ${single}`;
   }
 
   #claim(key: string, host: string, place: Place): void {
@@ -151,23 +161,39 @@ export class PowerResolver {
     this.#problems.add(device.entry.at.place(["address"]), "DEVICE_REPEATED", `${name} and ${other} are one device at ${address}`, "one name a device: its sessions are queued by name, and its outlets told apart by it");
   }
 
-  #instantiate(device: Declared, name: string, host: string): void {
-    const { input } = device;
-    if (input === null || this.#instances.has(name)) return;
-    const shared = { name, stepMs: input.timeout, maxActMs: input.deadline };
-    const policy = { name, driver: input.driver, maxActMs: input.deadline, checkEveryMs: input.check, exclusiveSession: NATURE[input.driver].exclusiveSession };
-    if (input.driver === "command") {
-      const address = input.address?.replaceAll("{host}", host);
-      const fill = (argv: readonly string[]): readonly string[] => argv.map((word) => word.replaceAll("{host}", host).replaceAll("{address}", address ?? ""));
-      const options = { on: fill(input.on), off: fill(input.off), status: fill(input.status ?? []) };
-      // What identifies a device that is a program: where it points, else what it runs.
-      this.#instances.set(name, { policy: { ...policy, address: address ?? options.off.join(" ") }, spec: { ...shared, driver: "command", options } });
-    } else {
-      if (device.password === null) return;
-      const address = { host: input.address.host.replaceAll("{host}", host), port: input.address.port ?? TELNET_PORT };
-      const options = { ...address, username: input.username, password: device.password, dialect: input.dialect };
-      this.#refuseSecondName(device, name, formatAddress(address.host, address.port));
-      this.#instances.set(name, { policy: { ...policy, address: formatAddress(address.host, address.port) }, spec: { ...shared, driver: "apc", options } });
-    }
+  async #instantiate(device: Declared, name: string, host: string): Promise<DeviceInstance | null> {
+    const { input, entry } = device;
+    if (input === null) return null;
+    const driver = DRIVERS[input.driver];
+    let whole = true;
+    const fill = (text: string): string => text.replaceAll("{host}", () => host);
+    const asked: AskedDevice = {
+      fill,
+      secret: async (reference, at) => {
+        const secret = await this.#secrets.read("file" in reference ? { file: fill(reference.file) } : reference, entry.at.place(at), entry.directory);
+        whole &&= secret !== null;
+        // What stands in for a missing one goes nowhere.
+        return secret ?? new Secret("");
+      },
+      file: async (path, at) => {
+        const found = await this.#secrets.text(isAbsolute(path) ? path : join(entry.directory, path), entry.at.place(at), false);
+        if (typeof found === "string") return found;
+        whole = false;
+        this.#problems.add(entry.at.place(at), "FILE_UNREADABLE", `${path}: ${found.wrong}`);
+        return "";
+      },
+      refuse: (code, message, at, hint) => {
+        this.#problems.add(entry.at.place(at), code, message, hint ?? null);
+        return null;
+      },
+    };
+    const resolved = await driver.resolve(input, asked);
+    if (resolved === null || !whole) return null;
+    const { address, options } = resolved;
+    if (driver.placed === true) this.#refuseSecondName(device, name, address);
+    return {
+      policy: { name, driver: input.driver, address, maxActMs: input.deadline, checkEveryMs: input.check, exclusiveSession: driver.capabilities?.exclusiveSession ?? false },
+      spec: { name, stepMs: input.timeout, maxActMs: input.deadline, driver: input.driver, options } as DeviceSpec,
+    };
   }
 }

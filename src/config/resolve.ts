@@ -14,7 +14,7 @@ import type { Place, ProblemList } from "./problems.ts";
 import { goodNeeded, resolveProbes } from "./resolve-probes.ts";
 import type { Resolved } from "./resolve-probes.ts";
 import { declareDevices, PowerResolver } from "./resolve-power.ts";
-import type { DeviceInstance, PowerOfHost } from "./resolve-power.ts";
+import type { Declared, DeviceInstance, PowerOfHost } from "./resolve-power.ts";
 import { group as groupSchema, host as hostSchema } from "./sections/hosts.ts";
 import type { GroupInput, HostInput } from "./sections/hosts.ts";
 import { defaults as defaultsSchema } from "./sections/tunables.ts";
@@ -37,7 +37,7 @@ export type ResolvedHost = {
   placeOf(setting: string): Place | null;
 };
 
-export type ResolvedFleet = { readonly hosts: readonly ResolvedHost[]; readonly devices: ReadonlyMap<string, DeviceInstance> };
+export type ResolvedFleet = { readonly hosts: readonly ResolvedHost[]; readonly devices: ReadonlyMap<string, DeviceInstance>; readonly declared: ReadonlyMap<string, Declared> };
 
 type Group = { readonly name: string; readonly layer: Layer; readonly members: GroupInput["hosts"] };
 
@@ -63,7 +63,8 @@ export async function resolveFleet(gathered: Gathered, secrets: SecretReader, pr
   const defaultsLayer: Layer = { origin: "defaults", values: defaults.value, broken: defaults.broken, at: defaultsAt, directory: gathered.directory };
   const groups = parseGroups(gathered, problems);
   const members = membersOf(groups, gathered, problems);
-  const power = new PowerResolver(await declareDevices(gathered.power, secrets, problems), problems);
+  const declared = declareDevices(gathered.power, problems);
+  const power = new PowerResolver(declared, secrets, problems);
   const conflicts = new Set<string>();
   const several = new Set<string>();
   const parsed: ParsedHost[] = [];
@@ -77,13 +78,13 @@ export async function resolveFleet(gathered: Gathered, secrets: SecretReader, pr
     const whole = [own, defaultsLayer, ...mine.map(({ layer }) => layer)].every((layer) => layer.broken.size === 0);
     parsed.push({ entry, input: value, whole, layers: new Layers(own, mine.map(({ layer }) => layer), defaultsLayer), groups: mine, power: levels });
   }
-  const devices = power.instances();
+  const devices = await power.instances();
   const hosts: ResolvedHost[] = [];
   for (const host of parsed) {
     const resolved = await resolveHost(host, { gathered, secrets, problems, devices });
     if (resolved !== null) hosts.push(resolved);
   }
-  return { hosts, devices };
+  return { hosts, devices, declared };
 }
 
 async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost | null> {

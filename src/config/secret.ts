@@ -40,3 +40,13 @@ export class Secret {
     return HIDDEN;
   }
 }
+
+/** Options in which any text may be a secret that is still closed. */
+export type Closable<T> = T extends string ? T | Secret
+  : T extends number | boolean | null | undefined | readonly unknown[] ? T
+  : { readonly [K in keyof T]: Closable<T[K]> };
+
+/** Options with their secrets open. */
+export type Opened<T> = T extends Secret ? string
+  : T extends string | number | boolean | null | undefined | readonly unknown[] ? T
+  : { readonly [K in keyof T]: Opened<T[K]> };

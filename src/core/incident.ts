@@ -82,7 +82,8 @@ export function mirrorIncident(turn: Turn, record: IncidentRecord): void {
 export function mirrorEnd(turn: Turn, was: HostRecord | undefined, is: HostRecord): void {
   const { lastIncident } = is;
   const known = was?.lastIncident;
-  if (lastIncident !== undefined && (lastIncident.incident !== known?.incident || lastIncident.outcome !== known.outcome)) turn.emit({ kind: "incident", record: lastIncident });
+  if (lastIncident === undefined || (lastIncident.incident === known?.incident && lastIncident.endedAt?.wallMs === known.endedAt?.wallMs)) return;
+  turn.emit({ kind: "incident", record: lastIncident });
 }
 
 /** The record is gone: one that was open here has ended. */

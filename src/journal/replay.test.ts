@@ -75,7 +75,6 @@ async function live(dataDir: string, policy: Policy, startMs: number): Promise<r
   let outlet: "on" | "off" = "on";
   let frozen = false;
   const device: PowerDevice = {
-    capabilities: { exclusiveSession: true },
     open: async () => ({
       read: async (outlets) => outlets.map((each) => ({ outlet: each, state: outlet, label: "logos" })),
       set: async (each, action, fire) => {

@@ -31,12 +31,9 @@ export type ApcOptions = {
 /** How long a log-out may take before the connection is cut. */
 const LOGOUT_MS = 1_000;
 
-const capabilities = { exclusiveSession: true } as const;
-
 /** APC switched rack PDUs over telnet. */
 export const apc: PowerDriver<ApcOptions> = {
   name: "apc",
-  capabilities,
   testedOn: [
     "the virtual PDU of this repository in all dialects (accepted by fence_apc 4.12.1 and powerman 2.3.27)",
     "no device yet",
@@ -45,7 +42,6 @@ export const apc: PowerDriver<ApcOptions> = {
 };
 
 class ApcDevice implements PowerDevice {
-  readonly capabilities = capabilities;
   readonly #options: ApcOptions;
 
   constructor(options: ApcOptions) {

@@ -9,7 +9,7 @@ import type { Fire, PowerDevice, PowerSession, Reading, SetOutcome } from "./pow
 
 export type PowerRig = {
   readonly device: PowerDevice;
-  /** Two outlets that are on when the rig starts. */
+  /** Two outlets that are on when the rig starts; the same twice where the device has one output. */
   readonly outlet: string;
   readonly other: string;
   /** A name that no outlet has. */
@@ -78,7 +78,7 @@ export function powerConformance(name: string, make: () => Promise<PowerRig>, ma
       assert.equal(gate.reading?.outlet, rig.outlet);
       assert.equal(gate.reading?.state, before);
       assert.equal(await rig.truth(rig.outlet), action);
-      assert.equal(await rig.truth(rig.other), "on");
+      if (rig.other !== rig.outlet) assert.equal(await rig.truth(rig.other), "on");
       assert.deepEqual((await session.read([rig.outlet], forever())).map((reading) => reading.state), [action]);
     }
     assert.deepEqual(rig.commands(), [`off ${rig.outlet}`, `on ${rig.outlet}`]);

@@ -1,21 +1,30 @@
-// The families of power devices that Upkeep can switch, by the name that the configuration gives them. A new driver is one
-// file, its test with the conformance suite, its page under docs/reference/power, and one line here.
+// The families of power devices that Upkeep can switch, by the name that the configuration gives them. A new driver: its file
+// with its test (the conformance suite), its settings in config/power, its page under docs/reference/power, and a line here
+// and there.
+//
+// A driver is loaded when a configuration names it: some bring a library that the others do without.
 
-import { apc } from "./apc.ts";
-import { command } from "./command.ts";
+import type { PowerDriver } from "./power.ts";
 
-export { type ApcOptions } from "./apc.ts";
-export { type CommandOptions } from "./command.ts";
+const load = {
+  apc: async () => (await import("./apc.ts")).apc,
+  command: async () => (await import("./command.ts")).command,
+  "fence-agent": async () => (await import("./fence-agent.ts")).fenceAgent,
+  ipmi: async () => (await import("./ipmi.ts")).ipmi,
+  redfish: async () => (await import("./redfish.ts")).redfish,
+} as const;
 
-/** Every driver: name → driver. Options are validated by the configuration before `create` is called. */
-export const POWER_DRIVERS = { apc, command } as const;
-
-export type PowerDriverName = keyof typeof POWER_DRIVERS;
+export type PowerDriverName = keyof typeof load;
 
 /** What a driver's `create` takes. */
-export type PowerDriverOptions<Name extends PowerDriverName> = Parameters<(typeof POWER_DRIVERS)[Name]["create"]>[0];
+export type PowerOptionsOf<Name extends PowerDriverName> = Awaited<ReturnType<(typeof load)[Name]>> extends PowerDriver<infer Options> ? Options : never;
 
-/** The driver of that name. */
-export function powerDriver<Name extends PowerDriverName>(name: Name): (typeof POWER_DRIVERS)[Name] {
-  return POWER_DRIVERS[name];
+export const POWER_DRIVER_NAMES = Object.keys(load) as readonly PowerDriverName[];
+
+/** Drivers by name; options were validated by the configuration before `create` is called. */
+export type PowerDrivers = ReadonlyMap<PowerDriverName, PowerDriver<unknown>>;
+
+/** Loads the drivers of these names. */
+export async function loadPowerDrivers(names: Iterable<PowerDriverName>): Promise<PowerDrivers> {
+  return new Map(await Promise.all([...new Set(names)].map(async (name): Promise<[PowerDriverName, PowerDriver<unknown>]> => [name, await load[name]()])));
 }

@@ -40,19 +40,22 @@ export type PowerSession = {
 };
 
 export type PowerDevice = {
-  /** Device capabilities that change behaviour elsewhere; defaults are the careful ones. */
-  readonly capabilities: {
-    /** One session at a time by the device's own nature: who holds it excludes everybody else. */
-    readonly exclusiveSession: boolean;
-  };
   /** Connects and logs in. Rejects with an UpkeepError: POWER_UNREACHABLE, POWER_BUSY, POWER_LOGIN, POWER_NONSENSE. */
   open(signal: AbortSignal): Promise<PowerSession>;
+};
+
+/**
+ * What devices of one family are by nature, where that changes behaviour elsewhere. It is said once, beside the settings of
+ * the driver (config/power), because the core must know it of devices that were never reached; left out, the default holds.
+ */
+export type Capabilities = {
+  /** One session at a time by the device's own nature: who holds it excludes everybody else. Default: false, the careful one. */
+  readonly exclusiveSession: boolean;
 };
 
 /** What every driver is made from. `options` were validated by the driver's own schema; secrets are already resolved in them. */
 export type PowerDriver<Options> = {
   readonly name: string;
-  readonly capabilities: PowerDevice["capabilities"];
   /** What proves this driver: a device, a recording, a third-party program, or "none". Printed on its page. */
   readonly testedOn: readonly string[];
   create(options: Options): PowerDevice;

@@ -13,7 +13,6 @@ import { formatProblem } from "../config/problems.ts";
 import { UpkeepError } from "../core/errors.ts";
 import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
-import { loadProbes } from "../probes/index.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
 import { Followed } from "./followed.ts";
@@ -24,7 +23,7 @@ import { serviceNotify } from "./notify.ts";
 import { openPlace } from "./place.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
-import { makeSite, probeNamesIn } from "./site.ts";
+import { loadParts, makeSite } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -62,7 +61,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const stopping = untilStopped();
   const onWait = () => notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=waiting for the store of the watchers");
-  const probes = await loadProbes(probeNamesIn(config));
+  const parts = await loadParts(config);
   const place = await openPlace({ config, version: options.version, clock, say: log.say, onWait, signal: stopping });
   if (place === null) {
     log.say("info", "ended before anything was watched");
@@ -71,7 +70,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const history = await openHistory({ dataDir, onProblem: warn });
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
-  let site = makeSite(config, probes, tools);
+  let site = makeSite(config, parts, tools);
   sayWhatCannotRun(config, tools.icmp, log);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
@@ -134,7 +133,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       if ("refusal" in read) return refused([read.refusal]);
       const { next } = read;
       const problems = next.problems.map(formatProblem);
-      if (!next.ok) return refused(problems);
+      if (!next.ok || read.parts === null) return refused(problems);
       const fixed = fixedParts(config, next.config);
       const open = reloadProblems(watcher.state, config.policy, next.config.policy);
       if (fixed.length + open.length > 0) return refused([...problems, ...fixed, ...open]);
@@ -142,7 +141,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const late = lateParts(config, next.config);
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
-      site = makeSite(config, read.probes, tools);
+      site = makeSite(config, read.parts, tools);
       old.close();
       if (callsOthers) {
         alerts.reload(alertChannels(config));

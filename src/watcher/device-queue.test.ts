@@ -32,7 +32,6 @@ function device(): Device {
     else resolve();
   });
   const power: PowerDevice = {
-    capabilities: { exclusiveSession: true },
     open: async (signal) => {
       seen.push("open");
       await wait(signal);

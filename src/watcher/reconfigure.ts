@@ -4,15 +4,14 @@ import type { Config, StoreSpec } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import type { Loaded } from "../config/load.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
-import type { Probes } from "../probes/index.ts";
-import { loadProbes } from "../probes/index.ts";
-import { probeNamesIn } from "./site.ts";
+import type { Parts } from "./site.ts";
+import { loadParts } from "./site.ts";
 
 /** Everything that takes time comes first: what is checked against the state afterwards is taken over in the same turn. */
-export async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly probes: Probes } | { readonly refusal: string }> {
+export async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly parts: Parts | null } | { readonly refusal: string }> {
   try {
     const next = await loadConfigApart(path);
-    return { next, probes: await loadProbes(next.ok ? probeNamesIn(next.config) : []) };
+    return { next, parts: next.ok ? await loadParts(next.config) : null };
   } catch (error) {
     // No thread to be had: a reload may fail, the watcher goes on.
     return { refusal: `${path} cannot be read now: ${error instanceof Error ? error.message : String(error)}` };

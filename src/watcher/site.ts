@@ -3,9 +3,11 @@
 
 import type { Config, DeviceSpec, ProbeSpec } from "../config/config.ts";
 import { openDevice, openProbe } from "../config/open.ts";
-import { powerDriver } from "../power/index.ts";
+import type { PowerDrivers } from "../power/index.ts";
+import { loadPowerDrivers } from "../power/index.ts";
 import type { PowerDevice } from "../power/power.ts";
-import type { ProbeName, Probes } from "../probes/index.ts";
+import type { Probes } from "../probes/index.ts";
+import { loadProbes } from "../probes/index.ts";
 import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
@@ -29,16 +31,23 @@ export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly s
 
 type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
 
-/** The kinds of probes that a configuration uses, for `loadProbes`. */
-export function probeNamesIn({ shell }: Config): ReadonlySet<ProbeName> {
-  return new Set([...[...shell.hosts.values()].flatMap((host) => host.probes), ...shell.references].map((spec) => spec.kind));
+/** The code that a configuration needs, and no other. */
+export type Parts = { readonly probes: Probes; readonly drivers: PowerDrivers };
+
+/** Loads what a configuration names. */
+export async function loadParts({ shell }: Config): Promise<Parts> {
+  const [probes, drivers] = await Promise.all([
+    loadProbes([...[...shell.hosts.values()].flatMap((host) => host.probes), ...shell.references].map((spec) => spec.kind)),
+    loadPowerDrivers([...shell.devices.values()].map((spec) => spec.driver)),
+  ]);
+  return { probes, drivers };
 }
 
-/** `probes` has all that `probeNamesIn` this configuration. */
-export function makeSite(config: Config, probes: Probes, tools: SiteTools): Site {
+/** `parts` are those of this configuration. */
+export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
   const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
-  const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec)]));
+  const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec, drivers)]));
   const references: ReferenceCheck = createReferences(
     shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),
     { clock: bootClock, names: tools.names, tools: probeTools },
@@ -81,7 +90,9 @@ function probeOf(spec: ProbeSpec, probes: Probes): { probe: Probe<unknown>; opti
   return { probe, options };
 }
 
-function makeDevice(spec: DeviceSpec): PowerDevice {
-  const device = openDevice(spec);
-  return device.driver === "apc" ? powerDriver("apc").create(device.options) : powerDriver("command").create(device.options);
+function makeDevice(spec: DeviceSpec, drivers: PowerDrivers): PowerDevice {
+  const { driver, options } = openDevice(spec);
+  const loaded = drivers.get(driver);
+  assert(loaded !== undefined, `the driver ${driver} was not loaded`);
+  return loaded.create(options);
 }

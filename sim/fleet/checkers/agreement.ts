@@ -53,7 +53,8 @@ export function agreement(world: FleetWorld): FleetChecker {
   /** It says what it has just seen, and nothing keeps its word from being heard. */
   function isHeard(watcher: string, policy: HostPolicy, boundMs: number, atMs: number): boolean {
     const site = world.sites.get(watcher);
-    if (site === undefined || !site.awake(atMs) || !site.whole) return false;
+    // Without a session nobody can say anything.
+    if (site === undefined || !site.awake(atMs) || !site.whole || (site.life?.heldUntilMs ?? null) === null) return false;
     const last = site.life?.sight.last(policy.name);
     return last !== undefined && last.outcome === "good" && atMs - last.atMs <= boundMs;
   }
@@ -88,6 +89,8 @@ export function agreement(world: FleetWorld): FleetChecker {
       }
       const swap = swapOf(world, carried);
       if (!automatic(swap)) return;
+      // Carried out when whoever asked has long given up: no byte follows it.
+      if (carried.atMs - carried.calledMs > DRIFT * world.spec.callMs) return;
       world.counts.add("agreement: swaps of automatic offs");
       const bornBy = world.bornIn(swap.operation);
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));

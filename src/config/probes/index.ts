@@ -2,7 +2,7 @@
 // either list. It compiles only while both speak of the same options.
 
 import type { OptionsOf, ProbeName } from "../../probes/index.ts";
-import type { Secret } from "../secret.ts";
+import type { Closable } from "../secret.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
 import { ping } from "./ping.ts";
@@ -16,11 +16,6 @@ import { ups } from "./ups.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
 import { ssh } from "./ssh.ts";
 import { tcp } from "./tcp.ts";
-
-/** Options in which any text may be a secret that is still closed. */
-type Closable<T> = T extends string ? T | Secret
-  : T extends number | boolean | null | undefined | readonly unknown[] ? T
-  : { readonly [K in keyof T]: Closable<T[K]> };
 
 type Fitting<Options> = { resolve(settings: never, asked: never): Promise<Closable<Options> | null> | Closable<Options> | null };
 

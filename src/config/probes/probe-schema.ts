@@ -60,11 +60,6 @@ export function defineProbe<Written extends z.ZodObject, Options>(probe: ProbeSc
 /** The options that a schema resolves to, secrets closed. */
 export type OptionsFrom<Schema> = Schema extends { resolve(...all: never[]): infer Result } ? NonNullable<Awaited<Result>> : never;
 
-/** The same with secrets open. */
-export type Opened<T> = T extends Secret ? string
-  : T extends string | number | boolean | null | undefined | readonly unknown[] ? T
-  : { readonly [K in keyof T]: Opened<T[K]> };
-
 /** The setting that every probe has. */
 export const timeout = duration("How long an answer may take; of the host where it is left out. A later one within the round is slow: neither good nor bad.", { minMs: 10 }).optional();
 

@@ -1,39 +1,38 @@
-// `power`: the devices that cut power, by name. `driver` decides what else may stand there.
+// `power`: the devices that cut power, by name. `driver` decides what else may stand there: its own settings, which are in
+// config/power, and those that every device has.
 
 import { z } from "zod";
+import type { PowerDriverName } from "../../power/index.ts";
+import { parseDuration } from "../duration.ts";
 import { expectations } from "../expect.ts";
-import { about, address, argv, choice, duration, secret, text, whole } from "../fields.ts";
+import { about, duration, whole } from "../fields.ts";
+import { DRIVER_NAMES, DRIVERS, DRIVERS_LATER } from "../power/index.ts";
 
-const DRIVERS_LATER = ["fence-agent", "ipmi", "redfish", "snmp-pdu"];
 const HOUR_MS = 3_600_000;
+const TIMES = { timeout: "5s", deadline: "30s" } as const;
 
-const shared = {
-  timeout: duration("How long one step of the dialogue with the device may take.", { minMs: 100, maxMs: HOUR_MS, default: "5s" }).default(5_000),
-  deadline: duration("How long a whole action may take, from log-in to answer. Never shorter than `timeout`.", { minMs: 1_000, maxMs: HOUR_MS, default: "30s" }).default(30_000),
-  check: duration("How often the device is logged in to and read, so that a dead one is known before it is needed.", { minMs: 1_000, maxMs: 24 * HOUR_MS, default: "5m" }).default(300_000),
-  feeds: whole("`1`: the hosts on this device have one power supply each, so its outlets may stand as successive levels.", 1, 8).optional(),
-} as const;
+type Shared = { readonly driver: PowerDriverName; readonly timeout: number; readonly deadline: number; readonly check: number; readonly feeds?: number | undefined };
 
-const apc = z.strictObject({
-  driver: z.literal("apc").meta(about("An APC switched PDU over telnet.")),
-  address: address("Where the device is, port 23 where none is named. `{host}` stands for the host's name: then there is one device a host.", { template: true }),
-  username: text("The user name to log in with.", { default: "apc", max: 64 }).default("apc"),
-  password: secret("The password: `{ file: … }` or `{ env: … }`."),
-  dialect: choice(["auto", "menu2", "menu3", "shell"], "How the device talks; `auto` tells by what it says.", { default: "auto" }).default("auto"),
-  ...shared,
-});
+/** One device as it was written: settings that its driver's schema has accepted, for its `resolve`. */
+export type DeviceInput = Shared & Readonly<Record<string, unknown>>;
 
-const command = z.strictObject({
-  driver: z.literal("command").meta(about("Any program that switches power.")),
-  address: text("What `{address}` stands for in the programs' arguments.", { max: 256 }).optional(),
-  on: argv("What switches an outlet on. `{outlet}` is replaced by the outlet, `{address}` by the address, `{host}` by the host's name: then there is one device a host."),
-  off: argv("What switches an outlet off."),
-  status: argv("What reads an outlet: exit status 0 is on, 2 is off, anything else unknown. Without it no cut can be confirmed, so the hosts on this device are not guarded.").optional(),
-  ...shared,
-});
+function milliseconds(text: string): number {
+  const parsed = parseDuration(text);
+  return parsed.ok ? parsed.value : Number.NaN;
+}
+
+function schemaOf(name: PowerDriverName) {
+  const { about: described, settings, times = TIMES } = DRIVERS[name];
+  return z.strictObject({
+    driver: z.literal(name).meta(about(described)),
+    ...settings.shape,
+    timeout: duration("How long one step of the dialogue with the device may take.", { minMs: 100, maxMs: HOUR_MS, default: times.timeout }).default(milliseconds(times.timeout)),
+    deadline: duration("How long a whole action may take, from log-in to answer. Never shorter than `timeout`.", { minMs: 1_000, maxMs: HOUR_MS, default: times.deadline }).default(milliseconds(times.deadline)),
+    check: duration("How often the device is logged in to and read, so that a dead one is known before it is needed.", { minMs: 1_000, maxMs: 24 * HOUR_MS, default: "5m" }).default(300_000),
+    feeds: whole("`1`: the hosts on this device have one power supply each, so its outlets may stand as successive levels.", 1, 8).optional(),
+  });
+}
 
 /** One power device. */
-export const device = z.discriminatedUnion("driver", [apc, command]);
+export const device = z.discriminatedUnion("driver", DRIVER_NAMES.map(schemaOf) as [ReturnType<typeof schemaOf>, ...ReturnType<typeof schemaOf>[]]);
 expectations.add(device, { says: "a power device", later: DRIVERS_LATER });
-
-export type DeviceInput = z.output<typeof device>;
