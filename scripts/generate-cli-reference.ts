@@ -53,7 +53,9 @@ function leaves(parent: Command, prefix = ""): readonly Leaf[] {
   return parent.createHelp().visibleCommands(parent).flatMap((command) => {
     if (command.name() === "help") return [];
     const name = `${prefix}${command.name()}`;
-    return command.commands.length > 0 ? leaves(command, `${name} `) : [{ name, command }];
+    // A command may do something itself and have others under it.
+    const own = command.commands.length === 0 || command.registeredArguments.length > 0 ? [{ name, command }] : [];
+    return [...own, ...leaves(command, `${name} `)];
   });
 }
 

@@ -12,11 +12,17 @@ export type Options = {
   readonly all?: boolean;
   /** Milliseconds. */
   readonly for?: number;
+  /** Of `history` a moment, Unix milliseconds; else how long ago, milliseconds. */
   readonly since?: number;
   readonly limit?: number;
   readonly host?: string;
   readonly follow?: boolean;
   readonly kdump?: boolean;
+  // history
+  readonly until?: number;
+  readonly probe?: string;
+  readonly step?: "raw" | "minute" | "hour";
+  readonly csv?: boolean;
   // check
   readonly effective?: string;
   readonly strict?: boolean;

@@ -15,6 +15,7 @@ import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
+import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
@@ -54,6 +55,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 async function serve(first: Config, options: DaemonOptions, log: ReturnType<typeof createLog>): Promise<number> {
   let config = first;
+  compileFor(config);
   const { dataDir, socketPath } = config.shell;
   checkSocketPath(socketPath);
   const clock = systemClock();
@@ -67,7 +69,13 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     log.say("info", "ended before anything was watched");
     return 0;
   }
-  const history = await openHistory({ dataDir, onProblem: warn });
+  let tellHealth = (_failure: string | null): void => {};
+  let unhealthy: string | null = null;
+  const onHealth = (failure: string | null): void => {
+    unhealthy = failure;
+    tellHealth(failure);
+  };
+  const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
   let site = makeSite(config, parts, tools);
@@ -96,6 +104,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
         reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),
       },
@@ -106,6 +115,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
       place.feed((input) => watcher.current.post(input));
+      watcher.current.post({ kind: "history", failure: unhealthy });
+      tellHealth = (failure) => watcher.current.post({ kind: "history", failure });
     };
 
     const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ ...config.shell.alerts.deadman, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
@@ -141,6 +152,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const late = lateParts(config, next.config);
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
+      compileFor(config);
       site = makeSite(config, read.parts, tools);
       old.close();
       if (callsOthers) {
@@ -148,6 +160,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         deadman?.close();
         deadman = makeDeadman();
       }
+      history.limit(config.shell.history);
       history.policy(config.policy);
       watcher.current.reload(config.policy);
       for (const part of late) warn(part);

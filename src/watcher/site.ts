@@ -13,7 +13,7 @@ import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
 import { bootClock } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
-import type { Rounds, Touched } from "./ports.ts";
+import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
 import { createReferences } from "./references.ts";
 import type { RoundHost } from "./rounds.ts";
@@ -24,12 +24,13 @@ export type Site = {
   readonly rounds: Rounds;
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
+  remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
   close(): void;
 };
 
 export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
 
-type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
+type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
 /** The code that a configuration needs, and no other. */
 export type Parts = { readonly probes: Probes; readonly drivers: PowerDrivers };
@@ -58,7 +59,7 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
     assert(host !== undefined, `host ${name} has no policy`);
     const looks = spec.probes.map((each) => ({ id: each.id, timeoutMs: each.timeoutMs, ...probeOf(each, probes) }));
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: looks },
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, limitMs: host.everyMs, probes: looks },
       ports: [...new Set(looks.flatMap(({ probe, options }) => probe.port?.(options) ?? []))],
     });
   }
@@ -68,7 +69,8 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       start(name, limitMs, onRound, onLate) {
         const watched = hosts.get(name);
         if (watched === undefined) return () => {};
-        return startRound({ ...watched.round, limitMs }, deps, onRound, onLate).cancel;
+        if (watched.round.limitMs !== limitMs) watched.round = { ...watched.round, limitMs };
+        return startRound(watched.round, deps, onRound, onLate);
       },
     },
     power: (device) => devices.get(device),
@@ -78,6 +80,16 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const located = tools.names.address(watched.round.address);
       if ("error" in located) return { answered: "unknown", evidence: located.error };
       return touch({ target: { host: name, ...located }, ports: watched.ports }, tools.icmp);
+    },
+    async remedy(name, remedy, limitMs) {
+      const spec = shell.hosts.get(name);
+      const found = spec?.remedies.find((each) => each.name === remedy);
+      if (spec === undefined || found === undefined) return { outcome: "failed", evidence: "it is not configured any more" };
+      const located = tools.names.address(spec.address);
+      if ("error" in located) return { outcome: "failed", evidence: located.error };
+      const target = { host: name, address: located.address };
+      const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
+      return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
     },
     close: () => references.close(),
   };

@@ -44,10 +44,11 @@ export async function runComplete(program: Command, words: readonly string[]): P
   let candidates: readonly string[];
   if (pending !== null) candidates = pending;
   else if (started.startsWith("-")) candidates = command.options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
-  else if (command.commands.length > 0) candidates = command.createHelp().visibleCommands(command).map((each) => each.name());
   else {
     const argument = command.registeredArguments[args];
-    candidates = argument === undefined ? [] : argument.argChoices ?? (/host/.test(argument.name()) ? await names(config, ({ hosts }) => hosts.map((host) => host.host)) : argument.name() === "watcher" ? await names(config, ({ watchers }) => watchers.map((watcher) => watcher.watcher)) : argument.name() === "shell" ? Object.keys(SCRIPTS) : []);
+    const under = args === 0 ? command.createHelp().visibleCommands(command).map((each) => each.name()) : [];
+    const values = argument === undefined ? [] : argument.argChoices ?? (/host/.test(argument.name()) ? await names(config, ({ hosts }) => hosts.map((host) => host.host)) : argument.name() === "watcher" ? await names(config, ({ watchers }) => watchers.map((watcher) => watcher.watcher)) : argument.name() === "shell" ? Object.keys(SCRIPTS) : []);
+    candidates = [...under, ...values];
   }
   for (const candidate of candidates) if (candidate.startsWith(started)) print(candidate);
   return EXIT.yes;
