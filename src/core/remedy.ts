@@ -8,7 +8,7 @@
 import { brakesOn } from "./brakes.ts";
 import type { Input } from "./io.ts";
 import type { HostPolicy, RemedyPolicy } from "./policy.ts";
-import type { HostRecord, RecordKey } from "./records.ts";
+import type { AnyRecord, HostRecord, RecordKey } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import { ageMs, countsWithin } from "./time.ts";
@@ -52,13 +52,16 @@ function endOf(turn: Turn, host: HostState, policy: HostPolicy, { names, times }
   return last === undefined || at === undefined ? 0 : turn.now.bootMs - ageMs(at, turn.now) + last.limitMs + last.waitMs;
 }
 
-/** These records are durable: what was recorded as tried may be done. */
-export function remediesRecorded(turn: Turn, keys: Iterable<RecordKey>): void {
-  for (const key of keys) {
+/** These records are durable: what stands in them as tried may be done. */
+export function remediesRecorded(turn: Turn, written: ReadonlyMap<RecordKey, AnyRecord | null>): void {
+  for (const [key, value] of written) {
     if (kindOf(key) !== "host") continue;
     const host = turn.host(nameOf(key));
     const policy = turn.hostPolicy(nameOf(key));
-    if (host?.remedy?.phase !== "recording" || policy === undefined || tried(host)?.names.at(-1) !== host.remedy.name) continue;
+    if (host?.remedy?.phase !== "recording" || policy === undefined) continue;
+    // One that was on its way when the remedy was decided on does not speak of it yet.
+    const recorded = (value as HostRecord).remedied;
+    if (recorded?.incident !== host.incident?.incident || recorded?.names.at(-1) !== host.remedy.name) continue;
     const next = policy.remedies?.find(({ name }) => name === host.remedy?.name);
     const stop = next === undefined ? "it is no longer configured" : whyNot(turn, host, policy);
     if (next === undefined || stop !== null) over(turn, host, "refused", `not done: ${stop}`, 0);

@@ -201,7 +201,7 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   for (const reply of again ? [] : pending.replies) {
     deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
-  if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys.keys());
+  if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys);
   if (turn.state.fleet !== null) {
     sendNext(turn);
     if (pending.kind === "outbox") return recordedInLane(turn, pending, input.result);

@@ -7,6 +7,7 @@ import { fnv1a } from "./hash.ts";
 import { agree } from "./agreement.ts";
 import type { Agreement, Vote as Word } from "./agreement.ts";
 import { over, raise } from "./alarms.ts";
+import { heldAlarm } from "./ending.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, RecordKey, VoteRecord } from "./records.ts";
 import { observersOf, substitutesOf } from "./roster.ts";
@@ -202,6 +203,9 @@ export function reviewDisagreement(turn: Turn, policy: HostPolicy): void {
   const key = `disagreement:${policy.name}`;
   if (down.length === 0 || up.length === 0 || host.operation !== null) {
     if (host.disagreeSinceMs !== null) turn.patchHost(policy.name, { disagreeSinceMs: null });
+    const { hold } = host.record;
+    // Agreed at last, and not on "up": it is held as before, and a person still has to know.
+    if (turn.state.alarms.has(key) && hold?.kind === "disagreement") heldAlarm(turn, policy.name, host.incident?.incident ?? null, hold.because);
     return over(turn, key, `the watchers agree on ${policy.name} again`);
   }
   const nowMs = turn.now.bootMs;

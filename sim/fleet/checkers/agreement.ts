@@ -89,6 +89,8 @@ export function agreement(world: FleetWorld): FleetChecker {
       }
       const swap = swapOf(world, carried);
       if (!automatic(swap)) return;
+      // Carried out when whoever asked has long given up: no byte follows it.
+      if (carried.atMs - carried.calledMs > DRIFT * world.spec.callMs) return;
       world.counts.add("agreement: swaps of automatic offs");
       const bornBy = world.bornIn(swap.operation);
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));
