@@ -6,6 +6,7 @@
 //   memory      resident memory of an idle watcher with 10 hosts, and wall time of `upkeep status`
 //   simulator   simulated watcher-hours a second; false cuts in a day of 2 % packet loss with 1,000 hosts
 //   several     several watchers: bench/several.ts, which writes its figures into the document itself
+//   history     what the history costs: bench/history.ts, likewise
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -14,10 +15,11 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
+import { history } from "./history.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator", "several"];
+const PARTS = ["detection", "memory", "simulator", "several", "history"];
 const named = process.argv.slice(2).filter((word) => word !== "--quick");
 for (const word of named) {
   if (!PARTS.includes(word)) throw new Error(`${word} is not measured here, but ${PARTS.join(", ")}`);
@@ -148,5 +150,6 @@ if (wanted("several")) {
   say("several watchers …");
   await several(OF_SEVERAL, quick);
 }
+if (wanted("history")) history(quick);
 mkdirSync(RESULTS, { recursive: true });
 writeFileSync(join(RESULTS, quick ? "quick.json" : named.length > 0 ? `${named.join("-")}.json` : "latest.json"), `${JSON.stringify(result, null, 1)}\n`);

@@ -42,6 +42,29 @@ function pdu(rig: Rig, name: string): ApcPdu {
 }
 
 describe("power", { concurrency: true }, () => {
+  test("a remedy that helps: the host is back without a cut; one that does not is followed by one cut", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "upkeep-remedy-"));
+    const asked = (host: string): boolean => existsSync(join(folder, `${host}.asked`));
+    try {
+      await onWatched({ settings: QUICK.replace("defaults: {", `defaults: { remedies: [{ command: { run: [touch, "${folder}/{host}.asked"], wait: 3s } }],`) }, async (rig, watching) => {
+        await rig.host("logos").wedge("frozen");
+        await until("the remedy of logos is tried", async () => asked("logos"), 60_000, 50);
+        await rig.host("logos").heal();
+        await until("logos is back", async () => (await incidentsOf(rig, "logos")).some((each) => each.outcome === "recovered by a remedy"), 60_000, 200).catch((error: unknown) => {
+          throw new Error(`${String(error)}\n${watching.tail(60)}`);
+        });
+        assert.deepEqual(commandsOf(await rig.records()), []);
+        assert.match((await rig.upkeep("why", "logos")).stdout, /command/);
+        await rig.host("ethos").wedge("frozen");
+        await recovered(rig, watching, "ethos");
+        assert.ok(asked("ethos"));
+        assert.deepEqual(edgesOf(recordsOf(await rig.records(), "edge")), ["3 off", "3 on"]);
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   test("two supplies on two PDUs: cut together, off at the same time, both on again", () => onWatched({
     pdus: ["sucker", "sucker2"], power: (_host, outlet) => `sucker/${outlet} + sucker2/${outlet}`, settings: QUICK.replace("offFor: 0s", "offFor: 1s"),
   }, async (rig, watching) => {

@@ -104,6 +104,7 @@ export class World {
     else if (subject === "reload") this.#reload(words.slice(1));
     else if (subject === "status") this.#status();
     else if (subject === "store") this.#store(words);
+    else if (subject === "history") this.#input({ kind: "history", failure: verb === "fails" ? "database or disk is full" : null });
     else if (subject === "references") this.#references = verb === "lost" ? "lost" : "reached";
     else if (subject === "clock") this.#clock(verb, words[2]);
     else if (subject === "device") this.#devices.happen(words);

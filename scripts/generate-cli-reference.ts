@@ -53,9 +53,9 @@ function leaves(parent: Command, prefix = ""): readonly Leaf[] {
   return parent.createHelp().visibleCommands(parent).flatMap((command) => {
     if (command.name() === "help") return [];
     const name = `${prefix}${command.name()}`;
-    // `power` is a command, and has one below it.
-    const itself = command.commands.length === 0 || command.registeredArguments.length > 0 ? [{ name, command }] : [];
-    return [...itself, ...leaves(command, `${name} `)];
+    // A command may do something itself and have others under it.
+    const own = command.commands.length === 0 || command.registeredArguments.length > 0 ? [{ name, command }] : [];
+    return [...own, ...leaves(command, `${name} `)];
   });
 }
 

@@ -23,6 +23,7 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
   const tunables = Object.keys(at("defaults").properties ?? {});
   const own = (node: JsonSchema): JsonSchema => ({ ...node, properties: Object.fromEntries(Object.entries(node.properties ?? {}).filter(([key]) => !tunables.includes(key))) });
   const probes = alternatives(at("defaults", "probes", "*")).find((node) => node.properties !== undefined) ?? {};
+  const remedies = alternatives(at("defaults", "remedies", "*")).find((node) => node.properties !== undefined) ?? {};
   const devices = alternatives(at("power", "*"));
   return `${[
     "# Configuration",
@@ -67,6 +68,11 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     "`tcp` (`tcp:6379`); a second of the same id is `ssh#2`. All probes that count must be good, unless `rounds` says otherwise.",
     "",
     ...Object.entries(probes.properties ?? {}).flatMap(([kind, probe]) => [`### ${kind}`, "", probe.description ?? "", "", ...table(probe), ""]),
+    "## remedies",
+    "",
+    "A list of names and of mappings with one key, as `probes`: `[{ ssh: { command: [systemctl, reboot] } }]`. Tried in this order, each once an incident.",
+    "",
+    ...Object.entries(remedies.properties ?? {}).flatMap(([kind, remedy]) => [`### ${kind}`, "", remedy.description ?? "", "", ...table(remedy), ""]),
     "## power",
     "",
     "Devices by name; `driver` decides what else stands there.",

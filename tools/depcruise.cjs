@@ -4,7 +4,7 @@ module.exports = {
   forbidden: [
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only", "dynamic-import"] } } },
     { name: "core-imports-core", severity: "error", from: { path: "^src/core/", pathNot: "^src/core/test/" }, to: { pathNot: "^src/core/" } },
-    { name: "families-know-core-and-protocol", severity: "error", from: { path: "^src/(probes|power|stores)/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/($1|core|protocol|journal|child)/" } },
+    { name: "families-know-core-and-protocol", severity: "error", from: { path: "^src/(probes|power|stores|remedies)/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/($1|core|protocol|journal|child)/" } },
     { name: "only-stores-know-the-journal", severity: "error", from: { path: "^src/(probes|power)/" , pathNot: "\\.test\\.ts$" }, to: { path: "^src/journal/" } },
     { name: "protocol-knows-nobody", severity: "error", from: { path: "^src/protocol/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/protocol/" } },
     { name: "child-knows-nobody", severity: "error", from: { path: "^src/child/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/child/" } },

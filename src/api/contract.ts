@@ -24,6 +24,11 @@ export const PATHS = {
   events: "/v1/events",
   /** `?limit=N` → IncidentReport[], the newest last; `/v1/incidents/NAME` → IncidentReport */
   incidents: "/v1/incidents",
+  /**
+   * `/v1/history/HOST?probe=ID&since=TIME&until=TIME&step=raw|minute|hour` → ResultLine or RollupLine, one a line, oldest first;
+   * `/v1/history?…` of all hosts, one after the other.
+   */
+  history: "/v1/history",
   /** → Health; 503 when it is not well. */
   health: "/v1/health",
   /** POST CommandRequest → Answer. On the control socket only. */
@@ -59,6 +64,41 @@ export type EventLine = {
   readonly incident: string | null;
   /** Sequence number of the line that led to this one. */
   readonly cause: number | null;
+};
+
+export const STEPS = ["raw", "minute", "hour"] as const;
+export type Step = (typeof STEPS)[number];
+
+/** One result of one probe. Latencies are kept to the hundredth of a millisecond below 2, to half a percent above. */
+export type ResultLine = {
+  /** When the round began; ISO 8601, UTC. */
+  readonly at: string;
+  readonly host: string;
+  readonly probe: string;
+  readonly outcome: "good" | "slow" | "bad" | "unknown";
+  readonly latencyMs: number;
+  /** Present where this watcher did not reach its references then: the result says nothing about the host. */
+  readonly references?: "lost";
+  readonly perfdata?: readonly { readonly label: string; readonly value: number; readonly unit?: string }[];
+};
+
+/** Results of one probe in a minute or an hour. Latencies of those that were answered, good or slow; null where none was. */
+export type RollupLine = {
+  /** When that time begins; ISO 8601, UTC. */
+  readonly at: string;
+  readonly host: string;
+  readonly probe: string;
+  readonly stepMs: number;
+  readonly count: number;
+  readonly good: number;
+  readonly slow: number;
+  readonly bad: number;
+  readonly unknown: number;
+  readonly minMs: number | null;
+  readonly meanMs: number | null;
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
+  readonly maxMs: number | null;
 };
 
 export type CommandRequest = { readonly by: string; readonly command: Command };

@@ -24,6 +24,18 @@ export type EventQuery = {
   readonly limit: number;
 };
 
+export type ResultsQuery = {
+  readonly host: string;
+  /** Null: all probes. */
+  readonly probe: string | null;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly step: "raw" | "minute" | "hour";
+};
+
+/** Lines of JSON, and where the next page begins (its `sinceMs`), or null at the end. */
+export type ResultsPage = { readonly text: string; readonly nextMs: number | null };
+
 type Soon<Value> = Value | Promise<Value>;
 
 export type History = {
@@ -34,4 +46,8 @@ export type History = {
   incident(name: string): Soon<IncidentRecord | undefined>;
   /** The lines of one incident, in the order in which they were told, at most EVENTS_MAX. */
   eventsOf(incident: string): Soon<readonly HistoryEvent[]>;
+  /** Probe results or their roll-ups, page by page. */
+  results(query: ResultsQuery): Soon<ResultsPage>;
+  /** Names of hosts of which there are results, also of those that are not watched any more. */
+  hosts(): Soon<readonly string[]>;
 };

@@ -10,9 +10,10 @@ import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts
 import type { State } from "../core/state.ts";
 import type { Now } from "../core/time.ts";
 import type { Answer, EventLine, Failure, Health, IncidentReport, RecordAnswer, ReloadAnswer, WhyReport } from "./contract.ts";
-import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS } from "./contract.ts";
+import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "./contract.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import type { History } from "./history.ts";
+import { pagesOf } from "./results.ts";
 
 export type Sources = {
   /** The running watcher, as far as it is asked here. */
@@ -31,6 +32,8 @@ export type Request = { readonly method: string; readonly path: string; readonly
 export type Reply =
   | { readonly kind: "json"; readonly status: number; readonly body: unknown; readonly allow?: string }
   /** Lines that are there, and then, if `follow` is given, those that come. */
+  /** Text that comes page by page, to be asked for as fast as it can be sent. */
+  | { readonly kind: "pages"; readonly first: string; readonly rest: AsyncGenerator<string, void, undefined> }
   | { readonly kind: "lines"; readonly lines: readonly EventLine[]; readonly follow: ((onLine: (line: EventLine) => void) => () => void) | null };
 
 /** How long a command may take to become durable before its outcome is called unknown. */
@@ -72,7 +75,9 @@ async function route(request: Request, mayCommand: boolean, sources: Sources, fe
   if (path === PATHS.health) return health(parameters(query, []), sources);
   if (path === PATHS.events) return events(parameters(query, ["since", "after", "host", "incident", "limit", "follow"]), sources, feed);
   if (path === PATHS.incidents) return json(await incidents(parameters(query, ["limit"]), sources));
+  if (path === PATHS.history) return results(null, parameters(query, RESULTS), sources);
   const [base, name] = named(path);
+  if (base === PATHS.history) return results(name, parameters(query, RESULTS), sources);
   parameters(query, []);
   if (base === PATHS.hosts) return host(name, sources);
   if (base === PATHS.why) return json(await why(name, sources, feed));
@@ -124,8 +129,7 @@ function health(_query: Asked, { watcher, now, version }: Sources): Reply {
 }
 
 async function events(query: Asked, { watcher }: Sources, feed: Feed): Promise<Reply> {
-  const sinceMs = query.since === undefined ? undefined : Date.parse(query.since);
-  if (Number.isNaN(sinceMs)) throw new Refusal(400, "since is not a time in ISO 8601, like 2026-01-31T12:00:00Z");
+  const sinceMs = timeIn("since", query.since);
   if (query.host !== undefined && !watcher.policy.hosts.has(query.host)) noSuchHost(query.host, watcher.policy);
   if (query.follow !== undefined && !/^[01]$/.test(query.follow)) throw new Refusal(400, "follow is 0 or 1");
   const filter: EventFilter = { ...(query.host === undefined ? {} : { host: query.host }), ...(query.incident === undefined ? {} : { incident: query.incident }) };
@@ -154,6 +158,21 @@ async function events(query: Asked, { watcher }: Sources, feed: Feed): Promise<R
     stop();
     throw error;
   }
+}
+
+const RESULTS = ["probe", "since", "until", "step"] as const;
+
+/** `host` null: of all. */
+async function results(host: string | null, query: Asked, { watcher, history }: Sources): Promise<Reply> {
+  const step = STEPS.find((each) => each === (query.step ?? "raw"));
+  if (step === undefined) throw new Refusal(400, `step is one of ${STEPS.join(", ")}`);
+  const known = await history.hosts();
+  // A host of which there is nothing yet is no mistake; one that nobody has is.
+  if (host !== null && !known.includes(host) && !watcher.policy.hosts.has(host)) noSuchHost(host, watcher.policy);
+  const rest = pagesOf(history, host === null ? known : [host], { probe: query.probe ?? null, sinceMs: timeIn("since", query.since) ?? 0, untilMs: timeIn("until", query.until) ?? Number.MAX_SAFE_INTEGER, step });
+  // What fails at once is refused with its reason; what fails later breaks the answer off.
+  const first = await rest.next();
+  return { kind: "pages", first: first.done === true ? "" : first.value, rest };
 }
 
 async function incidents(query: Asked, { watcher, history }: Sources): Promise<readonly IncidentReport[]> {
@@ -218,7 +237,7 @@ function openIncidents(state: State): ReadonlyMap<string, IncidentRecord> {
 
 // ---- what is asked, strictly ------------------------------------------------------------------------------------------
 
-type Asked = Readonly<Record<"host" | "since" | "after" | "incident" | "limit" | "follow", string | undefined>>;
+type Asked = Readonly<Record<"host" | "since" | "until" | "after" | "incident" | "limit" | "follow" | "probe" | "step", string | undefined>>;
 
 function parameters(query: URLSearchParams, allowed: readonly (keyof Asked)[]): Asked {
   for (const key of new Set(query.keys())) {
@@ -226,7 +245,15 @@ function parameters(query: URLSearchParams, allowed: readonly (keyof Asked)[]): 
     if (query.getAll(key).length > 1) throw new Refusal(400, `${key} is given twice`);
   }
   const of = (key: keyof Asked) => query.get(key) ?? undefined;
-  return { host: of("host"), since: of("since"), after: of("after"), incident: of("incident"), limit: of("limit"), follow: of("follow") };
+  return { host: of("host"), since: of("since"), until: of("until"), after: of("after"), incident: of("incident"), limit: of("limit"), follow: of("follow"), probe: of("probe"), step: of("step") };
+}
+
+/** Unix milliseconds. */
+function timeIn(key: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const atMs = Date.parse(text);
+  if (Number.isNaN(atMs)) throw new Refusal(400, `${key} is not a time in ISO 8601, like 2026-01-31T12:00:00Z`);
+  return atMs;
 }
 
 function whole(key: string, text: string, min: number, max: number): number {

@@ -6,6 +6,7 @@
 //
 // Everything that comes in is bounded: connections, header, body and time. A follower that does not read is cut off.
 
+import { once } from "node:events";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -136,6 +137,28 @@ async function serve(request: IncomingMessage, response: ServerResponse, sources
   }
   const reply = await answer({ method: request.method ?? "", path: url.pathname, query: url.searchParams, body }, mayCommand, sources, feed);
   send(request, response, reply);
+  if (reply.kind === "pages") await sendPages(request, response, reply);
+}
+
+/** Each page is asked for when the one before has left; whoever stops reading is cut off by the server's idle limit. */
+async function sendPages(request: IncomingMessage, response: ServerResponse, { first, rest }: Extract<Reply, { kind: "pages" }>): Promise<void> {
+  const gone = new AbortController();
+  response.on("close", () => gone.abort());
+  try {
+    if (request.method !== "HEAD") {
+      for (let page: string | null = first; page !== null && !response.destroyed;) {
+        if (!response.write(page)) await once(response, "drain", { signal: gone.signal });
+        const next: IteratorResult<string, void> = await rest.next();
+        page = next.done === true ? null : next.value;
+      }
+    }
+    response.end();
+  } catch (error) {
+    // Whoever has left needs no answer; everything else is told, and the answer is seen to be broken off.
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    await rest.return();
+  }
 }
 
 type Body = { readonly ok: true; readonly body: unknown } | { readonly ok: false; readonly status: number; readonly error: string };
@@ -171,6 +194,7 @@ function send(request: IncomingMessage, response: ServerResponse, reply: Reply):
     return;
   }
   response.writeHead(200, { "content-type": "application/x-ndjson; charset=utf-8" });
+  if (reply.kind === "pages") return;
   const past = reply.lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   if (reply.follow === null || request.method === "HEAD") {
     reply.follow?.(() => {})();

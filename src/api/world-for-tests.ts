@@ -189,6 +189,8 @@ function historyOf(lag: number): { journal: Ports["journal"]; history: History }
       events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),
       incidents: async (limit) => [...incidents.values()].slice(-limit),
       incident: async (name) => incidents.get(name),
+      results: async () => ({ text: "", nextMs: null }),
+      hosts: async () => [],
       eventsOf: async (name) => written().filter((line) => line.incident === name),
     },
   };

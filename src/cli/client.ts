@@ -24,6 +24,8 @@ export type Client = {
   post<Value>(path: string, body: unknown): Promise<Value>;
   /** A reply line by line, perhaps without an end; empty lines are heartbeats and are left out. `ended`: whether it came to its end. */
   follow(path: string, onLine: (line: string) => void): Promise<{ readonly ended: Promise<boolean>; close(): void }>;
+  /** A long reply, some lines at a time and no faster than they are taken; throws when it breaks off. */
+  lines(path: string): AsyncGenerator<readonly string[], void, undefined>;
 };
 
 /** The watcher of the configuration that these options name. */
@@ -61,7 +63,30 @@ export function clientOf(socketPath: string, config: string): Client {
       response.socket.setTimeout(SILENCE_LIMIT_MS, () => response.destroy());
       return { ended: lines(response, onLine), close: () => response.destroy() };
     },
+    async *lines(path) {
+      const response = await open(socketPath, config, "GET", path, undefined, ANSWER_LIMIT_MS);
+      if (response.statusCode !== 200) refuse(response.statusCode ?? 0, JSON.parse(await textOf(response, socketPath)));
+      yield* linesOf(response, socketPath);
+    },
   };
+}
+
+async function* linesOf(response: IncomingMessage, socketPath: string): AsyncGenerator<readonly string[], void, undefined> {
+  const brokeOff = () => new CliError(EXIT.unavailable, `the watcher's answer on ${socketPath} broke off`);
+  let rest = "";
+  response.setEncoding("utf8");
+  response.socket.setTimeout(SILENCE_LIMIT_MS, () => response.destroy());
+  try {
+    for await (const chunk of response as AsyncIterable<string>) {
+      const parts = (rest + chunk).split("\n");
+      rest = parts.pop() ?? "";
+      if (rest.length > LINE_CHARS_MAX) throw brokeOff();
+      yield parts;
+    }
+  } catch {
+    throw brokeOff();
+  }
+  if (!response.complete || rest !== "") throw brokeOff();
 }
 
 function open(socketPath: string, config: string, method: string, path: string, body: unknown, limitMs: number): Promise<IncomingMessage> {

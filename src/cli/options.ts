@@ -12,6 +12,7 @@ export type Options = {
   readonly all?: boolean;
   /** Milliseconds. */
   readonly for?: number;
+  /** Of `history` a moment, Unix milliseconds; else how long ago, milliseconds. */
   readonly since?: number;
   readonly limit?: number;
   readonly host?: string;
@@ -19,6 +20,11 @@ export type Options = {
   readonly kdump?: boolean;
   /** A file to write to. */
   readonly out?: string;
+  // history
+  readonly until?: number;
+  readonly probe?: string;
+  readonly step?: "raw" | "minute" | "hour";
+  readonly csv?: boolean;
   // check
   readonly effective?: string;
   readonly strict?: boolean;

@@ -74,6 +74,18 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "incidents", "The outages that were", "How long each took, by phase, and how it ended; the newest last.", ["upkeep incidents", "upkeep incidents --json | jq '.[-1].phases'"],
     async (options) => (await import("./commands/incidents.ts")).runIncidents(options))
     .addOption(count("--limit <incidents>", "the newest so many", 1_000));
+  const spans = (command: Command): Command => command
+    .option("--probe <probe>", "only this one, as `upkeep status HOST` names it")
+    .addOption(moment("--since <time>", "from then on: how long ago, or a time in ISO 8601 (24h)"))
+    .addOption(moment("--until <time>", "up to then (now)"))
+    .addOption(new Option("--step <step>", "single results, or roll-ups by minute or hour (what suits the time asked for)").choices(["raw", "minute", "hour"]))
+    .option("--csv", "as CSV, for spreadsheets");
+  const history = make(program, "history <host>", "Latency and verdicts over time", "As this watcher saw it: a hill for each probe, with a strip of verdicts and the incidents. With --csv or --json every line that the drawing is made of, however many. Exit 1 when there is nothing.", ["upkeep history logos", "upkeep history logos --probe ssh --since 2h", "upkeep history logos --since 90d --step hour", "upkeep history logos --since 2026-11-28T01:00:00Z --until 2026-11-28T02:00:00Z --step raw --csv > night.csv"],
+    async (options, host) => (await import("./commands/history.ts")).runHistory(needed(host), options));
+  spans(history);
+  spans(make(history, "export", "Write results or roll-ups of all hosts down", "CSV, or with --json one object a line; as long as it may be, nothing of it is kept in memory.", ["upkeep history export --since 30d --step hour > november.csv", "upkeep history export --host logos --step raw --json | jq 'select(.outcome == \"bad\")'"],
+    async (options) => (await import("./commands/history.ts")).runHistoryExport(options)))
+    .option("--host <host>", "only this one's");
 
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
@@ -189,6 +201,17 @@ function duration(flags: string, description: string): Option {
     if (!parsed.ok) throw new InvalidArgumentError(`${parsed.message}: ${parsed.hint}.`);
     if (parsed.value === 0) throw new InvalidArgumentError("Nothing lasts no time at all.");
     return parsed.value;
+  });
+}
+
+/** Unix milliseconds: a duration is so long ago. */
+function moment(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const ago = parseDuration(text);
+    if (ago.ok) return Date.now() - ago.value;
+    const atMs = /^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9:]+)?)?$/.test(text) ? Date.parse(text) : NaN;
+    if (Number.isNaN(atMs)) throw new InvalidArgumentError(`Write how long ago, 2h or 1d, or a time such as 2026-01-31T12:00:00Z.`);
+    return atMs;
   });
 }
 

@@ -5,6 +5,7 @@ import type { HostPolicy, Policy } from "../core/policy.ts";
 import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
 import type { ResolvedDeviceOptions } from "./power/index.ts";
+import type { CommandRemedyOptions, SshRemedyOptions } from "../remedies/index.ts";
 import type { ResolvedOptions } from "./probes/index.ts";
 import type { Secret } from "./secret.ts";
 
@@ -25,6 +26,7 @@ export type ShellConfig = {
   /** `null`: no TCP. */
   readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
   readonly alerts: AlertsConfig;
+  readonly history: HistoryConfig;
   /** Where the records are. */
   readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
@@ -33,7 +35,14 @@ export type ShellConfig = {
   readonly devices: ReadonlyMap<string, DeviceSpec>;
 };
 
-export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly wake: WakeSpec | null };
+export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly remedies: readonly RemedySpec[]; readonly wake: WakeSpec | null };
+
+/** What is tried before power; `kind` names the remedy in src/remedies. */
+export type RemedySpec = { readonly name: string } & RemedyTask;
+
+export type RemedyTask =
+  | { readonly kind: "ssh"; readonly options: SshRemedyOptions }
+  | { readonly kind: "command"; readonly options: CommandRemedyOptions };
 
 /** Wake-on-LAN: the card, and where packets for it go. */
 export type WakeSpec = { readonly mac: string; readonly host: string; readonly port: number };
@@ -48,6 +57,9 @@ export type ReferenceSpec = ProbeSpec & { readonly address: string };
 /** One device, all settings resolved; `driver` names the driver in src/power. Secrets are still closed: `openDevice` opens them. */
 export type DeviceSpec = { readonly name: string; readonly stepMs: number; readonly maxActMs: number }
   & { readonly [Name in PowerDriverName]: { readonly driver: Name; readonly options: ResolvedDeviceOptions[Name] } }[PowerDriverName];
+
+/** For how long results and their roll-ups are kept, and in how many bytes. */
+export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;

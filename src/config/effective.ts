@@ -27,6 +27,7 @@ export function effectiveOf(config: Config, name: string): Effective | null {
     setting("power", levels.length === 0 ? "none: watched, never cut" : `[${levels.join(", ")}]`, "host"),
     setting("armed", String(host.armed && config.policy.armed), config.policy.armed ? origins.get("armed") : "armed: false at the top"),
     { ...setting("probes", ""), lines: probes },
+    ...(spec.remedies.length === 0 ? [] : [{ ...setting("remedies", ""), lines: spec.remedies.map(({ name: remedy }) => `${remedy}, ${formatDuration(host.remedies?.find((each) => each.name === remedy)?.waitMs ?? 0)} to come back`) }]),
     setting("rounds", `${host.goodNeeded ?? counting} of ${counting}`),
     duration("every", host.everyMs), duration("timeout", host.timeoutMs), setting("threshold", String(host.threshold)),
     setting("retry", `[${host.retryMs.map(formatDuration).join(", ")}]`),

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
+import { BYTES_PATTERN, formatBytes, parseBytes } from "./bytes.ts";
 import { DURATION_PATTERN, formatDuration, parseDuration } from "./duration.ts";
 import type { Parsed } from "./duration.ts";
 import { expectations } from "./expect.ts";
@@ -43,6 +44,17 @@ export function duration(description: string, { minMs = 0, maxMs = Infinity, ...
     return result;
   };
   return parsed(parse, "DURATION_INVALID", "a duration such as 5s", DURATION_PATTERN).meta(about(description, shown, "duration"));
+}
+
+/** A size, in bytes. */
+export function bytes(description: string, { min, max, ...shown }: Shown & { readonly min: number; readonly max: number }) {
+  const parse = (text: string): Parsed<number> => {
+    const result = parseBytes(text);
+    if (result.ok && result.value < min) return { ok: false, message: `${text} is too little`, hint: `the least here is ${formatBytes(min)}` };
+    if (result.ok && result.value > max) return { ok: false, message: `${text} is too much`, hint: `the most here is ${formatBytes(max)}` };
+    return result;
+  };
+  return parsed(parse, "VALUE_INVALID", "a size such as 1GiB", BYTES_PATTERN).meta(about(description, shown, "size"));
 }
 
 /** A share between 0 and 1. */

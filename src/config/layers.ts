@@ -6,6 +6,7 @@ import { told } from "./gather.ts";
 import type { Place, ProblemList } from "./problems.ts";
 import { BUILT_IN, builtInMs } from "./sections/tunables.ts";
 import type { Rounds, Tunables } from "./sections/tunables.ts";
+import type { RemedyInput } from "./sections/remedies.ts";
 import { defaultProbe } from "./sections/probes.ts";
 
 /** Somewhere that settings of a host stand. */
@@ -28,7 +29,7 @@ type Key = keyof Tunables;
 const DEFAULTS = {
   every: builtInMs(BUILT_IN.every), timeout: builtInMs(BUILT_IN.timeout), threshold: BUILT_IN.threshold as number, debounce: builtInMs(BUILT_IN.debounce),
   boot: builtInMs(BUILT_IN.boot), offFor: builtInMs(BUILT_IN.offFor), healthyFor: builtInMs(BUILT_IN.healthyFor), offConfirm: builtInMs(BUILT_IN.offConfirm),
-  onConfirm: builtInMs(BUILT_IN.onConfirm), settle: builtInMs(BUILT_IN.settle), probes: [defaultProbe("ping"), defaultProbe("ssh")] as readonly ReturnType<typeof defaultProbe>[], retry: [] as readonly number[],
+  onConfirm: builtInMs(BUILT_IN.onConfirm), settle: builtInMs(BUILT_IN.settle), probes: [defaultProbe("ping"), defaultProbe("ssh")] as readonly ReturnType<typeof defaultProbe>[], retry: [] as readonly number[], remedies: [] as readonly RemedyInput[],
   armed: true as boolean, rounds: null as { readonly good: Rounds } | null, behind: null as string | null,
 };
 

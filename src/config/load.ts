@@ -3,7 +3,7 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, MailConfig, ReferenceSpec, ShellConfig, StoreSpec } from "./config.ts";
+import type { AlertsConfig, Config, HistoryConfig, MailConfig, ReferenceSpec, ShellConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
@@ -17,6 +17,7 @@ import { membersOn, resolveStore } from "./resolve-store.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
+import { history as historySchema, keep as keepSchema } from "./sections/history.ts";
 import { api as apiSchema, brakes as brakesSchema, ownName } from "./sections/watcher.ts";
 import { SecretReader } from "./secrets.ts";
 import type { Environment } from "./secrets.ts";
@@ -61,7 +62,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const shell: ShellConfig = {
     ...place,
     api: { listen: listen === undefined ? { host: "127.0.0.1", port: API_PORT } : listen && { host: listen.host, port: listen.port ?? API_PORT }, required },
-    alerts, store, references,
+    alerts, store, references, history: historyOf(gathered),
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -88,6 +89,12 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, se
     lone: top.lone ?? "hold",
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };
+}
+
+function historyOf({ top }: Gathered): HistoryConfig {
+  const { keep, maxSize } = top.history ?? historySchema.parse({});
+  const { rounds, minutes, hours } = keep ?? keepSchema.parse({});
+  return { roundsMs: rounds, minutesMs: minutes, hoursMs: hours, bytes: maxSize };
 }
 
 async function resolveReferences(gathered: Gathered, secrets: SecretReader, problems: ProblemList): Promise<readonly ReferenceSpec[]> {

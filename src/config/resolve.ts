@@ -3,7 +3,7 @@
 
 import { parseAddress } from "./address.ts";
 import type { HostPolicy } from "../core/policy.ts";
-import type { HostSpec } from "./config.ts";
+import type { HostSpec, RemedySpec } from "./config.ts";
 import type { At } from "./expect.ts";
 import { parseParts } from "./expect.ts";
 import type { Entry, Gathered } from "./gather.ts";
@@ -18,6 +18,7 @@ import type { Declared, DeviceInstance, PowerOfHost } from "./resolve-power.ts";
 import { group as groupSchema, host as hostSchema } from "./sections/hosts.ts";
 import type { GroupInput, HostInput } from "./sections/hosts.ts";
 import { defaults as defaultsSchema } from "./sections/tunables.ts";
+import type { RemedyInput } from "./sections/remedies.ts";
 import type { SecretReader } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -121,18 +122,31 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
   const needed = goodNeeded(choose("rounds"), probes, probeList.certain && probes.length === probeList.value.length, entry.name, problems);
   const group = groups[0]?.name ?? UNGROUPED;
   const budget = { cycles: cycles.value, withinMs: within.value };
+  const bootMs = choose("boot").value;
+  const remedies = named(choose("remedies").value);
   const policy: HostPolicy = {
     name: entry.name,
     hash: hostHash({ address: where.host, port: where.port, probes, goodNeeded: needed, threshold: threshold.value, levels: power.levels, devices, group, budget }),
     address: where.host, group, behind: choose("behind").value, armed: choose("armed").value,
     everyMs: every.value, timeoutMs: timeout.value, threshold: threshold.value, retryMs: choose("retry").value,
-    debounceMs: choose("debounce").value, bootMs: choose("boot").value, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
+    debounceMs: choose("debounce").value, bootMs, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
     offConfirmMs: choose("offConfirm").value, onConfirmMs: choose("onConfirm").value, settleMs: choose("settle").value,
     probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
+    ...(remedies.length === 0 ? {} : { remedies: remedies.map(({ name, limitMs, waitMs }) => ({ name, limitMs, waitMs: waitMs ?? bootMs })) }),
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
-  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), wake: input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT } };
+  const wake = input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT };
+  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec), wake };
   return { entry, whole, policy, spec, origins, probes, power, placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
+}
+
+/** A second of one kind is `ssh#2`, as with probes. */
+function named(remedies: readonly RemedyInput[]): readonly { readonly name: string; readonly limitMs: number; readonly waitMs: number | null; readonly spec: RemedySpec }[] {
+  return remedies.map(({ limitMs, waitMs, ...task }, at) => {
+    const before = remedies.slice(0, at).filter(({ kind }) => kind === task.kind).length;
+    const name = before === 0 ? task.kind : `${task.kind}#${before + 1}`;
+    return { name, limitMs, waitMs, spec: { name, ...task } };
+  });
 }
 
 function parseGroups(gathered: Gathered, problems: ProblemList): readonly Group[] {

@@ -63,6 +63,8 @@ export type Input =
   | { readonly kind: "clock" }
   | { readonly kind: "command"; readonly id: number; readonly by: string; readonly command: Command }
   | { readonly kind: "stop" }
+  /** Why the past is not recorded, or null: it is. It decides nothing; somebody should know. */
+  | { readonly kind: "history"; readonly failure: string | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -95,9 +97,9 @@ export type ToldKind =
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
   | "watcher" | "vote" | "charge" | "disagreement"
-  | "store-failed" | "store-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
+  | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
 
-export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "disarmed" | "cut" | "foreign";
+export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign";
 
 /** A call to a person: what happened, what was done, what is asked. Repeated until it ends or is acknowledged. */
 export type Alarm = {

@@ -283,6 +283,8 @@ export type State = {
   readonly outboxReplies: readonly Reply[];
   readonly pending: ReadonlyMap<number, Pending>;
   readonly storeFailure: string | null;
+  /** Why the past is not recorded. No decision looks at it. */
+  readonly historyFailure: string | null;
   readonly storeRetryMs: number;
   /** Records of hosts that are no longer configured, kept for when they come back. */
   readonly strangers: ReadonlyMap<string, HostRecord>;
@@ -329,6 +331,7 @@ export function emptyState(): State {
     outboxReplies: [],
     pending: new Map(),
     storeFailure: null,
+    historyFailure: null,
     storeRetryMs: 0,
     strangers: new Map(),
     offsetMs: 0,

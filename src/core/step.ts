@@ -109,6 +109,8 @@ function take(turn: Turn, input: Input): void {
       recordNow(turn);
       stopBeginning(turn);
       return;
+    case "history":
+      return noteHistory(turn, input.failure);
   }
 }
 
@@ -260,6 +262,25 @@ function noteStore(turn: Turn, failure: string | null): void {
     turn.tell("store-ok", null, "the ledger can be written again");
     over(turn, turn.state.fleet === null ? "ledger" : `ledger:store:${turn.policy.watcher}`, "the ledger can be written again");
     recordNow(turn);
+  }
+}
+
+/** The past may be lost, and is missed by whoever asks for it: a person is called, and the watcher goes on as it was. */
+function noteHistory(turn: Turn, failure: string | null): void {
+  const before = turn.state.historyFailure;
+  const alarm = turn.state.fleet === null ? "history" : `history:${turn.policy.watcher}`;
+  turn.patch({ historyFailure: failure });
+  if (failure !== null && before === null) {
+    turn.tell("history-failed", null, `the past is not recorded: ${failure}`);
+    raise(turn, {
+      alarm, kind: "history", severity: "warning", host: null, incident: null,
+      happened: `The past is not recorded on this watcher: ${failure}.`, done: "It watches and fences as before; events and results wait in memory, as many as there is room for.",
+      asked: "Make room on the disk of the data folder, or repair it.",
+    });
+  } else if (failure === null) {
+    if (before !== null) turn.tell("history-ok", null, "the past is recorded again");
+    // Also one that was raised before this process began.
+    over(turn, alarm, "the past is recorded again");
   }
 }
 

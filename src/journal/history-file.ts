@@ -1,19 +1,25 @@
-// The history's file: events, incidents, rounds, the core's inputs, and what is remembered of the ledger. It lives in a
-// worker thread (history-worker.ts) and may be lost as a whole; after a power cut it is consistent and lacks its end.
+// The history's file: events, incidents, probe results with their roll-ups (result-tables.ts), the core's inputs, and what is
+// remembered of the ledger. It lives in a worker thread (history-worker.ts) and may be lost as a whole; after a power cut it
+// is consistent and lacks its end.
 //
-// Every table has a bound. Rounds and inputs are packed, several to a row: rounds by host, for the page; inputs in the order
-// in which they came, for replay. Inputs stand as loose text first, so that a kill loses a quarter of a second of them.
+// Inputs are kept as the frames in which they came, for replay. They stand loose first, so that a kill loses little of them,
+// and are packed, many to a row, when there is enough. They are also what a crash is survived by: the probe results that
+// were only in memory are read out of them again.
 
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { IncidentRecord } from "../core/records.ts";
 import type { Told } from "../core/io.ts";
-import { setAside, touchPrivate } from "./data-folder.ts";
-import { hasStart, roundInLine } from "./lines.ts";
-import type { RoundRow } from "./round-chunk.ts";
-import { RoundChunk, unpackRounds } from "./round-chunk.ts";
-import type { DatabaseSync, OpenOptions, Row } from "./sqlite.ts";
-import { openDatabase, rows, transaction, Unreadable } from "./sqlite.ts";
+import { setAside } from "./data-folder.ts";
+import { FrameReader } from "./frames.ts";
+import { memoryIn, openOrRenew } from "./history-schema.ts";
+import { sweep } from "./history-sweep.ts";
+import type { Part } from "./intake.ts";
+import { OpenQuarters } from "./open-quarters.ts";
+import { QUARTER_MS } from "./quarter.ts";
+import { ResultTables } from "./result-tables.ts";
+import type { DatabaseSync, Row } from "./sqlite.ts";
+import { rows, transaction } from "./sqlite.ts";
 import type { Memory } from "./went-back.ts";
 
 export type HistoryEvent = Told & {
@@ -23,13 +29,8 @@ export type HistoryEvent = Told & {
 
 export type ToldAt = Told & { readonly wallMs: number; readonly bootMs: number };
 
-export type HistoryBatch = {
-  readonly told: readonly ToldAt[];
-  readonly incidents: readonly IncidentRecord[];
-  /** Lines (lines.ts), each ended by a line feed. */
-  readonly lines: string;
-  readonly memory: Memory | null;
-};
+/** What is written in one transaction, beside the quarters that are over. */
+export type HistoryRows = { readonly told: readonly ToldAt[]; readonly incidents: readonly IncidentRecord[]; readonly parts: readonly Part[]; readonly memory: Memory | null };
 
 export type EventQuery = {
   /** Only lines with a greater sequence number. */
@@ -42,121 +43,107 @@ export type EventQuery = {
 };
 export type IncidentQuery = { readonly host?: string; readonly sinceMs?: number; readonly limit: number };
 
-export type HistoryLimits = { readonly roundsBytes: number; readonly roundsAgeMs: number; readonly inputsBytes: number; readonly events: number; readonly incidents: number };
+/** What is kept for how long, and of how much. `bytes`: of the file as a whole; the oldest results go first (history-sweep.ts). */
+export type HistoryLimits = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number; readonly inputsBytes: number; readonly events: number; readonly incidents: number };
 
-export const HISTORY_LIMITS: HistoryLimits = { roundsBytes: 200e6, roundsAgeMs: 90 * 86_400_000, inputsBytes: 64e6, events: 1_000_000, incidents: 100_000 };
+const DAY_MS = 86_400_000;
+export const HISTORY_LIMITS: HistoryLimits = { roundsMs: 7 * DAY_MS, minutesMs: 30 * DAY_MS, hoursMs: 730 * DAY_MS, bytes: 1 << 30, inputsBytes: 64e6, events: 1_000_000, incidents: 100_000 };
 
-const FORMAT = 1;
-const APPLICATION = 0x75706b68; // "upkh"
-const OPTIONS: OpenOptions = { application: APPLICATION, owner: "a history", synchronous: "NORMAL", cacheKiB: 1_024, checkpointPages: 1_000 };
-const ROUNDS_IN_CHUNK = 30;
-const CHUNK_MAX_AGE_MS = 300_000;
-const LOOSE_MAX_BYTES = 128 << 10;
+const LOOSE_MAX_BYTES = 64 << 10;
 const ROWS_MAX = 10_000;
-const INFLATED_MAX_BYTES = 64 << 20;
 /** Rows deleted in one go, so that no batch waits long for the broom. */
 const SWEEP_ROWS = 200;
-
-const SCHEMA = `
-  PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT};
-  CREATE TABLE event (seq INTEGER PRIMARY KEY, wall_ms REAL NOT NULL, boot_ms REAL NOT NULL, kind TEXT NOT NULL, host TEXT, incident TEXT, because TEXT NOT NULL, cause INTEGER) STRICT;
-  CREATE INDEX event_wall ON event (wall_ms);
-  CREATE INDEX event_host ON event (host, seq) WHERE host IS NOT NULL;
-  CREATE INDEX event_incident ON event (incident, seq) WHERE incident IS NOT NULL;
-  CREATE TABLE incident (incident TEXT PRIMARY KEY, host TEXT NOT NULL, began_ms REAL NOT NULL, ended_ms REAL, record TEXT NOT NULL) STRICT;
-  CREATE INDEX incident_began ON incident (began_ms);
-  CREATE TABLE rounds (id INTEGER PRIMARY KEY, host TEXT NOT NULL, from_ms REAL NOT NULL, to_ms REAL NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-  CREATE INDEX rounds_host ON rounds (host, to_ms, bytes);
-  CREATE TABLE inputs (id INTEGER PRIMARY KEY AUTOINCREMENT, loose INTEGER NOT NULL, starts INTEGER NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-  CREATE INDEX inputs_starts ON inputs (id) WHERE starts = 1;
-  CREATE TABLE memory (id INTEGER PRIMARY KEY CHECK (id = 1), watcher TEXT NOT NULL, ledger TEXT NOT NULL, revision INTEGER NOT NULL) STRICT;`;
+const INFLATED_MAX_BYTES = 64 << 20;
+/** What a process that was killed may have had in memory only: a quarter of an hour, and what it waits before it writes that. */
+const RECOVER_MS = 2 * QUARTER_MS + 5 * 60_000;
 
 export type OpenedHistory = { readonly file: HistoryFile; readonly problem: string | null };
 
-/** Opens the history, or makes one; what cannot be read is set aside. Throws when the disk refuses. */
-export function openHistoryFile(path: string, wallMs: number, limits: HistoryLimits = HISTORY_LIMITS): OpenedHistory {
-  const { found, problem } = openOrRenew(path, wallMs, (database) => new HistoryFile(database, path, limits));
+/** Opens the history, or makes one; what cannot be read is set aside. Throws when the disk refuses. `open`: results in memory. */
+export function openHistoryFile(path: string, wallMs: number, limits: HistoryLimits = HISTORY_LIMITS, open = new OpenQuarters()): OpenedHistory {
+  const { found, problem } = openOrRenew(path, wallMs, (database) => new HistoryFile(database, path, limits, open));
   return { file: found, problem };
-}
-
-/** What the history remembers of the ledger, without keeping it open; for the start, before there is a worker. */
-export function recall(path: string, wallMs: number): { readonly memory: Memory | null; readonly problem: string | null } {
-  if (!existsSync(path)) return { memory: null, problem: null };
-  const { database, found, problem } = openOrRenew(path, wallMs, memoryIn);
-  database.close();
-  return { memory: found, problem };
-}
-
-function openOrRenew<Found>(path: string, wallMs: number, look: (database: DatabaseSync) => Found): { readonly database: DatabaseSync; readonly found: Found; readonly problem: string | null } {
-  let aside = "";
-  const open = () => {
-    touchPrivate(path);
-    const checked = (database: DatabaseSync): Found => {
-      check(database);
-      return look(database);
-    };
-    return openDatabase(path, OPTIONS, checked, () => { aside = setAside(path, wallMs); });
-  };
-  const first = open();
-  if (first.kind === "open") return { database: first.database, found: first.result, problem: null };
-  const second = open();
-  if (second.kind === "corrupt") throw new Unreadable(second.evidence);
-  return { database: second.database, found: second.result, problem: `the history is corrupt (${first.evidence}); it was set aside as ${aside}` };
-}
-
-function check(database: DatabaseSync): void {
-  const [format] = rows(database, "PRAGMA user_version");
-  if (rows(database, "SELECT 1 FROM sqlite_schema LIMIT 1").length === 0) return transaction(database, () => database.exec(SCHEMA));
-  if (format?.["user_version"] !== FORMAT) throw new Unreadable(`its format is ${String(format?.["user_version"])}, this program knows ${FORMAT}`);
 }
 
 export class HistoryFile {
   readonly path: string;
+  readonly results: ResultTables;
   readonly #database: DatabaseSync;
-  readonly #limits: HistoryLimits;
-  readonly #chunks = new Map<string, RoundChunk>();
-  #loose: string[] = [];
-  #looseBytes = 0;
-  #bytes: { rounds: number; inputs: number };
-  #wallMs = 0;
+  readonly #open: OpenQuarters;
+  readonly #identity: string | null;
+  #limits: HistoryLimits;
+  /** Loose parts, as they stand on disk, too. */
+  #loose: Part[] = [];
+  #inputsBytes: number;
 
-  constructor(database: DatabaseSync, path: string, limits: HistoryLimits) {
+  constructor(database: DatabaseSync, path: string, limits: HistoryLimits, open: OpenQuarters) {
     this.#database = database;
     this.path = path;
+    this.#identity = identityOf(path);
     this.#limits = limits;
-    const total = (table: "rounds" | "inputs") => Number(rows(database, `SELECT total(bytes) AS bytes FROM ${table}`)[0]?.["bytes"]);
-    this.#bytes = { rounds: total("rounds"), inputs: total("inputs") };
-    this.#loose = rows(database, "SELECT body FROM inputs WHERE loose = 1 ORDER BY id").map(textOf);
-    this.#looseBytes = this.#loose.reduce((sum, text) => sum + text.length, 0);
+    this.#open = open;
+    this.results = new ResultTables(database, open);
+    this.#inputsBytes = Number(rows(database, "SELECT total(bytes) AS bytes FROM inputs")[0]?.["bytes"]);
+    this.#loose = rows(database, "SELECT body, begins, starts, at_ms FROM inputs WHERE loose = 1 ORDER BY id").map(partOf);
   }
 
-  /** All of it or nothing; throws what SQLite throws. */
-  write(batch: HistoryBatch, packAll = false): void {
-    const due = [...this.#chunks].filter(([, chunk]) => packAll || chunk.size >= ROUNDS_IN_CHUNK || this.#wallMs - chunk.fromMs > CHUNK_MAX_AGE_MS);
-    const looseBytes = this.#looseBytes + batch.lines.length;
-    const pack = looseBytes >= LOOSE_MAX_BYTES || (packAll && looseBytes > 0);
-    const bytes = transaction(this.#database, () => {
-      this.#insertTold(batch.told);
-      this.#insertIncidents(batch.incidents);
-      if (batch.memory !== null) this.remember(batch.memory);
-      const roundsBytes = due.reduce((sum, [host, chunk]) => sum + this.#insertChunk(host, chunk), this.#bytes.rounds);
-      return { rounds: roundsBytes, inputs: this.#bytes.inputs + this.#insertLines(batch.lines, pack) };
-    });
-    this.#bytes = bytes;
-    for (const [host] of due) this.#chunks.delete(host);
-    this.#loose = pack ? [] : batch.lines === "" ? this.#loose : [...this.#loose, batch.lines];
-    this.#looseBytes = pack ? 0 : looseBytes;
-    this.#collect(batch.lines);
+  /** Whether the file is still the one that its name leads to: what is written into a file without a name is lost. */
+  isThere(): boolean {
+    const found = identityOf(this.path);
+    return found !== null && found === this.#identity;
   }
 
-  /** Brings every table back within its bound; for after a `write`. */
-  sweep(): void {
-    const { roundsBytes, roundsAgeMs, inputsBytes, events, incidents } = this.#limits;
-    this.#database.prepare("DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= (SELECT max(seq) FROM event) - ? ORDER BY seq LIMIT ?)").run(events, SWEEP_ROWS);
-    this.#database.prepare("DELETE FROM incident WHERE incident IN (SELECT incident FROM incident ORDER BY began_ms DESC LIMIT ? OFFSET ?)").run(SWEEP_ROWS, incidents);
-    while (this.#bytes.inputs > inputsBytes && this.#drop("inputs", "loose = 0")) continue;
-    while (this.#bytes.rounds > roundsBytes && this.#drop("rounds", "1")) continue;
-    if (this.#wallMs > 0) this.#drop("rounds", `to_ms < ${this.#wallMs - roundsAgeMs}`);
+  limit(limits: HistoryLimits): void {
+    this.#limits = limits;
+  }
+
+  /** All of it or nothing; throws what SQLite throws. `writeAll`: also quarters that are not over. */
+  write(batch: HistoryRows, writeAll = false): void {
+    const due = this.#open.due(writeAll);
+    try {
+      const inputs = transaction(this.#database, () => {
+        this.#insertTold(batch.told);
+        this.#insertIncidents(batch.incidents);
+        if (batch.memory !== null) this.remember(batch.memory);
+        this.results.write(due);
+        return this.#insertParts(batch.parts, writeAll);
+      });
+      this.#loose = inputs.loose;
+      this.#inputsBytes += inputs.grownBytes;
+    } catch (error) {
+      this.results.forgetNames();
+      throw error;
+    }
+    this.#open.written(due);
+  }
+
+  /** Probe results that a process which was killed had in memory only, out of its inputs. For before anything else is taken. */
+  recover(): void {
+    const newest = Number(rows(this.#database, "SELECT max(at_ms) AS at FROM inputs")[0]?.["at"] ?? 0);
+    const [first] = rows(this.#database, "SELECT min(id) AS id FROM inputs WHERE at_ms >= ?", newest - RECOVER_MS);
+    const [begin] = rows(this.#database, "SELECT max(id) AS id FROM inputs WHERE begins = 1 AND id <= ?", Number(first?.["id"] ?? 0));
+    if (begin === undefined || begin["id"] === null) return;
+    const known = new Map<string, number>();
+    const lastOf = (host: string, bucket: number): number => {
+      const key = `${bucket} ${host}`;
+      const last = known.get(key) ?? this.results.lastOf(host, bucket);
+      known.set(key, last);
+      return last;
+    };
+    const reader = new FrameReader(false);
+    for (const frames of this.#frames(Number(begin["id"]))) {
+      try {
+        reader.read(frames, { round: (round) => { if (round.now.wallMs >= newest - RECOVER_MS) this.#open.add(round, lastOf); }, clock: () => {}, text: () => {} });
+      } catch (error) {
+        // Damaged, or a gap: what comes after the next beginning of a segment can be read again.
+        if (!(error instanceof RangeError)) throw error;
+      }
+    }
+  }
+
+  /** Brings every table nearer to its bound; for after a `write`. True: there is more to do. `wallMs` 0: no clock can be trusted. */
+  sweep(wallMs: number): boolean {
+    return sweep({ database: this.#database, results: this.results, limits: this.#limits, wallMs, inputsBytes: this.#inputsBytes, dropInputs: () => this.#dropInputs() });
   }
 
   remember({ watcher, ledger, revision }: Memory): void {
@@ -187,24 +174,12 @@ export class HistoryFile {
     return rows(this.#database, "SELECT record FROM incident WHERE incident = ?", name).map(incidentOf)[0];
   }
 
-  /** Rounds of a host that began at or after `sinceMs` (wall clock), the newest 10,000, in order. */
-  rounds(host: string, sinceMs: number): RoundRow[] {
-    const packed = rows(this.#database, "SELECT body FROM rounds WHERE host = ? AND to_ms >= ? ORDER BY to_ms DESC LIMIT ?", host, sinceMs, Math.ceil(ROWS_MAX / ROUNDS_IN_CHUNK)).flatMap((row) => unpackRounds(row["body"] as Uint8Array));
-    const all = [...packed, ...(this.#chunks.get(host)?.rows() ?? [])].filter((row) => row.startedAtMs >= sinceMs);
-    return all.sort((one, other) => one.startedAtMs - other.startedAtMs).slice(-ROWS_MAX);
-  }
-
-  /** All recorded lines from shortly before the last start of a watcher; none where that is no longer on record. */
-  *linesFromLastStart(): Generator<string> {
+  /** All recorded frames from shortly before the last start of a watcher; none where that is no longer on record. */
+  *framesFromLastStart(): Generator<Uint8Array> {
     const [found] = rows(this.#database, "SELECT max(id) AS id FROM inputs WHERE starts = 1");
     if (found === undefined || found["id"] === null) return;
-    // The policy of that start may be the end of the block before.
-    const [before] = rows(this.#database, "SELECT max(id) AS id FROM inputs WHERE id < ?", Number(found["id"]));
-    const from = Number(before?.["id"] ?? found["id"]);
-    for (const row of this.#database.prepare("SELECT loose, body FROM inputs WHERE id >= ? ORDER BY id").iterate(from)) {
-      const text = row["loose"] === 1 ? textOf(row) : inflateRawSync(row["body"] as Uint8Array, { maxOutputLength: INFLATED_MAX_BYTES }).toString();
-      for (const line of text.split("\n")) if (line !== "") yield line;
-    }
+    const [begin] = rows(this.#database, "SELECT max(id) AS id FROM inputs WHERE begins = 1 AND id <= ?", Number(found["id"]));
+    if (begin !== undefined && begin["id"] !== null) yield* this.#frames(Number(begin["id"]));
   }
 
   event(seq: number): HistoryEvent | undefined {
@@ -239,53 +214,54 @@ export class HistoryFile {
     for (const record of records) insert.run(record.incident, record.host, record.began.wallMs, record.endedAt?.wallMs ?? null, JSON.stringify(record));
   }
 
-  #insertChunk(host: string, chunk: RoundChunk): number {
-    const body = chunk.pack();
-    this.#database.prepare("INSERT INTO rounds (host, from_ms, to_ms, bytes, body) VALUES (?, ?, ?, ?, ?)").run(host, chunk.fromMs, chunk.toMs, body.length, body);
-    return body.length;
-  }
-
-  #insertLines(lines: string, pack: boolean): number {
-    const insert = this.#database.prepare("INSERT INTO inputs (loose, starts, bytes, body) VALUES (?, ?, ?, ?)");
-    if (!pack) {
-      if (lines === "") return 0;
-      const body = Buffer.from(lines);
-      insert.run(1, hasStart(lines), body.length, body);
-      return body.length;
+  /** What is loose then, and by how much the inputs grew on disk. */
+  #insertParts(parts: readonly Part[], packAll: boolean): { readonly loose: Part[]; readonly grownBytes: number } {
+    const insert = this.#database.prepare("INSERT INTO inputs (loose, starts, begins, at_ms, bytes, body) VALUES (?, ?, ?, ?, ?, ?)");
+    let loose = [...this.#loose];
+    let grownBytes = 0;
+    const pack = (): void => {
+      if (loose.length === 0) return;
+      this.#database.exec("DELETE FROM inputs WHERE loose = 1");
+      const bytes = Buffer.concat(loose.map(({ body }) => body));
+      const body = deflateRawSync(bytes, { level: 3 });
+      insert.run(0, loose.some(({ starts }) => starts) ? 1 : 0, loose[0]?.begins === true ? 1 : 0, Math.max(...loose.map(({ atMs }) => atMs)), body.length, body);
+      grownBytes += body.length - bytes.length;
+      loose = [];
+    };
+    for (const part of parts) {
+      // A row that holds a beginning begins with it, so that reading can begin there.
+      if (part.begins) pack();
+      insert.run(1, part.starts ? 1 : 0, part.begins ? 1 : 0, part.atMs, part.body.length, part.body);
+      loose.push(part);
+      grownBytes += part.body.length;
     }
-    const freed = Number(rows(this.#database, "SELECT total(bytes) AS bytes FROM inputs WHERE loose = 1")[0]?.["bytes"]);
-    this.#database.exec("DELETE FROM inputs WHERE loose = 1");
-    const text = this.#loose.join("") + lines;
-    const body = deflateRawSync(text, { level: 3 });
-    insert.run(0, hasStart(text), body.length, body);
-    return body.length - freed;
+    if (packAll || loose.reduce((sum, { body }) => sum + body.length, 0) >= LOOSE_MAX_BYTES) pack();
+    return { loose, grownBytes };
   }
 
-  #collect(lines: string): void {
-    for (const line of lines.split("\n")) {
-      const found = roundInLine(line);
-      if (found === null) continue;
-      const { host } = found.round;
-      const chunk = this.#chunks.get(host) ?? new RoundChunk();
-      chunk.add(found.round, found.startedWallMs);
-      this.#chunks.set(host, chunk);
-      // A clock that is not synchronised may say any year: nothing is swept by it.
-      if (found.nowWallMs !== null) this.#wallMs = found.nowWallMs;
+  *#frames(fromId: number): Generator<Uint8Array> {
+    for (const row of this.#database.prepare("SELECT loose, body FROM inputs WHERE id >= ? ORDER BY id").iterate(fromId)) {
+      const body = row["body"] as Uint8Array;
+      yield row["loose"] === 1 ? body : inflateRawSync(body, { maxOutputLength: INFLATED_MAX_BYTES });
     }
   }
 
-  #drop(table: "rounds" | "inputs", which: string): boolean {
-    const [gone] = rows(this.#database, `SELECT count(*) AS n, max(id) AS last, total(bytes) AS bytes FROM (SELECT id, bytes FROM ${table} WHERE ${which} ORDER BY id LIMIT ${SWEEP_ROWS})`);
-    if (gone === undefined || Number(gone["n"]) === 0) return false;
-    this.#database.exec(`DELETE FROM ${table} WHERE id <= ${Number(gone["last"])} AND ${which}`);
-    this.#bytes = { ...this.#bytes, [table]: this.#bytes[table] - Number(gone["bytes"]) };
-    return true;
+  #dropInputs(): number {
+    const [gone] = rows(this.#database, `SELECT count(*) AS n, max(id) AS last, total(bytes) AS bytes FROM (SELECT id, bytes FROM inputs WHERE loose = 0 ORDER BY id LIMIT ${SWEEP_ROWS})`);
+    if (gone === undefined || Number(gone["n"]) === 0) return 0;
+    this.#database.exec(`DELETE FROM inputs WHERE id <= ${Number(gone["last"])} AND loose = 0`);
+    this.#inputsBytes -= Number(gone["bytes"]);
+    return Number(gone["n"]);
   }
 }
 
-function memoryIn(database: DatabaseSync): Memory | null {
-  const [row] = rows(database, "SELECT watcher, ledger, revision FROM memory WHERE id = 1");
-  return row === undefined ? null : { watcher: String(row["watcher"]), ledger: String(row["ledger"]), revision: Number(row["revision"]) };
+function identityOf(path: string): string | null {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return found === undefined ? null : `${found.dev} ${found.ino}`;
+}
+
+function partOf(row: Row): Part {
+  return { body: row["body"] as Uint8Array, begins: row["begins"] === 1, starts: row["starts"] === 1, atMs: Number(row["at_ms"]) };
 }
 
 type Condition = readonly [sql: string, value: string | number | undefined];
@@ -297,10 +273,6 @@ function where(conditions: readonly Condition[]): { readonly sql: string; readon
 
 function bounded(limit: number): number {
   return Math.min(Math.max(1, Math.floor(limit)), ROWS_MAX);
-}
-
-function textOf(row: Row): string {
-  return Buffer.from(row["body"] as Uint8Array).toString();
 }
 
 function incidentOf(row: Row): IncidentRecord {

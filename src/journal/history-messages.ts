@@ -1,16 +1,32 @@
 // What the main thread and the history's worker say to each other.
 
-import type { EventQuery, HistoryBatch, IncidentQuery } from "./history-file.ts";
+import type { IncidentRecord } from "../core/records.ts";
+import type { EventQuery, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
+import type { ResultsQuery } from "./results-page.ts";
+import type { Memory } from "./went-back.ts";
+
+export type HistoryBatch = {
+  readonly told: readonly ToldAt[];
+  readonly incidents: readonly IncidentRecord[];
+  /** Frames of inputs (frames.ts), and how many inputs are in them. */
+  readonly frames: Uint8Array<ArrayBuffer>;
+  readonly inputs: number;
+  readonly memory: Memory | null;
+};
 
 export type Question =
   | { readonly about: "last-seq" }
   | { readonly about: "events"; readonly query: EventQuery }
   | { readonly about: "incidents"; readonly query: IncidentQuery }
   | { readonly about: "incident"; readonly incident: string }
-  | { readonly about: "rounds"; readonly host: string; readonly sinceMs: number };
+  /** Names of hosts of which there are results. */
+  | { readonly about: "hosts" }
+  /** A ResultsPage. */
+  | { readonly about: "results"; readonly query: ResultsQuery };
 
 export type ToWorker =
   | { readonly kind: "batch"; readonly batch: HistoryBatch; /** Its weight, given back with `taken`. */ readonly bytes: number }
+  | { readonly kind: "limits"; readonly limits: HistoryLimits }
   | { readonly kind: "ask"; readonly id: number; readonly question: Question }
   | { readonly kind: "flush"; readonly id: number }
   | { readonly kind: "close"; readonly id: number };
@@ -18,6 +34,9 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "taken"; readonly bytes: number }
   | { readonly kind: "answer"; readonly id: number; readonly ok: boolean; readonly value: unknown }
-  /** For people: set aside, cannot be written, can be written again. */
+  /** For people: set aside, made anew. */
   | { readonly kind: "note"; readonly text: string }
-  | { readonly kind: "dropped"; readonly rows: number; readonly lines: number };
+  /** Why it cannot be written, or null: it can. */
+  | { readonly kind: "health"; readonly failure: string | null }
+  /** `lines`: inputs; frames have to begin a segment. `rounds`: their results. */
+  | { readonly kind: "dropped"; readonly rows: number; readonly lines: number; readonly rounds: number };

@@ -1,27 +1,47 @@
 // The thread that keeps the history. It takes batches in order, answers questions between them, and goes on whatever its
-// disk does: what is precious (events, incidents, what is remembered of the ledger) waits in memory for better times, within
-// a bound; probe results and inputs are dropped and counted.
+// disk does: what is precious (events, incidents, what is remembered of the ledger) and the probe results of open quarters
+// wait in memory for better times, within a bound; inputs are dropped and counted.
+//
+// Rounds and ticks alone are nothing urgent: they go to the disk every ten seconds, a page or two, and everything else
+// at once.
 
 import { parentPort, workerData } from "node:worker_threads";
-import type { HistoryBatch, HistoryFile, HistoryLimits } from "./history-file.ts";
+import type { HistoryFile, HistoryLimits, HistoryRows } from "./history-file.ts";
 import { openHistoryFile } from "./history-file.ts";
-import { lineOfGap } from "./lines.ts";
-import type { FromWorker, Question, ToWorker } from "./history-messages.ts";
+import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
+import { gap, Intake } from "./intake.ts";
+import { OpenQuarters } from "./open-quarters.ts";
+import { pageOf } from "./results-page.ts";
 import { corruption, faultOf } from "./sqlite.ts";
 import type { Memory } from "./went-back.ts";
 
 const WAITING_MAX = 20_000;
 const SWEEP_EVERY_MS = 60_000;
+const STROKE_EVERY_MS = 250;
+const WRITE_EVERY_MS = 10_000;
+const WRITE_BYTES = 32 << 10;
+/** A disk that has just refused is asked again after this, not four times a second. */
+const RETRY_MS = 1_000;
 
 const port = parentPort;
 if (port === null) throw new Error("assertion failed: history-worker.ts is not a program");
-const { path, limits } = workerData as { readonly path: string; readonly limits: HistoryLimits };
+const given = workerData as { readonly path: string; readonly limits: HistoryLimits };
+const { path } = given;
+let { limits } = given;
 
+const open = new OpenQuarters();
+const intake = new Intake(open);
+const NOTHING: HistoryRows = { told: [], incidents: [], parts: [], memory: null };
 let file: HistoryFile | null = null;
-let waiting: HistoryBatch = { told: [], incidents: [], lines: "", memory: null };
-let lostLines = 0;
+let waiting: HistoryRows = NOTHING;
+let waitingInputs = 0;
+let waitingBytes = 0;
+let lostInputs = 0;
 let trouble: string | null = null;
+let recovered = false;
+let wroteMs = performance.now();
 let sweptMs = 0;
+let sweepTimer: NodeJS.Timeout | null = null;
 /** The newest that was said of the ledger: a history made anew must know it, too. */
 let remembered: Memory | null = null;
 
@@ -30,14 +50,18 @@ port.on("message", (message: ToWorker) => {
     case "batch":
       take(message.batch);
       return say({ kind: "taken", bytes: message.bytes });
+    case "limits":
+      limits = message.limits;
+      return file?.limit(limits);
     case "ask":
       return answer(message.id, message.question);
     case "flush":
-      keep(true);
-      attempt((open) => open.sync());
+      keep(false);
+      attempt((opened) => opened.sync());
       return say({ kind: "answer", id: message.id, ok: true, value: null });
     case "close":
       keep(true);
+      clearTimeout(sweepTimer ?? undefined);
       file?.close();
       file = null;
       say({ kind: "answer", id: message.id, ok: true, value: null });
@@ -45,79 +69,110 @@ port.on("message", (message: ToWorker) => {
   }
 });
 
-function say(message: FromWorker): void {
-  port?.postMessage(message);
+function say(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
 }
 
 function take(batch: HistoryBatch): void {
   remembered = batch.memory ?? remembered;
-  waiting = {
-    told: [...waiting.told, ...batch.told],
-    incidents: [...waiting.incidents, ...batch.incidents],
-    lines: waiting.lines + batch.lines,
-    memory: batch.memory ?? waiting.memory,
-  };
-  keep(false);
+  // Before anything of now is in the quarters: what is recovered comes before it.
+  if (!recovered) recovered = tryOn((opened) => opened.recover()) === null;
+  const { parts, urgent, broken } = intake.take(batch.frames);
+  if (broken || (parts.length === 0 && batch.inputs > 0)) dropInputs(batch.inputs);
+  waiting = { told: [...waiting.told, ...batch.told], incidents: [...waiting.incidents, ...batch.incidents], parts: [...waiting.parts, ...parts], memory: batch.memory ?? waiting.memory };
+  waitingInputs += parts.length > 0 ? batch.inputs : 0;
+  waitingBytes += batch.frames.length;
+  const rounds = open.dropped();
+  if (rounds > 0) say({ kind: "dropped", rows: 0, lines: 0, rounds });
+  const precious = urgent || batch.told.length > 0 || batch.incidents.length > 0 || batch.memory !== null;
+  const sinceMs = performance.now() - wroteMs;
+  if (trouble === null ? precious || waitingBytes >= WRITE_BYTES || sinceMs >= WRITE_EVERY_MS : sinceMs >= RETRY_MS) keep(false);
 }
 
-/** Writes what waits; what cannot be written waits on, without its lines. */
-function keep(packAll: boolean): void {
-  const gap = lostLines > 0 ? `${lineOfGap(lostLines)}\n` : "";
-  const batch = { ...waiting, lines: gap + waiting.lines };
-  if (attempt((open) => open.write(batch, packAll))) {
-    waiting = { told: [], incidents: [], lines: "", memory: null };
-    lostLines = 0;
-    sweep();
-    return;
+/** Writes what waits; what cannot be written waits on, without its inputs. */
+function keep(writeAll: boolean): void {
+  wroteMs = performance.now();
+  const rows = lostInputs > 0 ? { ...waiting, parts: [gap(lostInputs), ...waiting.parts] } : waiting;
+  if (attempt((opened) => opened.write(rows, writeAll))) {
+    waiting = NOTHING;
+    [waitingInputs, waitingBytes, lostInputs] = [0, 0, 0];
+    return sweep();
   }
-  const lines = waiting.lines.split("\n").length - 1;
   const told = waiting.told.slice(-WAITING_MAX);
   const incidents = waiting.incidents.slice(-WAITING_MAX);
-  const rows = waiting.told.length - told.length + waiting.incidents.length - incidents.length;
-  lostLines += lines;
-  waiting = { told, incidents, lines: "", memory: waiting.memory };
-  if (rows + lines > 0) say({ kind: "dropped", rows, lines });
+  const gone = waiting.told.length - told.length + waiting.incidents.length - incidents.length;
+  if (gone > 0) say({ kind: "dropped", rows: gone, lines: 0, rounds: 0 });
+  if (waitingInputs > 0) dropInputs(waitingInputs);
+  waiting = { told, incidents, parts: [], memory: waiting.memory };
+  [waitingInputs, waitingBytes] = [0, 0];
+}
+
+function dropInputs(inputs: number): void {
+  lostInputs += inputs;
+  intake.skip();
+  say({ kind: "dropped", rows: 0, lines: inputs, rounds: 0 });
 }
 
 function sweep(): void {
-  if (Date.now() - sweptMs < SWEEP_EVERY_MS && Date.now() >= sweptMs) return;
-  sweptMs = Date.now();
-  attempt((open) => open.sweep());
+  if (sweepTimer !== null || (sweptMs !== 0 && performance.now() - sweptMs < SWEEP_EVERY_MS)) return;
+  stroke();
+}
+
+/** One stroke of the broom, and others at some distance while there is more to do: a question comes between any two. */
+function stroke(): void {
+  sweepTimer = null;
+  sweptMs = performance.now();
+  attempt((opened) => {
+    if (opened.sweep(intake.syncedMs)) sweepTimer = setTimeout(stroke, STROKE_EVERY_MS).unref();
+  });
 }
 
 function answer(id: number, question: Question): void {
   let value: unknown = null;
-  const failure = tryOn((open) => { value = ask(open, question); });
+  // What could not be written yet belongs to the answer.
+  if (waiting.told.length + waiting.incidents.length > 0) keep(false);
+  const failure = tryOn((opened) => { value = ask(opened, question); });
   say(failure === null ? { kind: "answer", id, ok: true, value } : { kind: "answer", id, ok: false, value: failure });
 }
 
-function ask(open: HistoryFile, question: Question): unknown {
+function ask(opened: HistoryFile, question: Question): unknown {
   switch (question.about) {
     case "last-seq":
-      return open.lastSeq();
+      return opened.lastSeq();
     case "events":
-      return open.events(question.query);
+      return opened.events(question.query);
     case "incidents":
-      return open.incidents(question.query);
+      return opened.incidents(question.query);
     case "incident":
-      return open.incident(question.incident);
-    case "rounds":
-      return open.rounds(question.host, question.sinceMs);
+      return opened.incident(question.incident);
+    case "hosts":
+      return opened.results.hosts();
+    case "results":
+      return pageOf(opened.results, question.query);
+  }
+}
+
+function attemptClose(gone: HistoryFile): void {
+  try {
+    gone.close();
+  } catch {
+    // There is nothing left to lose.
   }
 }
 
 /** Does something that writes; whether that works is told when it changes. */
-function attempt(body: (open: HistoryFile) => void): boolean {
+function attempt(body: (opened: HistoryFile) => void): boolean {
   const failure = tryOn(body);
-  note(failure);
+  if ((failure === null) !== (trouble === null)) say({ kind: "health", failure });
+  trouble = failure;
   return failure === null;
 }
 
 /** Does something with the file, opening it if need be; a corrupt one is set aside and the deed done on a new one. Null or what went wrong. */
-function tryOn(body: (open: HistoryFile) => void): string | null {
+function tryOn(body: (opened: HistoryFile) => void): string | null {
   for (let tries = 1; ; tries += 1) {
     try {
-      body(opened());
+      body(theFile());
       return null;
     } catch (error) {
       const corrupt = corruption(error);
@@ -133,9 +188,16 @@ function tryOn(body: (open: HistoryFile) => void): string | null {
   }
 }
 
-function opened(): HistoryFile {
+function theFile(): HistoryFile {
+  if (file !== null && !file.isThere()) {
+    const gone = file;
+    file = null;
+    say({ kind: "note", text: "the history's file was taken away while it was open: it is opened or made anew" });
+    // SQLite writes its log back into what has no name any more, or fails to: neither matters.
+    attemptClose(gone);
+  }
   if (file !== null) return file;
-  const { file: made, problem } = openHistoryFile(path, Date.now(), limits);
+  const { file: made, problem } = openHistoryFile(path, Date.now(), limits, open);
   if (problem !== null) say({ kind: "note", text: problem });
   try {
     if (remembered !== null) made.remember(remembered);
@@ -145,11 +207,4 @@ function opened(): HistoryFile {
   }
   file = made;
   return made;
-}
-
-/** Tells of a change only. */
-function note(failure: string | null): void {
-  if ((failure === null) === (trouble === null)) return;
-  trouble = failure;
-  say({ kind: "note", text: failure === null ? "the history can be written again" : `the history cannot be written: ${failure}` });
 }

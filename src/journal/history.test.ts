@@ -16,6 +16,7 @@ import type { IncidentRecord } from "../core/records.ts";
 import type { Round } from "../core/round.ts";
 import type { Now } from "../core/time.ts";
 import { openHistoryFile } from "./history-file.ts";
+import type { ResultsPage, ResultsQuery } from "./results-page.ts";
 import type { History, HistoryOptions } from "./history.ts";
 import { openHistory } from "./history.ts";
 
@@ -114,27 +115,60 @@ test("an incident is kept whole and brought up to date", () => inFolder(async (_
   assert.deepEqual(await names({ sinceMs: WALL_MS + 65_001, limit: 10 }), ["gutih-tugad"]);
 }));
 
-test("rounds come back by host, with wall time, before and after they are packed", () => inFolder(async (_, open) => {
+/** All results or roll-ups, page by page, as they were given. */
+async function results(history: History, query: Partial<ResultsQuery>): Promise<Record<string, unknown>[]> {
+  const lines: Record<string, unknown>[] = [];
+  const all: ResultsQuery = { host: "logos", probe: null, sinceMs: 0, untilMs: 8e15, step: "raw", ...query };
+  for (let sinceMs: number | null = all.sinceMs; sinceMs !== null;) {
+    const page: ResultsPage = await history.results({ ...all, sinceMs });
+    for (const line of page.text.split("\n")) if (line !== "") lines.push(JSON.parse(line) as Record<string, unknown>);
+    sinceMs = page.nextMs;
+  }
+  return lines;
+}
+
+const iso = (ms: number): string => new Date(WALL_MS + ms).toISOString();
+
+test("results come back by host and probe, with wall time, before and after they are written, and so do their roll-ups", () => inFolder(async (_, open) => {
   const history = await open();
-  for (let n = 0; n < 70; n += 1) {
+  for (let n = 0; n < 270; n += 1) {
     history.input(round("logos", n * 5_000), at(n * 5_000));
     history.input(round("ethos", n * 5_000, { references: "lost" }), at(n * 5_000));
   }
-  const expected = {
-    startedAtMs: WALL_MS - 30, tookMs: 25, references: "reached", outcome: "bad",
-    probes: [{ probe: "ping", outcome: "good", latencyMs: 0.25 }, { probe: "ssh", outcome: "bad", latencyMs: 1_000 }],
-  };
   const check = async (from: History): Promise<void> => {
-    const rounds = await from.rounds("logos", 0);
-    assert.deepEqual(rounds.map((each) => each.startedAtMs), Array.from({ length: 70 }, (_, n) => WALL_MS - 30 + n * 5_000));
-    assert.deepEqual(rounds[0], expected);
-    assert.equal((await from.rounds("ethos", 0))[0]?.outcome, "unknown");
-    assert.equal((await from.rounds("logos", WALL_MS + 300_000)).length, 9);
-    assert.deepEqual(await from.rounds("pathos", 0), []);
+    const pings = await results(from, { probe: "ping" });
+    assert.deepEqual(pings.map((each) => each["at"]), Array.from({ length: 270 }, (_, n) => iso(n * 5_000 - 30)));
+    assert.deepEqual((await results(from, { untilMs: WALL_MS }))[1], { at: iso(-30), host: "logos", probe: "ssh", outcome: "bad", latencyMs: 1_000 });
+    assert.deepEqual((await results(from, { host: "ethos", untilMs: WALL_MS }))[0], { at: iso(-30), host: "ethos", probe: "ping", outcome: "good", latencyMs: 0.25, references: "lost" });
+    assert.equal((await results(from, { probe: "ping", sinceMs: WALL_MS + 1_300_000 })).length, 9);
+    assert.deepEqual(await results(from, { host: "pathos" }), []);
+    const minutes = await results(from, { step: "minute", probe: "ping" });
+    assert.equal(minutes.length, 24);
+    assert.deepEqual(minutes[1], { at: iso(0), host: "logos", probe: "ping", stepMs: 60_000, count: 12, good: 12, slow: 0, bad: 0, unknown: 0, minMs: 0.25, meanMs: 0.25, p50Ms: 0.25, p95Ms: 0.25, maxMs: 0.25 });
+    assert.deepEqual((await results(from, { step: "minute", host: "ethos", probe: "ping" }))[1], { ...minutes[1], host: "ethos", good: 0, unknown: 12, minMs: null, meanMs: null, p50Ms: null, p95Ms: null, maxMs: null });
+    const hours = await results(from, { step: "hour", probe: "ssh" });
+    assert.deepEqual(hours.map((each) => [each["at"], each["count"], each["bad"], each["p50Ms"]]), [[iso(-3_600_000), 1, 1, null], [iso(0), 269, 269, null]]);
+    assert.deepEqual(await from.hosts(), ["ethos", "logos"]);
   };
   await check(history);
   await history.close();
-  await check(await open());
+  const again = await open();
+  await check(again);
+  // The hour goes on after a restart.
+  for (let n = 270; n < 280; n += 1) again.input(round("logos", n * 5_000), at(n * 5_000));
+  assert.deepEqual((await results(again, { step: "hour", probe: "ssh" })).map((each) => each["count"]), [1, 279]);
+  assert.equal((await results(again, {})).length, 560);
+}));
+
+test("a time-out that was answered after all is slow, and what a probe measured itself is kept", () => inFolder(async (_, open) => {
+  const history = await open();
+  const { bootMs } = at(0);
+  history.input(round("logos", 0, { results: [{ probe: "http", outcome: "bad", sign: "silent", evidence: "no answer", latencyMs: 1_000 }] }), at(0));
+  history.input({ kind: "late", host: "logos", hash: "h", startedAtMs: bootMs - 30, results: [{ probe: "http", outcome: "slow", sign: "answer", evidence: "200", latencyMs: 1_250 }] }, at(1_300));
+  history.input(round("logos", 5_000, { results: [{ probe: "http", outcome: "good", sign: "answer", evidence: "HTTP/1.1 200 OK", latencyMs: 3.25, perfdata: [{ label: "status", value: 200 }, { label: "size", value: 1_234, unit: "B" }] }] }), at(5_000));
+  const lines = await results(history, {});
+  assert.deepEqual(lines.map((each) => [each["outcome"], each["latencyMs"]]), [["slow", 1_250], ["good", 3.26]]);
+  assert.deepEqual(lines[1]?.["perfdata"], [{ label: "status", value: 200 }, { label: "size", value: 1_234, unit: "B" }]);
 }));
 
 test("what was said of the ledger is remembered; the last word holds", () => inFolder(async (dataDir, open) => {
@@ -179,11 +213,13 @@ test("a folder that cannot be written: the watcher goes on, what is precious wai
   await assert.rejects(history.events({ limit: 10 }), { code: "HISTORY_IO" });
   await history.flush();
   assert.equal(history.dropped().lines, 1);
+  assert.equal(history.dropped().rounds, 0, "its results wait in memory");
   assert.equal(history.dropped().rows, 0);
   mkdirSync(gone);
   history.told(told(2), at(1));
   assert.deepEqual((await history.events({ limit: 10 })).map((event) => event.seq), [1, 2]);
   assert.equal((await history.incidents(10)).length, 1);
+  assert.equal((await results(history, {})).length, 2);
   assert.equal(problems.length, 3, problems.join("; "));
   assert.match(problems[1] ?? "", /^the history cannot be written: ENOENT/);
   assert.equal(problems[2], "the history can be written again");
@@ -275,46 +311,6 @@ test("a thread that dies is replaced, and what it had not acknowledged is not lo
   } finally {
     process.off("worker", seen);
   }
-}));
-
-test("tables are kept within their bounds", () => inFolder(async (dataDir) => {
-  const limits = { roundsBytes: 20_000, roundsAgeMs: 1e12, inputsBytes: 30_000, events: 50, incidents: 5 };
-  const { file } = openHistoryFile(join(dataDir, "history.sqlite"), WALL_MS, limits);
-  let n = 0;
-  let lines = "";
-  for (let batch = 0; batch < 60; batch += 1) {
-    lines = "";
-    for (let each = 0; each < 60; each += 1, n += 1) {
-      const result = { probe: "ssh", outcome: "good", sign: "answer", evidence: `${Math.sin(n)} ${Math.cos(n)}`, latencyMs: Math.abs(Math.sin(n)) * 1_000 } as const;
-      lines += `R${JSON.stringify([n * 1_000, WALL_MS + n * 1_000, BOOT, true, round("logos", n * 1_000, { startedAtMs: n * 1_000, endedAtMs: n * 1_000 + 20, results: [result] })])}\n`;
-    }
-    file.write({ told: [{ ...told(batch * 2 + 1), wallMs: 0, bootMs: 0 }, { ...told(batch * 2 + 2), wallMs: 0, bootMs: 0 }], incidents: [incident(`incident-${batch}`, { began: { bootMs: 0, wallMs: batch, bootId: BOOT } })], lines, memory: null });
-    file.sweep();
-  }
-  assert.deepEqual(file.events({ limit: 1_000 }).map((event) => event.seq), Array.from({ length: 50 }, (_, each) => 71 + each));
-  assert.deepEqual(file.incidents({ limit: 1_000 }).map((record) => record.incident), [55, 56, 57, 58, 59].map((each) => `incident-${each}`));
-  const rounds = file.rounds("logos", 0);
-  assert.ok(rounds.length > 100 && rounds.length < n, `${rounds.length} of ${n} rounds`);
-  assert.equal(rounds.at(-1)?.startedAtMs, WALL_MS + (n - 1) * 1_000, "the newest are kept");
-  file.close();
-  assert.ok(statSync(join(dataDir, "history.sqlite")).size < 1_000_000);
-}));
-
-test("what is older than its age goes, by a clock that can be trusted only", () => inFolder(async (dataDir) => {
-  const limits = { roundsBytes: 1e9, roundsAgeMs: 10_000_000, inputsBytes: 1e9, events: 1e6, incidents: 1e6 };
-  const { file } = openHistoryFile(join(dataDir, "history.sqlite"), WALL_MS, limits);
-  const put = (n: number, wallMs: number, synced: boolean): void => {
-    file.write({ told: [], incidents: [], memory: null, lines: `R${JSON.stringify([n, wallMs, BOOT, synced, round("logos", n, { startedAtMs: n, endedAtMs: n })])}\n` }, true);
-    file.write({ told: [], incidents: [], memory: null, lines: "" }, true);
-    file.sweep();
-  };
-  put(1, WALL_MS, true);
-  put(2, WALL_MS + 1_000_000, true);
-  put(3, WALL_MS + 1e12, false);
-  assert.equal(file.rounds("logos", 0).length, 3, "a clock that nobody vouches for sweeps nothing");
-  put(4, WALL_MS + 10_500_000, true);
-  assert.deepEqual(file.rounds("logos", 0).map((each) => each.startedAtMs - WALL_MS), [1_000_000, 10_500_000, 1e12]);
-  file.close();
 }));
 
 test("a history of the future or of somebody else is set aside, not changed", () => inFolder(async (dataDir, open, problems) => {

@@ -2,7 +2,9 @@
 // no disk and no long query holds up a decision. Rows go over in batches of at most a quarter of a second.
 //
 // It may be lost, and must not be missed: when the worker falls behind, inputs are dropped first, then everything, counted
-// and reported once a change; when it dies, another is started and what it had not acknowledged is given to it again.
+// and reported once a change; when it dies, another is started and what it had not acknowledged is given to it again; when it
+// is silent for long it is ended. A thread that stands still in the kernel cannot be ended before its disk answers: until
+// then there is none, because two would write one file.
 
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -12,11 +14,12 @@ import type { Policy } from "../core/policy.ts";
 import type { IncidentRecord } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
 import type { Journal } from "../watcher/ports.ts";
-import type { EventQuery, HistoryBatch, HistoryEvent, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
+import { FrameWriter } from "./frames.ts";
+import type { EventQuery, HistoryEvent, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
 import { HISTORY_LIMITS } from "./history-file.ts";
-import type { FromWorker, Question, ToWorker } from "./history-messages.ts";
-import { lineOfGap, lineOfInput, lineOfPolicy } from "./lines.ts";
-import type { RoundRow } from "./round-chunk.ts";
+import { HistoryHealth } from "./history-health.ts";
+import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
+import type { ResultsPage, ResultsQuery } from "./results-page.ts";
 import type { Memory } from "./went-back.ts";
 
 export const HISTORY_NAME = "history.sqlite";
@@ -25,7 +28,11 @@ export type HistoryOptions = {
   readonly dataDir: string;
   /** For people, in a sentence: set aside, cannot be written, dropped so many. Once a change. */
   readonly onProblem: (text: string) => void;
+  /** Why it does not record now, or null: it does. Once a change, the good news only when it has lasted. */
+  readonly onHealth?: (failure: string | null) => void;
   readonly limits?: Partial<HistoryLimits>;
+  /** How long the thread may be silent, and how long good news must last. */
+  readonly patience?: { readonly silentMs: number; readonly wellMs: number };
 };
 
 export type History = Journal & {
@@ -41,14 +48,21 @@ export type History = Journal & {
   /** The newest that match, or simply the newest so many; the newest last. */
   incidents(query: IncidentQuery | number): Promise<readonly IncidentRecord[]>;
   incident(name: string): Promise<IncidentRecord | undefined>;
-  /** Rounds of a host that began at or after this moment of the wall clock, in order, at most 10,000. */
-  rounds(host: string, sinceMs: number): Promise<readonly RoundRow[]>;
+  /** Probe results or their roll-ups, as lines of JSON; page by page. */
+  results(query: ResultsQuery): Promise<ResultsPage>;
+  /** Names of hosts of which there are results. */
+  hosts(): Promise<readonly string[]>;
+  /** From now on this is kept. */
+  limit(limits: Partial<HistoryLimits>): void;
   /** Resolves when everything given so far is on stable storage, or cannot be. */
   flush(): Promise<void>;
   close(): Promise<void>;
   /** What was lost since the start. */
-  dropped(): { readonly rows: number; readonly lines: number };
+  dropped(): Dropped;
 };
+
+/** Events and incidents; inputs; rounds of which the results were given up. */
+export type Dropped = { readonly rows: number; readonly lines: number; readonly rounds: number };
 
 const BATCH_MS = 250;
 const BATCH_BYTES = 256 << 10;
@@ -57,11 +71,14 @@ const LINES_BEHIND_BYTES = 4 << 20;
 const ALL_BEHIND_BYTES = 16 << 20;
 const ROW_BYTES = 300;
 const ANSWER_WITHIN_MS = 10_000;
+const PATIENCE = { silentMs: 60_000, wellMs: 30_000 } as const;
 const RESTART_MS = { first: 1_000, most: 60_000 } as const;
+const END_WITHIN_MS = 5_000;
 const EVENTS_OF_INCIDENT = 10_000;
 
 type Asked = { readonly resolve: (value: unknown) => void; readonly reject: (error: UpkeepError) => void; readonly timer: NodeJS.Timeout };
-type Sent = { readonly batch: HistoryBatch; readonly bytes: number };
+/** Frames are handed over, not copied: only how many inputs they held is known afterwards. */
+type Sent = { readonly batch: Omit<HistoryBatch, "frames">; readonly bytes: number; readonly sentMs: number };
 
 /** Starts the history of a data folder whose lock this process holds. Never rejects: a watcher without a history still watches. */
 export async function openHistory(options: HistoryOptions): Promise<History> {
@@ -75,15 +92,23 @@ class WorkerHistory implements History {
   #worker: Worker | null = null;
   #told: ToldAt[] = [];
   #incidents: IncidentRecord[] = [];
-  #lines: string[] = [];
+  readonly #frames = new FrameWriter();
+  #framedBytes = 0;
   #memory: Memory | null = null;
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #sent: Sent[] = [];
   #behindBytes = 0;
   #gap = 0;
-  #lost = { rows: 0, lines: 0 };
+  #lost: Dropped = { rows: 0, lines: 0, rounds: 0 };
   #behind = false;
+  #limits: HistoryLimits;
+  readonly #patience: NonNullable<HistoryOptions["patience"]>;
+  readonly #watch: NodeJS.Timeout;
+  readonly #lookEveryMs: number;
+  #lookedMs = performance.now();
+  #ending = false;
+  readonly #health: HistoryHealth;
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
   #restartMs: number = RESTART_MS.first;
@@ -92,6 +117,12 @@ class WorkerHistory implements History {
 
   constructor(options: HistoryOptions) {
     this.#options = options;
+    this.#limits = { ...HISTORY_LIMITS, ...options.limits };
+    this.#patience = options.patience ?? PATIENCE;
+    this.#health = new HistoryHealth(this.#patience.wellMs, (failure) => options.onHealth?.(failure));
+    this.#lookEveryMs = Math.min(5_000, this.#patience.silentMs / 4);
+    this.#watch = setInterval(() => this.#look(), this.#lookEveryMs);
+    this.#watch.unref();
     this.#start();
   }
 
@@ -110,11 +141,15 @@ class WorkerHistory implements History {
   }
 
   input(input: Input, now: Now): void {
-    this.#line(() => lineOfInput(input, now));
+    if (!this.#takesInput()) return;
+    this.#frames.input(input, now);
+    this.#framed();
   }
 
   policy(policy: Policy): void {
-    this.#line(() => lineOfPolicy(policy));
+    if (!this.#takesInput()) return;
+    this.#frames.policy(policy);
+    this.#framed();
   }
 
   incident(record: IncidentRecord): void;
@@ -147,8 +182,17 @@ class WorkerHistory implements History {
     return this.#ask({ about: "incidents", query: typeof query === "number" ? { limit: query } : query }) as Promise<readonly IncidentRecord[]>;
   }
 
-  rounds(host: string, sinceMs: number): Promise<readonly RoundRow[]> {
-    return this.#ask({ about: "rounds", host, sinceMs }) as Promise<readonly RoundRow[]>;
+  results(query: ResultsQuery): Promise<ResultsPage> {
+    return this.#ask({ about: "results", query }) as Promise<ResultsPage>;
+  }
+
+  hosts(): Promise<readonly string[]> {
+    return this.#ask({ about: "hosts" }) as Promise<readonly string[]>;
+  }
+
+  limit(limits: Partial<HistoryLimits>): void {
+    this.#limits = { ...HISTORY_LIMITS, ...limits };
+    this.#say({ kind: "limits", limits: this.#limits });
   }
 
   async flush(): Promise<void> {
@@ -161,25 +205,38 @@ class WorkerHistory implements History {
     this.#closed = true;
     await done.catch(() => undefined);
     clearTimeout(this.#timer);
-    await this.#worker?.terminate();
+    this.#health.close();
+    clearInterval(this.#watch);
+    // A thread that stands still in the kernel ends when its disk answers; the process need not wait for it.
+    const ended = this.#worker?.terminate();
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, END_WITHIN_MS).unref())]);
   }
 
-  dropped(): { readonly rows: number; readonly lines: number } {
+  dropped(): Dropped {
     return this.#lost;
   }
 
   // ---- taking -----------------------------------------------------------------------------------------------------------
 
-  #line(make: () => string): void {
-    if (!this.#takes(LINES_BEHIND_BYTES)) {
-      this.#gap += 1;
-      return this.#drop("lines");
+  #takesInput(): boolean {
+    if (this.#takes(LINES_BEHIND_BYTES)) {
+      if (this.#gap > 0) {
+        this.#frames.reset();
+        this.#frames.lost(this.#gap);
+        this.#gap = 0;
+      }
+      return true;
     }
-    if (this.#gap > 0) this.#lines.push(lineOfGap(this.#gap));
-    this.#gap = 0;
-    const line = make();
-    this.#lines.push(line);
-    this.#grow(line.length);
+    this.#gap += 1;
+    this.#drop("lines");
+    return false;
+  }
+
+  /** What the frames have grown by is on its way, too. */
+  #framed(): void {
+    const grownBytes = this.#frames.bytes - this.#framedBytes;
+    this.#framedBytes = this.#frames.bytes;
+    this.#grow(grownBytes);
   }
 
   #takes(limitBytes: number): boolean {
@@ -188,9 +245,10 @@ class WorkerHistory implements History {
 
   #drop(what: "rows" | "lines"): void {
     this.#lost = { ...this.#lost, [what]: this.#lost[what] + 1 };
-    if (this.#behind) return;
+    if (this.#behind || this.#closed) return;
     this.#behind = true;
     this.#options.onProblem("the history falls behind: what happens is not all recorded in it");
+    this.#health.wrong("behind", "it falls behind");
   }
 
   #grow(bytes: number): void {
@@ -205,24 +263,23 @@ class WorkerHistory implements History {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#bytes === 0) return;
-    const batch: HistoryBatch = { told: this.#told, incidents: this.#incidents, lines: this.#lines.map((line) => `${line}\n`).join(""), memory: this.#memory };
-    const sent: Sent = { batch, bytes: this.#bytes };
+    const { frames, inputs } = this.#frames.take();
+    this.#framedBytes = 0;
+    const sent: Sent = { batch: { told: this.#told, incidents: this.#incidents, inputs, memory: this.#memory }, bytes: this.#bytes, sentMs: performance.now() };
     this.#told = [];
     this.#incidents = [];
-    this.#lines = [];
     this.#memory = null;
     this.#behindBytes += this.#bytes;
     this.#bytes = 0;
     this.#sent.push(sent);
-    this.#say({ kind: "batch", ...sent });
+    this.#send(sent, frames);
   }
 
   // ---- the worker -------------------------------------------------------------------------------------------------------
 
   #start(): void {
-    const limits: HistoryLimits = { ...HISTORY_LIMITS, ...this.#options.limits };
     const worker = new Worker(new URL("./history-worker-start.mjs", import.meta.url), {
-      workerData: { path: join(this.#options.dataDir, HISTORY_NAME), limits },
+      workerData: { path: join(this.#options.dataDir, HISTORY_NAME), limits: this.#limits },
       resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 2 },
       name: "history",
     });
@@ -231,22 +288,45 @@ class WorkerHistory implements History {
     worker.once("exit", () => this.#ended(worker));
     worker.unref();
     this.#worker = worker;
-    // What the one before did not acknowledge may be on record or not: rows are put again, lines cannot be.
-    const again = this.#sent.map(({ batch, bytes }): Sent => ({ batch: { ...batch, lines: batch.lines === "" ? "" : `${lineOfGap(batch.lines.split("\n").length - 1)}\n` }, bytes }));
-    this.#sent = again;
-    for (const sent of again) this.#say({ kind: "batch", ...sent });
+    this.#ending = false;
+    // What the one before did not acknowledge may be on record or not: rows are put again, frames cannot be.
+    const sentMs = performance.now();
+    this.#gap += this.#sent.reduce((sum, { batch }) => sum + batch.inputs, 0);
+    this.#frames.reset();
+    this.#sent = this.#sent.map(({ batch, bytes }) => ({ batch: { ...batch, inputs: 0 }, bytes, sentMs }));
+    for (const sent of this.#sent) this.#send(sent, new Uint8Array(0));
+  }
+
+  /** A thread that has been silent for too long is ended; another follows it (`#ended`). */
+  #look(): void {
+    // Who did not run himself (stopped, suspended) has not waited for anybody.
+    const sinceMs = performance.now() - this.#lookedMs;
+    this.#lookedMs += sinceMs;
+    if (sinceMs > this.#lookEveryMs * 2) this.#sent = this.#sent.map((sent) => ({ ...sent, sentMs: this.#lookedMs }));
+    const [oldest] = this.#sent;
+    if (this.#ending || this.#worker === null || this.#closed || oldest === undefined || performance.now() - oldest.sentMs < this.#patience.silentMs) return;
+    this.#ending = true;
+    const because = `its thread has been silent for ${Math.round((performance.now() - oldest.sentMs) / 1_000)} s`;
+    this.#options.onProblem(`the history hangs: ${because}; it is ended and started again`);
+    this.#health.wrong("thread", because);
+    void this.#worker.terminate();
   }
 
   #ended(worker: Worker): void {
     if (this.#worker === worker) this.#worker = null;
     for (const [id] of this.#asked) this.#settle(id, (asked) => asked.reject(new UpkeepError("HISTORY_IO", "the history's thread has ended")));
     if (this.#closed) return;
+    this.#health.wrong("thread", "its thread has ended");
     setTimeout(() => { if (!this.#closed) this.#start(); }, this.#restartMs).unref();
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
   }
 
-  #say(message: ToWorker): void {
-    this.#worker?.postMessage(message);
+  #say(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfer);
+  }
+
+  #send({ batch, bytes }: Sent, frames: Uint8Array<ArrayBuffer>): void {
+    this.#say({ kind: "batch", batch: { ...batch, frames }, bytes }, [frames.buffer]);
   }
 
   #hear(message: FromWorker): void {
@@ -255,9 +335,11 @@ class WorkerHistory implements History {
         this.#behindBytes -= message.bytes;
         this.#sent.shift();
         this.#restartMs = RESTART_MS.first;
+        this.#health.right("thread");
         if (this.#behind && this.#behindBytes === 0) {
           this.#behind = false;
           this.#options.onProblem(`the history keeps up again; lost so far: ${this.#lost.rows} events, ${this.#lost.lines} inputs`);
+          this.#health.right("behind");
         }
         return;
       case "answer":
@@ -267,8 +349,12 @@ class WorkerHistory implements History {
         });
       case "note":
         return this.#options.onProblem(message.text);
+      case "health":
+        this.#options.onProblem(message.failure === null ? "the history can be written again" : `the history cannot be written: ${message.failure}`);
+        return message.failure === null ? this.#health.right("disk") : this.#health.wrong("disk", message.failure);
       case "dropped":
-        this.#lost = { rows: this.#lost.rows + message.rows, lines: this.#lost.lines + message.lines };
+        this.#lost = { rows: this.#lost.rows + message.rows, lines: this.#lost.lines + message.lines, rounds: this.#lost.rounds + message.rounds };
+        if (message.lines > 0) this.#frames.reset();
         return;
     }
   }

@@ -15,9 +15,11 @@ import type { Now } from "../core/time.ts";
 import type { PowerDevice } from "../power/power.ts";
 import { openLedger } from "../stores/embedded.ts";
 import { Watcher } from "../watcher/watcher.ts";
+import { FrameWriter } from "./frames.ts";
 import { openHistoryFile } from "./history-file.ts";
 import { openHistory } from "./history.ts";
-import { replay, replayLines } from "./replay.ts";
+import { gap } from "./intake.ts";
+import { replay, replayFrames } from "./replay.ts";
 
 const WALL_MS = Date.UTC(2026, 10, 21, 10, 0, 0);
 const HOST: HostPolicy = {
@@ -74,6 +76,8 @@ async function live(dataDir: string, policy: Policy, startMs: number): Promise<r
   ledger.store.onDurable((memory) => history.remember(memory));
   let outlet: "on" | "off" = "on";
   let frozen = false;
+  // Times with a fraction are written otherwise than whole ones.
+  const tookMs = 20 + (startMs % 1) / 2;
   const device: PowerDevice = {
     open: async () => ({
       read: async (outlets) => outlets.map((each) => ({ outlet: each, state: outlet, label: "logos" })),
@@ -91,10 +95,10 @@ async function live(dataDir: string, policy: Policy, startMs: number): Promise<r
     alerts: { raise: () => undefined, over: () => undefined },
     touch: async () => ({ answered: "no", evidence: "no echo, no TCP" }),
     rounds: {
-      start: (host, limitMs, onRound) => clock.at(clock.now().bootMs + 20.125, () => {
+      start: (host, limitMs, onRound) => clock.at(clock.now().bootMs + tookMs, () => {
         const endedAtMs = clock.now().bootMs;
         const serves = outlet === "on" && !frozen;
-        const round: Round = { host, hash: HOST.hash, startedAtMs: endedAtMs - 20.125, endedAtMs, references: "none", results: [
+        const round: Round = { host, hash: HOST.hash, startedAtMs: endedAtMs - tookMs, endedAtMs, references: "none", results: [
           { probe: "ping", outcome: outlet === "on" ? "good" : "bad", sign: outlet === "on" ? "answer" : "silent", evidence: "echo", latencyMs: 0.3 },
           { probe: "ssh", outcome: serves ? "good" : "bad", sign: serves ? "answer" : "silent", evidence: serves ? "SSH-2.0-OpenSSH" : `no banner within ${limitMs} ms`, latencyMs: 12.5 },
         ] };
@@ -132,7 +136,7 @@ test("every line that the watcher told is told again from its record", { timeout
     assert.ok(result.kind === "same" && result.inputs > 500);
 
     // A second life of the same watcher is replayed from its own start, on top of the first one's ledger.
-    const again = await live(dataDir, POLICY, 10_000_000.25);
+    const again = await live(dataDir, POLICY, 10_000_000);
     const second = replay(dataDir);
     assert.ok(second.kind === "same" && second.lines === again.length, JSON.stringify(second));
     const [first] = again;
@@ -140,19 +144,25 @@ test("every line that the watcher told is told again from its record", { timeout
 
     // It can also say no: another policy leads to other lines, and so does a record that was changed.
     const { file } = openHistoryFile(join(dataDir, "history.sqlite"), 0);
-    const lines = [...file.linesFromLastStart()];
-    const strict = replayLines(lines.map((line) => (line.startsWith("P") ? line.replaceAll('"threshold":5', '"threshold":4') : line)), (seq) => file.event(seq));
+    const frames = [...file.framesFromLastStart()];
+    const stricter = (bytes: Uint8Array): Uint8Array => Buffer.from(Buffer.from(bytes).toString("latin1").replaceAll('"threshold":5', '"threshold":4'), "latin1");
+    const strict = replayFrames(frames.map(stricter), (seq) => file.event(seq));
     assert.equal(strict.kind, "different");
-    const changed = replayLines(lines, (seq) => {
+    const changed = replayFrames(frames, (seq) => {
       const event = file.event(seq);
       return event?.kind === "off-sent" ? { ...event, because: `${event.because}!` } : event;
     });
     assert.ok(changed.kind === "different" && changed.replayed.kind === "off-sent");
-    const torn = replayLines(lines, (seq) => (seq > first.seq + 10 ? undefined : file.event(seq)));
+    const torn = replayFrames(frames, (seq) => (seq > first.seq + 10 ? undefined : file.event(seq)));
     assert.ok(torn.kind === "same" && torn.unrecorded === again.length - 11, JSON.stringify(torn));
-    const hole = replayLines([...lines.slice(0, 100), "G7", ...lines.slice(107)], (seq) => file.event(seq));
+    const hole = replayFrames([...frames, gap(7).body], (seq) => file.event(seq));
     assert.ok(hole.kind === "incomplete" && /7 inputs were lost/.test(hole.because));
-    assert.equal(replayLines(lines.filter((line) => !line.startsWith("S")), () => undefined).kind, "incomplete");
+    const bytes = Buffer.concat(frames);
+    const damaged = replayFrames([bytes.subarray(0, bytes.length - 5)], (seq) => file.event(seq));
+    assert.ok(damaged.kind === "incomplete" && /cannot be read/.test(damaged.because), JSON.stringify(damaged));
+    const idle = new FrameWriter();
+    idle.input({ kind: "clock" }, { bootMs: 1, wallMs: 2, bootId: "b", synced: true });
+    assert.equal(replayFrames([idle.take().frames], () => undefined).kind, "incomplete");
     file.close();
   } finally {
     rmSync(dataDir, { recursive: true, force: true });

@@ -3,6 +3,7 @@
 // Every file has one user: it is opened with an exclusive lock, which also keeps SQLite from using shared memory, so that
 // nothing but the database and its write-ahead log is on disk (sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
 
+import type { StatementSync } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
 import { words } from "./data-folder.ts";
 
@@ -17,6 +18,8 @@ export type OpenOptions = {
   readonly synchronous: "FULL" | "NORMAL";
   readonly cacheKiB: number;
   readonly checkpointPages: number;
+  /** Whether what is deleted can be given back to the disk; only of use before the first table is made. */
+  readonly givesBack?: boolean;
 };
 
 /** What was found is not what this program wrote; thrown by the checks of whoever opens a file. */
@@ -52,6 +55,7 @@ function configure(database: DatabaseSync, options: OpenOptions): void {
   database.exec(`PRAGMA cache_size = -${options.cacheKiB}`);
   // Before anything is changed in it: somebody else's database stays as it is.
   if (rows(database, "SELECT 1 FROM sqlite_schema LIMIT 1").length > 0 && rows(database, "PRAGMA application_id")[0]?.["application_id"] !== options.application) throw new Unreadable(`it is not ${options.owner} of Upkeep`);
+  if (options.givesBack === true) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   const [mode] = rows(database, "PRAGMA journal_mode = WAL");
   if (mode?.["journal_mode"] !== "wal") throw new Error(`the journal mode is ${String(mode?.["journal_mode"])}`);
   database.exec(`PRAGMA synchronous = ${options.synchronous}; PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
@@ -128,4 +132,4 @@ function isFullDisk(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
 
-export type { DatabaseSync };
+export type { DatabaseSync, StatementSync };

@@ -12,7 +12,7 @@ import type { BrakeRecord } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
 import { stamp } from "../core/time.ts";
 import { earlierCopy, makeFolder, words } from "../journal/data-folder.ts";
-import { recall } from "../journal/history-file.ts";
+import { recall } from "../journal/history-schema.ts";
 import { HISTORY_NAME } from "../journal/history.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { createLedgerFile, openLedgerFile } from "../journal/ledger.ts";

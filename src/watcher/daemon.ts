@@ -67,7 +67,13 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     log.say("info", "ended before anything was watched");
     return 0;
   }
-  const history = await openHistory({ dataDir, onProblem: warn });
+  let tellHealth = (_failure: string | null): void => {};
+  let unhealthy: string | null = null;
+  const onHealth = (failure: string | null): void => {
+    unhealthy = failure;
+    tellHealth(failure);
+  };
+  const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
@@ -96,6 +102,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
         reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),
       },
@@ -106,6 +113,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
       place.feed((input) => watcher.current.post(input));
+      watcher.current.post({ kind: "history", failure: unhealthy });
+      tellHealth = (failure) => watcher.current.post({ kind: "history", failure });
     };
 
     const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ ...config.shell.alerts.deadman, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
@@ -148,6 +157,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         deadman?.close();
         deadman = makeDeadman();
       }
+      history.limit(config.shell.history);
       history.policy(config.policy);
       watcher.current.reload(config.policy);
       for (const part of late) warn(part);

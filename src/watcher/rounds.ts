@@ -220,6 +220,6 @@ export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Ro
 }
 
 function resultOf(probe: string, { outcome, sign, evidence, latencyMs, perfdata }: Finding, elapsedMs: number): ProbeResult {
-  const result = { probe, outcome, sign, evidence: printable(evidence), latencyMs: latencyMs ?? elapsedMs };
+  const result = { probe, outcome, sign, evidence: printable(evidence), latencyMs: latencyMs === undefined ? elapsedMs : Math.round(latencyMs * 100) / 100 };
   return perfdata === undefined ? result : { ...result, perfdata: perfdata.slice(0, PERFDATA_MAX) };
 }

@@ -13,7 +13,7 @@ import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
 import { bootClock } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
-import type { Rounds, Touched } from "./ports.ts";
+import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
 import { createReferences } from "./references.ts";
 import type { RoundHost } from "./rounds.ts";
@@ -26,6 +26,7 @@ export type Site = {
   readonly rounds: Rounds;
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
+  remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
   close(): void;
 };
 
@@ -90,6 +91,16 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const located = tools.names.address(watched.round.address);
       if ("error" in located) return { answered: "unknown", evidence: located.error };
       return touch({ target: { host: name, ...located }, ports: watched.ports }, tools.icmp);
+    },
+    async remedy(name, remedy, limitMs) {
+      const spec = shell.hosts.get(name);
+      const found = spec?.remedies.find((each) => each.name === remedy);
+      if (spec === undefined || found === undefined) return { outcome: "failed", evidence: "it is not configured any more" };
+      const located = tools.names.address(spec.address);
+      if ("error" in located) return { outcome: "failed", evidence: located.error };
+      const target = { host: name, address: located.address };
+      const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
+      return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
     },
     close: () => references.close(),
   };

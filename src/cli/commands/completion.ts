@@ -46,9 +46,9 @@ export async function runComplete(program: Command, words: readonly string[]): P
   else if (started.startsWith("-")) candidates = command.options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
   else {
     const argument = command.registeredArguments[args];
-    const below = args > 0 ? [] : command.createHelp().visibleCommands(command).map((each) => each.name());
+    const under = args === 0 ? command.createHelp().visibleCommands(command).map((each) => each.name()) : [];
     const values = argument === undefined ? [] : argument.argChoices ?? (/host/.test(argument.name()) ? await names(config, ({ hosts }) => hosts.map((host) => host.host)) : argument.name() === "watcher" ? await names(config, ({ watchers }) => watchers.map((watcher) => watcher.watcher)) : argument.name() === "shell" ? Object.keys(SCRIPTS) : []);
-    candidates = [...below, ...values];
+    candidates = [...under, ...values];
   }
   for (const candidate of candidates) if (candidate.startsWith(started)) print(candidate);
   return EXIT.yes;

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { expectations } from "../expect.ts";
 import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
+import { history } from "./history.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
@@ -27,6 +28,7 @@ const single = {
   brakes: brakes.meta(about("What keeps the watcher from cutting too much.")).optional(),
   include: include.meta(about("Files with more `hosts`, `groups` and `power`, relative to this one; `*` and `?` as in a shell.", {}, "file pattern, or list")).optional(),
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
+  history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
 };
 
 const aboutDefaults = about("What holds for every host unless its group or itself says otherwise.");
@@ -67,6 +69,7 @@ export const root = z.strictObject({
   alerts: single.alerts,
   api: single.api,
   data: single.data,
+  history: single.history,
   store: single.store,
   observers: single.observers,
   lone: single.lone,

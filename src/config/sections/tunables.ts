@@ -6,6 +6,7 @@ import { expectations } from "../expect.ts";
 import { about, duration, flag, name, whole } from "../fields.ts";
 import { parseDuration } from "../duration.ts";
 import { probeList } from "./probes.ts";
+import { remedyList } from "./remedies.ts";
 
 /** What holds where neither the host, its groups nor `defaults` say otherwise. */
 export const BUILT_IN = {
@@ -45,6 +46,7 @@ export const tunables = {
   onConfirm: duration("How long to wait for every outlet to read on before it is tried again.", { minMs: 1_000, maxMs: DAY_MS, default: BUILT_IN.onConfirm }).optional(),
   settle: duration("How long outlets are read again after on: a late off is undone.", { maxMs: DAY_MS, default: BUILT_IN.settle }).optional(),
   probes: probeList.meta(about("How to look. A host's list replaces that of its group or of the defaults.", { default: ["ping", "ssh"] }, "list of probes")).optional(),
+  remedies: remedyList.meta(about("What is tried before power, once an incident, in this order. Never counted as a fence: the cut follows when it does not help.", { default: [] }, "list of remedies")).optional(),
   rounds: z.strictObject({ good: good.meta(about("How many of the probes that count must be good, as `2 of 3`.", {}, "`N of M`, or whole number")) })
     .meta(about("When a round is good. Left out, all probes that count must be.")).optional(),
   retry: z.array(retryStep).max(20).meta(about("The retry ladder: pauses before the next looks after a first bad round, such as `[5s, 10s, 30s]`. Empty: every `every`.", { default: [] }, "list of durations")).optional(),

@@ -118,6 +118,39 @@ test("the ledger's trouble is one alarm, and over when it can be written", () =>
   assert.equal(ended(hand, "ledger").length, 1);
 });
 
+test("a history that does not record is one alarm, over when it does, also after a restart", () => {
+  const hand = Hand.running(two());
+  hand.input({ kind: "history", failure: "database or disk is full" });
+  hand.input({ kind: "history", failure: "database or disk is full, still" });
+  assert.equal(raised(hand, "history").length, 1);
+  assert.deepEqual(hand.told("history-failed"), ["the past is not recorded: database or disk is full"]);
+  hand.input({ kind: "history", failure: null });
+  assert.equal(ended(hand, "history").length, 1);
+  assert.equal(hand.told("history-ok").length, 1);
+  hand.input({ kind: "history", failure: "gone" });
+  hand.restart();
+  hand.input({ kind: "history", failure: null });
+  assert.equal(ended(hand, "history").length, 2);
+  assert.ok(!hand.state.alarms.has("history"));
+});
+
+test("whether the past is recorded changes no command: a host is cut and brought back in the same bytes at the same times", () => {
+  const story = (trouble: boolean): readonly string[] => {
+    const hand = Hand.running(two({ bootMs: 60_000 }));
+    const told: string[] = [];
+    for (let n = 0; n < 40; n += 1) {
+      if (trouble) hand.input({ kind: "history", failure: n % 3 === 0 ? null : `full ${n}` });
+      if (n < 8) hand.bad("logos", 1);
+      else hand.keep("logos", n < 20 ? "bad" : "good", 10_000);
+      told.push(`${n}: ${hand.bytes().join(", ")}, ${hand.host().unguarded ?? "guarded"}`);
+    }
+    return told;
+  };
+  const calm = story(false);
+  assert.ok(calm.at(-1)?.includes("off "), "nothing was cut at all");
+  assert.deepEqual(story(true), calm);
+});
+
 test("what happened, what was done, what is asked: each a sentence", () => {
   const hands = [foreign(), (() => {
     const hand = Hand.running(two({ bootMs: 60_000 }));
