@@ -1,9 +1,17 @@
-// Samples, put into figures, and figures into the document.
+// What the parts share: which were asked for, samples put into figures, and figures into the document.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const DOCUMENT = join(import.meta.dirname, "../docs/performance.md");
+
+/** The parts that stand on the command line; none: all. */
+export function partsNamed<Part extends string>(parts: readonly Part[]): readonly Part[] {
+  const named = process.argv.slice(2).filter((word) => word !== "--quick");
+  const unknown = named.find((word) => !(parts as readonly string[]).includes(word));
+  if (unknown !== undefined) throw new Error(`${unknown} is not measured here, but ${parts.join(", ")}`);
+  return parts.filter((part) => named.length === 0 || named.includes(part));
+}
 
 export function median(samples: readonly number[]): number {
   return quantile(samples, 0.5);

@@ -5,8 +5,10 @@
 //   detection   from a host's death to the off byte at the PDU, against the bound of safety.md §5.15
 //   memory      resident memory of an idle watcher with 10 hosts, and wall time of `upkeep status`
 //   simulator   simulated watcher-hours a second; false cuts in a day of 2 % packet loss with 1,000 hosts
-//   several     several watchers: bench/several.ts, which writes its figures into the document itself
-//   history     what the history costs: bench/history.ts, likewise
+//   checks      processor time of one check beside the peers: bench/checks.ts, into the document itself, like all that follow
+//   scheduled   thousands of checks on schedule, and how that grows: bench/scheduled.ts
+//   several     several watchers: bench/several.ts
+//   history     what the history costs: bench/history.ts
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -15,11 +17,14 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
+import { checks, PARTS as OF_CHECKS } from "./checks.ts";
+import { quantile } from "./figures.ts";
 import { history } from "./history.ts";
+import { PARTS as OF_SCHEDULED, scheduled } from "./scheduled.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator", "several", "history"];
+const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history"];
 const named = process.argv.slice(2).filter((word) => word !== "--quick");
 for (const word of named) {
   if (!PARTS.includes(word)) throw new Error(`${word} is not measured here, but ${PARTS.join(", ")}`);
@@ -29,11 +34,6 @@ const RESULTS = join(import.meta.dirname, "results");
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 500;
 const THRESHOLD = 5;
-
-function quantile(samples: readonly number[], share: number): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -145,6 +145,14 @@ if (wanted("simulator")) {
   say("simulator …");
   const { hoursPerSecond, loss } = (result["simulator"] = simulator());
   say(`Simulator: ${hoursPerSecond}\nPacket loss: ${loss}`);
+}
+if (wanted("checks")) {
+  say("checks …");
+  await checks(OF_CHECKS, quick, say);
+}
+if (wanted("scheduled")) {
+  say("scheduled …");
+  await scheduled(OF_SCHEDULED, quick, say);
 }
 if (wanted("several")) {
   say("several watchers …");

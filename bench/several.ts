@@ -10,6 +10,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg, release } from "node:os";
 import { join } from "node:path";
+import { partsNamed } from "./figures.ts";
 import { fleetRefusal } from "../lab/fleet.ts";
 import type { Several } from "./several/document.ts";
 import { document } from "./several/document.ts";
@@ -77,10 +78,6 @@ export async function several(parts: readonly Part[], quick: boolean): Promise<v
 }
 
 if (import.meta.main) {
-  const named = process.argv.slice(2).filter((word) => word !== "--quick");
-  const wanted = PARTS.filter((part) => named.length === 0 || named.includes(part));
-  const unknown = named.find((word) => !(PARTS as readonly string[]).includes(word));
-  if (unknown !== undefined) throw new Error(`${unknown} is not measured here, but ${PARTS.join(", ")}`);
-  await several(wanted, process.argv.includes("--quick"));
+  await several(partsNamed(PARTS), process.argv.includes("--quick"));
   process.exit(0);
 }

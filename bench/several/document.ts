@@ -1,7 +1,6 @@
 // Writes the figures into docs/performance.md, under a heading of their own; what stands under the other headings stays.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { median, writeSection } from "../figures.ts";
 import type { Large } from "./large.ts";
 import type { Detection, TakeOver } from "./outages.ts";
 import { BOUND_MS, EVERY_MS, MAX_ACT_MS, THRESHOLD, TIMEOUT_MS } from "./outages.ts";
@@ -9,14 +8,7 @@ import type { StoreWrites } from "./store-writes.ts";
 
 export type Several = { readonly detection?: readonly Detection[]; readonly takeOver?: readonly TakeOver[]; readonly writes?: readonly StoreWrites[]; readonly large?: readonly Large[] };
 
-const DOCUMENT = join(import.meta.dirname, "../../docs/performance.md");
 const HEADING = "## Several watchers";
-
-export function median(samples: readonly number[]): number {
-  const sorted = [...samples].sort((one, other) => one - other);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[half] as number) : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
-}
 
 const s = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
 const spread = (samples: readonly number[]) => `${s(median(samples))} (${s(Math.min(...samples))} to ${s(Math.max(...samples))})`;
@@ -76,16 +68,11 @@ ${phases.map((phase) => `| ${phase.phase} | ${phase.seconds === undefined ? "" :
 /** Puts the figures into the document. */
 export function document(figures: Several, machine: string): void {
   const parts = [
-    `${HEADING}\n\n${machine} \`bin/node24 bench/several.ts\` repeats these, alone; raw samples are in \`bench/results/several.json\`.`,
+    `${machine} \`bin/node24 bench/several.ts\` repeats these, alone; raw samples are in \`bench/results/several.json\`.`,
     figures.detection === undefined ? "" : ofDetection(figures.detection),
     figures.takeOver === undefined ? "" : ofTakeOver(figures.takeOver),
     figures.writes === undefined ? "" : ofWrites(figures.writes),
     ...(figures.large ?? []).map(ofLarge),
-  ].filter((part) => part !== "").map((part) => part.trimEnd());
-  const before = readFileSync(DOCUMENT, "utf8");
-  const from = before.indexOf(`\n${HEADING}\n`);
-  const to = from < 0 ? -1 : before.indexOf("\n## ", from + HEADING.length);
-  const head = (from < 0 ? before : before.slice(0, from + 1)).trimEnd();
-  const tail = to < 0 ? "" : before.slice(to + 1);
-  writeFileSync(DOCUMENT, `${head}\n\n${parts.join("\n\n")}\n${tail === "" ? "" : `\n${tail}`}`);
+  ];
+  writeSection(HEADING, parts);
 }

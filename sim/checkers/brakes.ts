@@ -146,6 +146,8 @@ export function brakes(world: World): Checker {
       // It may have been done before it could be answered.
       for (const host of unanswered) release(host);
       unanswered.clear();
+      // What was told on a full disk and never reached the ledger died with the process: the next one cannot count it.
+      for (const [host, told] of unconfirmed) unconfirmed.set(host, told.slice(0, value<HostRecord>(world.disk.records, `host/${host}`)?.unconfirmed.length ?? 0));
     },
     readings(device, readings) {
       for (const reading of readings) labels.set(`${device.name}/${reading.outlet}`, reading.label);

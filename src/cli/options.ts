@@ -18,13 +18,13 @@ export type Options = {
   readonly host?: string;
   readonly follow?: boolean;
   readonly kdump?: boolean;
-  /** A file to write to. */
-  readonly out?: string;
   // history
   readonly until?: number;
   readonly probe?: string;
   readonly step?: "raw" | "minute" | "hour";
   readonly csv?: boolean;
+  /** A file to write to. */
+  readonly out?: string;
   // check
   readonly effective?: string;
   readonly strict?: boolean;

@@ -46,7 +46,8 @@ test("a configuration read apart is the one that is read here, secrets and all",
   await writeFile(file, EVERYTHING);
   const [apart, here] = await Promise.all([loadConfigApart(file), loadConfig(file)]);
   assert.deepEqual(here.problems.filter(({ severity }) => severity === "error"), []);
-  assert.deepEqual(revealed(apart), revealed(here));
+  assert.ok(here.ok);
+  assert.deepEqual(revealed(apart), revealed({ ...here, config: { ...here.config, origins: new Map() } }));
   assert.equal(inspect(revealed(apart), { depth: null }).match(/hunter2/g)?.length, 7);
   assert.doesNotMatch(inspect(apart, { depth: null }), /hunter2/);
 });

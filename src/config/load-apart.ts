@@ -10,7 +10,7 @@ import { assert } from "../core/errors.ts";
 import type { Loaded } from "./load.ts";
 import { Secret } from "./secret.ts";
 
-/** As `loadConfig` of this process's environment and disk; rejects when the thread cannot run. */
+/** As `loadConfig` of this process's environment and disk, less the origins of settings; rejects when the thread cannot run. */
 export function loadConfigApart(path: string): Promise<Loaded> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./load-apart-start.mjs", import.meta.url), { workerData: path, name: "configuration" });
@@ -28,10 +28,19 @@ export function pack(value: unknown): unknown {
   return rebuilt(value, pack);
 }
 
-/** A configuration again, from what `pack` made. */
+/** A configuration again, from what `pack` made. Texts that were one before, and came as thousands, are one again. */
 export function unpack(value: unknown): unknown {
-  if (value instanceof Uint8Array) return new Secret(Buffer.from(value).toString("utf16le"));
-  return rebuilt(value, unpack);
+  const texts = new Map<string, string>();
+  const each = (member: unknown): unknown => {
+    if (typeof member === "string") {
+      const known = texts.get(member);
+      if (known === undefined) texts.set(member, member);
+      return known ?? member;
+    }
+    if (member instanceof Uint8Array) return new Secret(Buffer.from(member).toString("utf16le"));
+    return rebuilt(member, each);
+  };
+  return each(value);
 }
 
 function rebuilt(value: unknown, each: (member: unknown) => unknown): unknown {

@@ -165,7 +165,7 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   const nowMs = turn.now.bootMs;
   if (host.operation !== null) goodRound(turn, host.operation);
   const now = turn.host(name) as HostState;
-  turn.patchHost(name, { decideAtMs: null });
+  if (now.decideAtMs !== null) turn.patchHost(name, { decideAtMs: null });
   if (now.operation === null && now.counter < policy.threshold) closeBallot(turn, name);
   endStormWhenCalm(turn, setsOf(policy));
   for (const other of membersOf(`behind:${name}`, turn.policy)) {

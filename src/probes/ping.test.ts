@@ -21,11 +21,10 @@ function network(raw: boolean, answer: (request: Buffer, to: Buffer, deliver: On
     open(_family, onDatagram) {
       const socket: EchoSocket = {
         raw,
-        send(request, to) {
-          if (errno !== 0) return errno;
+        send(request, to, sender) {
+          if (errno !== 0) return queueMicrotask(() => sender.failed(errno));
           made.requests.push(request);
           setImmediate(answer, request, Buffer.from(to), onDatagram);
-          return 0;
         },
         hold: (awaited) => (made.held = awaited),
         close: () => undefined,

@@ -22,6 +22,7 @@ export const ping: Probe<PingOptions> = {
   name: "ping",
   service: false,
   awaits: "echo reply",
+  refusal: (_options, tools) => tools.icmp.refusal(4),
   async run(target, options, tools, signal) {
     signal.throwIfAborted();
     const refusal = tools.icmp.refusal(target.family);
@@ -38,8 +39,44 @@ export const ping: Probe<PingOptions> = {
 
 /** Between the requests of one look. */
 const GAP_MS = 200;
+const ENOBUFS = 105;
 
-type Request = { readonly to: Buffer; readonly nonce: Buffer; readonly answered: (atMs: number) => void };
+/** One look: up to `count` requests, of which the first that is answered ends it. An object, so that it needs no functions of its own. */
+class Look {
+  readonly family: 4 | 6;
+  readonly socket: EchoSocket;
+  readonly to: Buffer;
+  readonly signal: AbortSignal;
+  readonly resolve: (ms: number) => void;
+  readonly reject: (error: unknown) => void;
+  /** Requests that it may still send, and when the next is due. */
+  left: number;
+  againAtMs = 0;
+  readonly sequences: number[] = [];
+  over = false;
+  readonly #end: (look: Look) => void;
+
+  constructor(family: 4 | 6, socket: EchoSocket, to: Buffer, count: number, signal: AbortSignal, settle: { readonly resolve: (ms: number) => void; readonly reject: (error: unknown) => void }, end: (look: Look) => void) {
+    [this.family, this.socket, this.to, this.signal, this.left] = [family, socket, to, signal, count];
+    [this.resolve, this.reject] = [settle.resolve, settle.reject];
+    this.#end = end;
+  }
+
+  /** A request that could not be sent at all; of several the first speaks for them. */
+  failed(errno: number): void {
+    if (this.over || this.sequences.length > 1) return;
+    this.#end(this);
+    this.reject(failure(errorName(errno), "cannot send an echo request"));
+  }
+
+  /** It is the listener of its own abort. */
+  handleEvent(): void {
+    this.#end(this);
+    this.reject(this.signal.reason);
+  }
+}
+
+type Request = { readonly look: Look; readonly nonce: Buffer; readonly sentAtMs: number };
 
 /** The shared sockets. Nothing is opened, and koffi not loaded, before the first look. */
 export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & { kind(family: 4 | 6): "ping" | "raw" | null } {
@@ -66,8 +103,10 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     if (reply === null) return;
     const request = awaited[family].get(reply.sequence);
     // A stranger's reply on a raw socket, one to a request given up long ago, or one that another host sent for it.
-    if (request === undefined || !request.nonce.equals(reply.nonce) || !sameAddress(request.to, from)) return;
-    request.answered(performance.now());
+    if (request === undefined || !request.nonce.equals(reply.nonce) || !sameAddress(request.look.to, from)) return;
+    const { look, sentAtMs } = request;
+    end(look);
+    look.resolve(performance.now() - sentAtMs);
   }
 
   function freeSequence(family: 4 | 6): number | null {
@@ -76,6 +115,42 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
       if (!awaited[family].has(sequence)) return sequence;
     }
     return null;
+  }
+
+  function ask(look: Look): void {
+    const { family, socket, to } = look;
+    const sequenceNow = freeSequence(family);
+    if (sequenceNow === null) return look.failed(ENOBUFS);
+    const nonce = nextNonce();
+    look.sequences.push(sequenceNow);
+    look.left -= 1;
+    awaited[family].set(sequenceNow, { look, nonce, sentAtMs: performance.now() });
+    socket.hold(true);
+    socket.send(encodeEchoRequest(family, id, sequenceNow, nonce), to, look);
+    if (look.left > 0) later(look);
+  }
+
+  function end(look: Look): void {
+    look.over = true;
+    look.signal.removeEventListener("abort", look);
+    for (const one of look.sequences) awaited[look.family].delete(one);
+    if (awaited[look.family].size === 0) look.socket.hold(false);
+  }
+
+  /** All gaps are of one length, so that what is added last is due last, and one timer does for all. */
+  const queue: Look[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  function later(look: Look): void {
+    look.againAtMs = performance.now() + GAP_MS;
+    queue.push(look);
+    timer ??= setTimeout(askAgain, GAP_MS);
+  }
+  function askAgain(): void {
+    timer = undefined;
+    const due = queue.findIndex(({ over, againAtMs }) => !over && againAtMs > performance.now());
+    for (const look of queue.splice(0, due === -1 ? queue.length : due)) if (!look.over) ask(look);
+    const [next] = queue;
+    if (next !== undefined) timer ??= setTimeout(askAgain, Math.max(1, Math.ceil(next.againAtMs - performance.now())));
   }
 
   return {
@@ -87,42 +162,9 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
         if (typeof socket === "string") return reject(failure("ENOTSUP", socket));
         const to = socketAddress(target.address, family);
         if (to === null) return reject(failure("EINVAL", `not a numeric address: ${target.address}`));
-        const requests = awaited[family];
-        const mine: number[] = [];
-        let timer: NodeJS.Timeout | undefined;
-        signal.addEventListener("abort", abort, { once: true });
-        send(socket, to);
-
-        function send(through: EchoSocket, address: Buffer): void {
-          const sequenceNow = freeSequence(family);
-          const nonce = nextNonce();
-          const sentAtMs = performance.now();
-          const errno =
-            sequenceNow === null ? 105 : through.send(encodeEchoRequest(family, id, sequenceNow, nonce), address);
-          if (errno === 0 && sequenceNow !== null) {
-            mine.push(sequenceNow);
-            const answered = (atMs: number): void => {
-              end();
-              resolve(atMs - sentAtMs);
-            };
-            requests.set(sequenceNow, { to: address, nonce, answered });
-            through.hold(true);
-          } else if (mine.length === 0) {
-            end();
-            return reject(failure(errorName(errno), "cannot send an echo request"));
-          }
-          if (mine.length < count) timer = setTimeout(send, GAP_MS, through, address);
-        }
-        function end(): void {
-          clearTimeout(timer);
-          signal.removeEventListener("abort", abort);
-          for (const one of mine) requests.delete(one);
-          if (requests.size === 0) sockets[family]?.hold(false);
-        }
-        function abort(): void {
-          end();
-          reject(signal.reason);
-        }
+        const look = new Look(family, socket, to, count, signal, { resolve, reject }, end);
+        signal.addEventListener("abort", look, { once: true });
+        ask(look);
       });
     },
     refusal(family) {
@@ -135,6 +177,7 @@ export function openIcmp(open: typeof openEchoSocket = openEchoSocket): Icmp & {
     },
     close() {
       closed = true;
+      clearTimeout(timer);
       sockets[4]?.close();
       sockets[6]?.close();
     },

@@ -14,8 +14,8 @@ export type EchoReply = { readonly id: number; readonly sequence: number; readon
 
 /** An echo request whose payload is the nonce. */
 export function encodeEchoRequest(family: 4 | 6, id: number, sequence: number, nonce: Uint8Array): Buffer {
-  const message = Buffer.alloc(HEADER_BYTES + NONCE_BYTES);
-  message.writeUInt8(TYPES[family].request, 0);
+  const message = Buffer.allocUnsafe(HEADER_BYTES + NONCE_BYTES); // written to the last byte below
+  message.writeUInt32BE(TYPES[family].request * 0x100_0000, 0); // code and checksum 0
   message.writeUInt16BE(id & 0xffff, 4);
   message.writeUInt16BE(sequence & 0xffff, 6);
   message.set(nonce.subarray(0, NONCE_BYTES), HEADER_BYTES);

@@ -65,22 +65,63 @@ export function clockSynced(): boolean {
   return state >= 0 && state !== TIME_ERROR && (timex.readInt32LE(TIMEX_STATUS_AT) & STA_UNSYNC) === 0;
 }
 
+/**
+ * Moments this near to each other are one: a fleet of thousands has something due every millisecond, and each turn of the
+ * loop costs more than what is done in it. Nothing is ever early, and nothing measured here is finer.
+ */
+const GRAIN_MS = 10;
+type Moment = { readonly due: (() => void)[]; waiting: number; timer: NodeJS.Timeout | undefined };
+const moments = new Map<number, Moment>();
+
 /** The real clock with Node's timers behind it; an `at` beyond a day is looked at again daily. */
 export const bootClock: Clock = {
   nowMs: bootNowFine,
   at(atMs, fn) {
-    let timer = setTimeout(wake, waitMs());
-    // A timer of Node counts CLOCK_MONOTONIC and rounds: never early by the boot-time clock, and soon after a suspension.
-    function wake(): void {
-      if (atMs > bootNow()) timer = setTimeout(wake, waitMs());
-      else fn();
+    const grain = Math.ceil(atMs / GRAIN_MS);
+    let moment = moments.get(grain);
+    if (moment === undefined) {
+      moment = { due: [], waiting: 0, timer: undefined };
+      moments.set(grain, moment);
+      wait(grain, moment);
     }
-    function waitMs(): number {
-      return Math.min(Math.max(0, Math.ceil(atMs - bootNowFine())), 86_400_000);
-    }
-    return () => clearTimeout(timer);
+    const { due } = moment;
+    const place = due.push(fn) - 1;
+    moment.waiting += 1;
+    return () => {
+      if (due[place] === fn) forget(grain, moment, place);
+    };
   },
 };
+
+function wait(grain: number, moment: Moment): void {
+  const waitMs = Math.min(Math.max(0, Math.ceil(grain * GRAIN_MS - bootNowFine())), 86_400_000);
+  moment.timer = setTimeout(arrive, waitMs, grain, moment);
+}
+
+/** A timer of Node counts CLOCK_MONOTONIC and rounds: never early by the boot-time clock, and soon after a suspension. */
+function arrive(grain: number, moment: Moment): void {
+  if (grain * GRAIN_MS > bootNowFine()) return wait(grain, moment);
+  // What asks for this moment from here on is given one of its own.
+  moments.delete(grain);
+  for (let place = 0; place < moment.due.length; place += 1) {
+    const fn = moment.due[place];
+    moment.due[place] = nothing;
+    fn?.();
+  }
+}
+
+/** Taken back; a moment for which nobody waits any more is none. */
+function forget(grain: number, moment: Moment, place: number): void {
+  moment.due[place] = nothing;
+  moment.waiting -= 1;
+  if (moment.waiting > 0 || moments.get(grain) !== moment) return;
+  clearTimeout(moment.timer);
+  moments.delete(grain);
+}
+
+function nothing(): void {
+  // Taken back, or done.
+}
 
 /** How long this process could not run. */
 export type Stalls = { lostMs(sinceMs: number): number; close(): void };

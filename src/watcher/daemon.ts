@@ -15,6 +15,7 @@ import { statusReport } from "../core/report.ts";
 import { openHistory } from "../journal/history.ts";
 import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
+import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
@@ -54,6 +55,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 async function serve(first: Config, options: DaemonOptions, log: ReturnType<typeof createLog>): Promise<number> {
   let config = first;
+  compileFor(config);
   const { dataDir, socketPath } = config.shell;
   checkSocketPath(socketPath);
   const clock = systemClock();
@@ -77,7 +79,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
-  sayWhatCannotRun(config, tools.icmp, log);
+  for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
   return new Promise((resolve, reject) => {
@@ -150,8 +152,10 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const late = lateParts(config, next.config);
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
+      compileFor(config);
       site = makeSite(config, read.parts, tools);
       old.close();
+      for (const refusal of site.refusals()) warn(refusal);
       if (callsOthers) {
         alerts.reload(alertChannels(config));
         deadman?.close();
@@ -242,12 +246,6 @@ function untilStopped(): AbortSignal {
 function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
   const { mail, command } = config.shell.alerts;
   return { mail: mail === null ? null : { ...mail, password: mail.password?.reveal() ?? null }, command };
-}
-
-function sayWhatCannotRun(config: Config, icmp: ReturnType<typeof openIcmp>, log: ReturnType<typeof createLog>): void {
-  const pings = [...config.shell.hosts.values()].some((host) => host.probes.some((probe) => probe.kind === "ping")) || config.shell.references.some((reference) => reference.kind === "ping");
-  const refusal = pings ? icmp.refusal(4) : null;
-  if (refusal !== null) log.say("warning", `ping will be unknown: ${refusal}`);
 }
 
 /** The watchdog is petted by the loop: what is told is when the loop last turned, not that this timer runs. */

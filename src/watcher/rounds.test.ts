@@ -53,7 +53,7 @@ function bench(options: { probes: (clock: VirtualClock) => RoundProbe[]; last?: 
   };
   const deps: RoundDeps = { clock, names: { address: (address) => ({ address, family: 4 }) }, tools: { icmp: noIcmp }, references, ...options.deps?.(clock) };
   const host: RoundHost = { name: "db1", hash: "h1", address: "10.0.0.1", timeoutMs: options.timeoutMs ?? 1_000, limitMs: options.limitMs ?? 5_000, probes: options.probes(clock) };
-  made.cancel = startRound(host, deps, (round) => made.rounds.push(round), (late) => made.lates.push(late)).cancel;
+  made.cancel = startRound(host, deps, (round) => made.rounds.push(round), (late) => made.lates.push(late));
   assert.equal(made.rounds.length, 0, "onRound before startRound has returned");
   return made;
 }
@@ -112,7 +112,7 @@ test("at its limit the round aborts what still runs, and says no more", async ()
   assert.deepEqual([run.rounds.length, run.lates.length, run.clock.pending], [1, 0, 0]);
 });
 
-test("the limit may come before the time-out, after a time in which this process stood still: the round ends all the same", async () => {
+test("after a time in which this process stood still, and whatever order its timers come in, the round ends all the same", async () => {
   // Node runs timers of one length together, in the order of the lengths' first timers: not in the order of their moments.
   const clock = new VirtualClock();
   const due = new Map<() => void, number>();
@@ -120,7 +120,7 @@ test("the limit may come before the time-out, after a time in which this process
   const probe = played(clock, "ssh", null);
   const run = bench({ probes: () => [probe.probe], deps: () => ({ clock: unordered }) });
   clock.stall(9_000);
-  for (const [fn] of [...due].toSorted(([, one], [, other]) => other - one)) if (due.has(fn)) fn();
+  while (due.size > 0) for (const [fn] of [...due].toSorted(([, one], [, other]) => other - one)) if (due.delete(fn)) fn();
   await clock.advance(0);
   assert.deepEqual(run.rounds.map((round) => outcomes(round)), [["ssh unknown not-run"]]);
   assert.ok(probe.aborted());
@@ -255,6 +255,24 @@ test("a stall in the middle of the round counts as well", async () => {
   assert.deepEqual(outcomes(run.rounds[0]), ["ssh unknown not-run"]);
   stalls.close();
   assert.equal(clock.pending, 0);
+});
+
+test("a look that this watcher kept waiting for its turn is unknown at its time-out, not bad", async () => {
+  const kept = (heldMs: readonly number[]) => (): RoundProbe[] => [
+    { id: "plugin", options: {}, probe: { name: "plugin", service: true, run: (_target, _options, _tools, _signal, progress) => (heldMs.forEach((ms) => progress?.("waiting", ms)), new Promise(() => undefined)) } },
+  ];
+  const cases: readonly (readonly [readonly number[], string, string])[] = [
+    [[Infinity], "unknown", "this watcher kept it waiting for its turn: too much at once"],
+    [[Infinity, 400.4], "unknown", "this watcher kept it waiting for 400 ms: too much at once"],
+    [[Infinity, 20], "bad", "no answer within 1000 ms (waiting)"],
+    [[], "bad", "no answer within 1000 ms"],
+  ];
+  for (const [heldMs, outcome, evidence] of cases) {
+    const run = bench({ probes: kept(heldMs) });
+    await run.clock.advance(1_000);
+    assert.deepEqual(run.rounds[0]?.results.map((result) => [result.outcome, result.evidence]), [[outcome, evidence]]);
+    run.cancel();
+  }
 });
 
 test("whatever the probes do and when: one round, every probe in it once, late answers once and only right ones", async () => {

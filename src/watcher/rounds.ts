@@ -60,163 +60,189 @@ const LOST_LEAST_MS = 100;
 const spareAborters: AbortController[] = [];
 const SPARE_MAX = 1_024;
 
-/** Starts a round. `onRound` is called exactly once and never before this returns, unless the round is cancelled. */
-export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Round) => void, onLate: (late: Late) => void): { cancel(): void } {
-  const { clock, references } = deps;
-  const startedAtMs = clock.nowMs();
-  const stamp = Math.floor(startedAtMs);
-  const results: (ProbeResult | undefined)[] = host.probes.map(() => undefined);
-  const progress: (string | undefined)[] = [];
+/** Starts a round; returns what cancels it. `onRound` is called exactly once and never before this returns, unless the round is cancelled. */
+export function startRound(host: RoundHost, deps: RoundDeps, onRound: (round: Round) => void, onLate: (late: Late) => void): () => void {
+  const round = new RoundUnderWay(host, deps, onRound, onLate);
+  return () => round.cancel();
+}
+
+/** An object and not a nest of functions: thousands are begun every few seconds, and each host keeps its last. */
+class RoundUnderWay {
+  readonly #host: RoundHost;
+  readonly #deps: RoundDeps;
+  readonly #onRound: (round: Round) => void;
+  readonly #onLate: (late: Late) => void;
+  readonly #startedAtMs: number;
+  readonly #stamp: number;
+  readonly #results: (ProbeResult | undefined)[];
+  #progress: (string | undefined)[] | null = null;
+  /** How long each probe was kept waiting for its turn by this watcher. */
+  #heldMs: (number | undefined)[] | null = null;
   /** Probes that have not settled yet, timed out or not. */
-  const running = new Set<number>();
-  const timers = new Set<() => void>();
+  #running = 0;
+  #timers: (() => void)[] = [];
   /** Null once it is given back: what happens to this round then must not abort another's. */
-  let aborter: AbortController | null = spareAborters.pop() ?? new AbortController();
-  const { signal } = aborter;
-  let checking: Promise<References> | undefined;
-  let complete = false;
-  let reported = false;
-  let cancelled = false;
+  #aborter: AbortController | null = spareAborters.pop() ?? new AbortController();
+  readonly #signal = (this.#aborter as AbortController).signal;
+  #checking: Promise<References> | null = null;
+  #complete = false;
+  #reported = false;
+  #cancelled = false;
 
-  const located = deps.names.address(host.address);
-  if ("error" in located) {
-    host.probes.forEach(({ id }, index) => (results[index] = resultOf(id, notRun(located.error), 0)));
-  } else {
-    const target: Target = { host: host.name, ...located, ...(located.address === host.address ? {} : { configured: host.address }) };
-    host.probes.forEach((probe, index) => start(probe, index, target));
-    // Most hosts have one time-out for all their probes, and one timer does.
-    for (const timeoutMs of new Set(host.probes.map(timeoutOf))) later(timeoutMs, () => timeOut(timeoutMs));
-    later(host.limitMs, atLimit);
+  constructor(host: RoundHost, deps: RoundDeps, onRound: (round: Round) => void, onLate: (late: Late) => void) {
+    this.#host = host;
+    this.#deps = deps;
+    this.#onRound = onRound;
+    this.#onLate = onLate;
+    this.#startedAtMs = deps.clock.nowMs();
+    this.#stamp = Math.floor(this.#startedAtMs);
+    this.#results = host.probes.map(() => undefined);
+    const located = deps.names.address(host.address);
+    if ("error" in located) {
+      host.probes.forEach(({ id }, index) => (this.#results[index] = resultOf(id, notRun(located.error), 0)));
+    } else {
+      const target: Target = { host: host.name, ...located, ...(located.address === host.address ? {} : { configured: host.address }) };
+      host.probes.forEach((probe, index) => this.#start(probe, index, target));
+      for (const timeoutMs of timeoutsOf(host)) this.#later(timeoutMs, () => this.#timeOut(timeoutMs));
+    }
+    // Also a round with nothing to wait for ends only after its caller has got hold of it.
+    queueMicrotask(() => this.#considerEnd());
   }
-  // Also a round with nothing to wait for ends only after its caller has got hold of it.
-  queueMicrotask(considerEnd);
 
-  function start({ probe, options }: RoundProbe, index: number, target: Target): void {
-    running.add(index);
+  cancel(): void {
+    this.#cancelled = true;
+    this.#stop();
+  }
+
+  #start({ probe, options }: RoundProbe, index: number, target: Target): void {
+    this.#running += 1;
     let found: Promise<Finding>;
     try {
-      found = probe.run(target, options, deps.tools, signal, (text) => (progress[index] = text));
+      found = probe.run(target, options, this.#deps.tools, this.#signal, (text, held) => {
+        (this.#progress ??= [])[index] = text;
+        if (held !== undefined) (this.#heldMs ??= [])[index] = held;
+      });
     } catch (error) {
       found = Promise.reject(error instanceof Error ? error : new Error("threw"));
     }
     // A probe that throws, or rejects unasked, has a fault of its own: that is no sign of the host's.
     found.then(
-      (finding) => settled(index, finding),
-      (error: unknown) => settled(index, notRun(`probe failed: ${error instanceof Error ? error.message : "?"}`)),
+      (finding) => this.#settled(index, finding),
+      (error: unknown) => this.#settled(index, notRun(`probe failed: ${error instanceof Error ? error.message : "?"}`)),
     );
   }
 
-  function settled(index: number, finding: Finding): void {
-    running.delete(index);
-    if (signal.aborted) return;
-    const probe = host.probes[index] as RoundProbe;
-    const latencyMs = elapsedMs();
-    if (results[index] === undefined && latencyMs <= timeoutOf(probe)) {
-      results[index] = resultOf(probe.id, finding, latencyMs);
+  #settled(index: number, finding: Finding): void {
+    if (this.#signal.aborted) return;
+    this.#running -= 1;
+    const probe = this.#host.probes[index] as RoundProbe;
+    const latencyMs = this.#elapsedMs();
+    if (this.#results[index] === undefined && latencyMs <= timeoutOf(probe, this.#host)) {
+      this.#results[index] = resultOf(probe.id, finding, latencyMs);
     } else if (finding.outcome === "good") {
       const slow: ProbeResult = { ...resultOf(probe.id, finding, latencyMs), outcome: "slow" };
-      if (reported) onLate({ host: host.name, hash: host.hash, startedAtMs: stamp, results: [slow] });
-      else results[index] = slow;
+      if (this.#reported) this.#onLate({ host: this.#host.name, hash: this.#host.hash, startedAtMs: this.#stamp, results: [slow] });
+      else this.#results[index] = slow;
     } else {
-      results[index] ??= timedOutResult(probe, index); // ended wrongly before the timer came to it
+      this.#results[index] ??= this.#timedOutResult(probe, index); // ended wrongly before the timer came to it
     }
-    if (running.size === 0) {
-      clearTimers();
-      if (aborter !== null && spareAborters.length < SPARE_MAX) spareAborters.push(aborter);
-      aborter = null;
+    if (this.#running === 0) {
+      this.#clearTimers();
+      if (this.#aborter !== null && spareAborters.length < SPARE_MAX) spareAborters.push(this.#aborter);
+      this.#aborter = null;
     }
-    considerEnd();
+    this.#considerEnd();
   }
 
-  function timeOut(timeoutMs: number): void {
-    host.probes.forEach((probe, index) => {
-      if (timeoutOf(probe) === timeoutMs) results[index] ??= timedOutResult(probe, index);
+  #timeOut(timeoutMs: number): void {
+    this.#host.probes.forEach((probe, index) => {
+      if (timeoutOf(probe, this.#host) === timeoutMs) this.#results[index] ??= this.#timedOutResult(probe, index);
     });
-    considerEnd();
+    // Nearly every round has ended by now, and needs no limit.
+    if (this.#running > 0 && !this.#results.includes(undefined)) this.#later(this.#host.limitMs, () => this.#stop());
+    this.#considerEnd();
   }
 
-  function timedOutResult(probe: RoundProbe, index: number): ProbeResult {
-    const timeoutMs = timeoutOf(probe);
-    const latencyMs = elapsedMs();
-    const lostMs = Math.max(deps.stalls?.lostMs(startedAtMs) ?? 0, latencyMs - timeoutMs);
+  #timedOutResult(probe: RoundProbe, index: number): ProbeResult {
+    const timeoutMs = timeoutOf(probe, this.#host);
+    const latencyMs = this.#elapsedMs();
+    const held = this.#heldMs?.[index] ?? 0;
+    if (held > LOST_LEAST_MS) {
+      return resultOf(probe.id, notRun(`this watcher kept it waiting for ${held === Infinity ? "its turn" : `${Math.round(held)} ms`}: too much at once`), latencyMs);
+    }
+    const lostMs = Math.max(this.#deps.stalls?.lostMs(this.#startedAtMs) ?? 0, latencyMs - timeoutMs);
     if (lostMs > Math.max(timeoutMs * LOST_SHARE_MAX, LOST_LEAST_MS)) {
       return resultOf(probe.id, notRun(`this watcher was held up for ${Math.round(lostMs)} ms of this round`), latencyMs);
     }
-    const how = progress[index] === undefined ? "" : ` (${progress[index]})`;
+    const progress = this.#progress?.[index];
+    const how = progress === undefined ? "" : ` (${progress})`;
     return resultOf(probe.id, bad("silent", `no ${probe.probe.awaits ?? "answer"} within ${timeoutMs} ms${how}`), latencyMs);
   }
 
   /** The round is complete when every probe has its result; one that is bad is worth nothing before the references were asked. */
-  function considerEnd(): void {
-    if (cancelled || complete) return;
-    const doubtful = results.some((result) => result?.outcome === "bad");
+  #considerEnd(): void {
+    if (this.#cancelled || this.#complete) return;
+    const { references } = this.#deps;
+    const doubtful = this.#results.some((result) => result?.outcome === "bad");
     // Begun with the first bad result, so that the round need not wait at its end.
-    if (doubtful) checking ??= references.check(startedAtMs);
-    if (results.includes(undefined)) return;
-    complete = true;
+    if (doubtful) this.#checking ??= references.check(this.#startedAtMs);
+    if (this.#results.includes(undefined)) return;
+    this.#complete = true;
     const last = references.last();
-    if (!doubtful && (last === "reached" || last === "none")) return report(last);
-    checking ??= references.check(startedAtMs);
-    checking.then(report, () => report("lost"));
+    if (!doubtful && (last === "reached" || last === "none")) return this.#report(last);
+    this.#checking ??= references.check(this.#startedAtMs);
+    this.#checking.then((found) => this.#report(found), () => this.#report("lost"));
   }
 
-  function report(reached: References): void {
-    if (cancelled) return;
-    reported = true;
-    onRound({
-      host: host.name,
-      hash: host.hash,
-      startedAtMs: stamp,
-      endedAtMs: Math.floor(clock.nowMs()),
+  #report(reached: References): void {
+    if (this.#cancelled) return;
+    this.#reported = true;
+    this.#onRound({
+      host: this.#host.name,
+      hash: this.#host.hash,
+      startedAtMs: this.#stamp,
+      endedAtMs: Math.floor(this.#deps.clock.nowMs()),
       references: reached,
-      results: results.filter((result) => result !== undefined),
+      results: this.#results.filter((result) => result !== undefined),
     });
-  }
-
-  /**
-   * Time-outs came before, or are due in this very turn: Node runs timers of one length together, so after a time in which
-   * this process stood still the limit may come first. A round that never ended would be this host's last.
-   */
-  function atLimit(): void {
-    for (const timeoutMs of new Set(host.probes.map(timeoutOf))) timeOut(timeoutMs);
-    stop();
   }
 
   /** What still runs is aborted. */
-  function stop(): void {
-    aborter?.abort(new Error("the round is over"));
-    aborter = null;
-    running.clear();
-    clearTimers();
+  #stop(): void {
+    this.#aborter?.abort(new Error("the round is over"));
+    this.#aborter = null;
+    this.#running = 0;
+    this.#clearTimers();
   }
 
-  function timeoutOf(probe: RoundProbe): number {
-    return Math.min(probe.timeoutMs ?? host.timeoutMs, host.limitMs);
+  #later(afterMs: number, fn: () => void): void {
+    this.#timers.push(this.#deps.clock.at(this.#startedAtMs + afterMs, fn));
   }
 
-  function later(afterMs: number, fn: () => void): void {
-    const takeBack = clock.at(startedAtMs + afterMs, () => {
-      timers.delete(takeBack);
-      fn();
-    });
-    timers.add(takeBack);
+  #clearTimers(): void {
+    for (const takeBack of this.#timers) takeBack();
+    this.#timers = [];
   }
 
-  function clearTimers(): void {
-    for (const takeBack of timers) takeBack();
-    timers.clear();
+  #elapsedMs(): number {
+    return Math.round((this.#deps.clock.nowMs() - this.#startedAtMs) * 100) / 100;
   }
+}
 
-  function elapsedMs(): number {
-    return Math.round((clock.nowMs() - startedAtMs) * 100) / 100;
+function timeoutOf(probe: RoundProbe, host: RoundHost): number {
+  return Math.min(probe.timeoutMs ?? host.timeoutMs, host.limitMs);
+}
+
+const timeoutsByHost = new WeakMap<RoundHost, readonly number[]>();
+
+/** Most hosts have one time-out for all their probes, and one timer does. */
+function timeoutsOf(host: RoundHost): readonly number[] {
+  let timeouts = timeoutsByHost.get(host);
+  if (timeouts === undefined) {
+    timeouts = [...new Set(host.probes.map((probe) => timeoutOf(probe, host)))];
+    timeoutsByHost.set(host, timeouts);
   }
-
-  return {
-    cancel() {
-      cancelled = true;
-      stop();
-    },
-  };
+  return timeouts;
 }
 
 function resultOf(probe: string, { outcome, sign, evidence, latencyMs, perfdata }: Finding, elapsedMs: number): ProbeResult {

@@ -43,6 +43,19 @@ test("every host is looked at at its own pace until the core says which ones", a
   assert.equal(clock.pending, 0);
 });
 
+test("hosts whose names differ in their last digits alone are spread over the interval", async () => {
+  const { clock, scheduler, rounds } = rig();
+  scheduler.follow(policyOf(Array.from({ length: 100 }, (_, at) => `web${String(at).padStart(2, "0")}`), 10_000));
+  const looks: number[] = [];
+  for (let tenth = 0; tenth < 10; tenth += 1) {
+    const before = rounds.length;
+    await clock.advance(1_000);
+    looks.push(rounds.length - before);
+  }
+  assert.ok(looks.every((each) => each >= 2 && each <= 25), looks.join(" "));
+  scheduler.close();
+});
+
 test("only observed hosts are looked at; one that is observed again comes within its pace", async () => {
   const { clock, scheduler, rounds } = rig();
   const policy = policyOf(["a", "b", "c"]);

@@ -107,9 +107,14 @@ export class Scheduler {
   }
 }
 
-/** 0…1 from a name, always the same. */
+/**
+ * 0…1 from a name, always the same. FNV-1a lets the last letter of a name move few bits of the sum, and web01 to web40 differ
+ * in nothing else: stirred as MurmurHash3 ends (fmix32), neighbours are spread like strangers.
+ */
 function phaseOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < name.length; at += 1) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
-  return ((hash ^ (hash >>> 15)) >>> 0) / 2 ** 32;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }

@@ -11,7 +11,7 @@ import { loadProbes } from "../probes/index.ts";
 import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
-import { bootClock } from "./boot-clock.ts";
+import { bootClock, clockSynced } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
 import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
@@ -27,6 +27,8 @@ export type Site = {
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
   remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
+  /** Which probes this machine cannot make, and why. */
+  refusals(): readonly string[];
   close(): void;
 };
 
@@ -34,7 +36,7 @@ export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly s
 
 const WAKE_LATE_MS = 1_000;
 
-type Watched = { readonly round: Omit<RoundHost, "limitMs">; readonly ports: readonly number[] };
+type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
 /** The code that a configuration needs, and no other. */
 export type Parts = { readonly probes: Probes; readonly drivers: PowerDrivers };
@@ -51,7 +53,7 @@ export async function loadParts({ shell }: Config): Promise<Parts> {
 /** `parts` are those of this configuration. */
 export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
-  const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
+  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
   const woken = [...policy.hosts.values()].map(({ name, levels }) => ({ levels, wake: shell.hosts.get(name)?.wake ?? null }));
   const after = (ms: number, then: () => void): (() => void) => {
     const atMs = bootClock.nowMs() + ms;
@@ -61,17 +63,15 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
   const devices = new Map([...shell.devices].map(([name, spec]) => [name, withWake(makeDevice(spec, drivers), {
     device: name, pending: tools.wakes, wakes: wakesOf(name, woken), maxActMs: spec.maxActMs, send: (wake) => sendWake(wake, tools.warn), after,
   })]));
-  const references: ReferenceCheck = createReferences(
-    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),
-    { clock: bootClock, names: tools.names, tools: probeTools },
-  );
+  const referenceLooks = shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) }));
+  const references: ReferenceCheck = createReferences(referenceLooks, { clock: bootClock, names: tools.names, tools: probeTools });
   const hosts = new Map<string, Watched>();
   for (const [name, spec] of shell.hosts) {
     const host = policy.hosts.get(name);
     assert(host !== undefined, `host ${name} has no policy`);
     const looks = spec.probes.map((each) => ({ id: each.id, timeoutMs: each.timeoutMs, ...probeOf(each, probes) }));
     hosts.set(name, {
-      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, probes: looks },
+      round: { name, hash: host.hash, address: spec.address, timeoutMs: host.timeoutMs, limitMs: host.everyMs, probes: looks },
       ports: [...new Set(looks.flatMap(({ probe, options }) => probe.port?.(options) ?? []))],
     });
   }
@@ -81,7 +81,8 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       start(name, limitMs, onRound, onLate) {
         const watched = hosts.get(name);
         if (watched === undefined) return () => {};
-        return startRound({ ...watched.round, limitMs }, deps, onRound, onLate).cancel;
+        if (watched.round.limitMs !== limitMs) watched.round = { ...watched.round, limitMs };
+        return startRound(watched.round, deps, onRound, onLate);
       },
     },
     power: (device) => devices.get(device),
@@ -101,6 +102,14 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const target = { host: name, address: located.address };
       const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
       return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
+    },
+    refusals() {
+      const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];
+      const told = all.flatMap(({ probe, options }) => {
+        const why = probe.refusal?.(options, probeTools) ?? null;
+        return why === null ? [] : [`${probe.name} will be unknown: ${why}`];
+      });
+      return [...new Set(told)];
     },
     close: () => references.close(),
   };

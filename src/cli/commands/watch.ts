@@ -15,7 +15,7 @@ export type WatchOptions = { readonly config?: string | undefined; readonly log?
  * A watcher waits nearly all of its time, so V8 collects early and leaves its optimising compilers out (`--max-opt=1`: the
  * baseline compiler is the last): each left 5 to 13 MB behind for what it compiled in the first minutes.
  */
-const FLAGS = ["--v8-pool-size=1", "--optimize-for-size", "--max-opt=1"];
+export const FLAGS: readonly string[] = ["--v8-pool-size=1", "--optimize-for-size", "--max-opt=1"];
 /** Two threads seldom allocate at the same moment; an arena each keeps what was freed in it. */
 const ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
 
