@@ -4,6 +4,7 @@
 
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../config/duration.ts";
+import type { InitOptions } from "./commands/init.ts";
 import { CliError, EXIT, exitOf } from "./exit.ts";
 import type { Options } from "./options.ts";
 import { complain, print } from "./terminal.ts";
@@ -89,13 +90,16 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
 
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
-  make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
+  const power = make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
     async (options, host, what) => (await import("./commands/power.ts")).runPower(needed(host), needed(what), options))
     .addArgument(action)
     .option("--reason <text>", "why, for the journal", "by hand")
     .option("--again", "cycle although an operation on this host ended less than 3 min ago")
     .option("--confirm <name>", "the host's name, instead of typing it")
     .option("--no-wait", "do not wait for the outcome");
+  make(power, "record <device>", "Record a dialogue with a power device", "Logs in, reads every outlet that a host hangs on, logs out, and prints what was said, without user names, passwords and communities: for a report, and as a test of the driver. It switches nothing. Through the watcher where one runs.", ["upkeep power record sucker --out sucker.recording"],
+    async (options, device) => (await import("./commands/record.ts")).runRecord(needed(device), options))
+    .option("--out <file>", "write it to this file, which must not be there yet");
   make(program, "fence <host>", "Cut and restore power now", "Overrides start-up grace, never seen healthy, debounce, boot, storm, budget, held and disarmed; each that stands is named. Of a serving host the name must be typed.", ["upkeep fence logos --reason \"wedged, verified on the console\"", "upkeep fence logos --reason \"did not come back\" --again --confirm logos"],
     async (options, host) => (await import("./commands/power.ts")).runFence(needed(host), options))
     .requiredOption("--reason <text>", "why, for the journal")
@@ -149,6 +153,24 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--effective <host>", "show what holds for this host after groups and defaults")
     .option("--strict", "exit 1 with warnings")
     .option("--schema", "print the JSON Schema for editors");
+  make(program, "init", "Write a first configuration", "From flags, or from questions on a terminal: commented, disarmed, and valid. Overwrites nothing; secrets go into files of mode 0600.", ["upkeep init", "upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --host ethos=10.0.0.12,3 --reference 10.0.0.1 --mail you@example.org < password", "upkeep init --host web1=10.0.0.21 --store etcd=10.0.0.31,10.0.0.32,10.0.0.33 --out /etc/upkeep/upkeep.yaml --yes"],
+    async (options) => {
+      const { initWorld } = await import("./init-world.ts");
+      // `--host` is a list here.
+      return (await import("./commands/init.ts")).runInit(options as unknown as InitOptions, initWorld());
+    })
+    .addOption(each("--host <name=address[,outlet]>", "a host, and what feeds it (device/2; 2 where there is one device; a/1 + b/1)"))
+    .addOption(each("--power <name=driver:address>", "a power device"))
+    .addOption(each("--set <device.setting=value>", "another setting of a power device, as in the file"))
+    .addOption(each("--secret <device.setting=file>", "the file that holds a secret; - reads it from standard input"))
+    .addOption(each("--reference <address>", "what must answer before a host may be called dead"))
+    .option("--mail <address>", "whom to call")
+    .option("--site <text>", "what this installation is called")
+    .option("--name <watcher>", "this watcher's own name")
+    .option("--store <store>", "embedded, etcd=HOST,HOST,HOST or zookeeper=HOST,HOST,HOST")
+    .option("--out <file>", "where to write (upkeep.yaml)")
+    .option("--yes", "write without asking")
+    .option("--force", "overwrite what is there");
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
@@ -199,6 +221,11 @@ function duration(flags: string, description: string): Option {
     if (parsed.value === 0) throw new InvalidArgumentError("Nothing lasts no time at all.");
     return parsed.value;
   });
+}
+
+/** An option that may be given several times. */
+function each(flags: string, description: string): Option {
+  return new Option(flags, `${description}; may be repeated`).argParser((text, before: readonly string[] | undefined) => [...(before ?? []), text]);
 }
 
 /** Unix milliseconds: a duration is so long ago. */

@@ -94,6 +94,8 @@ function keep(writeAll: boolean): void {
   wroteMs = performance.now();
   const rows = lostInputs > 0 ? { ...waiting, parts: [gap(lostInputs), ...waiting.parts] } : waiting;
   if (attempt((opened) => opened.write(rows, writeAll))) {
+    // How it ended stands nowhere else once the ledger has closed it: that outlives this machine's own power loss, too.
+    if (rows.incidents.some(({ endedAt }) => endedAt !== null)) attempt((opened) => opened.sync());
     waiting = NOTHING;
     [waitingInputs, waitingBytes, lostInputs] = [0, 0, 0];
     return sweep();

@@ -4,7 +4,7 @@
 
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
-import type { ReloadAnswer } from "../api/contract.ts";
+import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
@@ -19,8 +19,7 @@ import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
-import type { Notify } from "./notify.ts";
-import { serviceNotify } from "./notify.ts";
+import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./notify.ts";
 import { openPlace } from "./place.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
@@ -32,7 +31,6 @@ export type DaemonOptions = { readonly config: string; readonly log: "text" | "j
 
 const EXIT_CONFIGURATION = 3;
 const EXIT_NOT_AVAILABLE = 69;
-const TELL_MANAGER_EVERY_MS = 5_000;
 
 /** Runs the watcher until SIGTERM or SIGINT has been served. Resolves with the exit code. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
@@ -77,9 +75,9 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   };
   const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
-  sayWhatCannotRun(config, tools.icmp, log);
+  for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
   return new Promise((resolve, reject) => {
@@ -140,6 +138,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const reload = async (): Promise<ReloadAnswer> => {
+      notify(reloadingMessage());
+      try {
+        return await takeOver();
+      } finally {
+        notify("READY=1");
+      }
+    };
+    const takeOver = async (): Promise<ReloadAnswer> => {
       const read = await readAgain(options.config);
       if ("refusal" in read) return refused([read.refusal]);
       const { next } = read;
@@ -155,6 +161,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       compileFor(config);
       site = makeSite(config, read.parts, tools);
       old.close();
+      for (const refusal of site.refusals()) warn(refusal);
       if (callsOthers) {
         alerts.reload(alertChannels(config));
         deadman?.close();
@@ -173,8 +180,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    const record = async (device: string): Promise<RecordAnswer | null> => {
+      const { recordDevice } = await import("./record.ts");
+      const text = await recordDevice(config, device, (name, boundMs, use) => watcher.current.lend(name, boundMs, use));
+      return text === null ? null : { text };
+    };
+
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, version: options.version },
+      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -189,7 +202,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
-      tellManager(notify, watcher, () => turnedMs, clock.now().bootMs);
+      setInterval(watchdogPetter(notify, () => ({ turnedMs, stopping: watcher.state.stopping })), petEveryMs(process.env, process.pid)).unref();
       return api;
     });
     const fail = (error: unknown) => {
@@ -200,7 +213,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
     // Before the start there is nothing to carry anywhere; what `began` says of a failure is said there.
     const stop = () => {
-      notify("STOPPING=1");
+      notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000");
       began.then(() => watcher.current.stop(), () => undefined);
     };
     if (stopping.aborted) stop();
@@ -239,23 +252,4 @@ function untilStopped(): AbortSignal {
 function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
   const { mail, command } = config.shell.alerts;
   return { mail: mail === null ? null : { ...mail, password: mail.password?.reveal() ?? null }, command };
-}
-
-function sayWhatCannotRun(config: Config, icmp: ReturnType<typeof openIcmp>, log: ReturnType<typeof createLog>): void {
-  const pings = [...config.shell.hosts.values()].some((host) => host.probes.some((probe) => probe.kind === "ping")) || config.shell.references.some((reference) => reference.kind === "ping");
-  const refusal = pings ? icmp.refusal(4) : null;
-  if (refusal !== null) log.say("warning", `ping will be unknown: ${refusal}`);
-}
-
-/** The watchdog is petted by the loop: what is told is when the loop last turned, not that this timer runs. */
-function tellManager(notify: Notify, watcher: Followed, turnedMs: () => number, startedMs: number): void {
-  let last = startedMs;
-  setInterval(() => {
-    const turned = turnedMs();
-    if (turned === last) return;
-    last = turned;
-    notify("WATCHDOG=1");
-    // What is past off is carried to on, however long the service manager would have waited.
-    if (watcher.state.stopping) notify("EXTEND_TIMEOUT_USEC=30000000");
-  }, TELL_MANAGER_EVERY_MS).unref();
 }

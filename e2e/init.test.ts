@@ -1,0 +1,98 @@
+// `upkeep init` as a person meets it: on a terminal (a real one, by script(1)), keystroke by keystroke; and where there is none.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { run } from "../lab/child.ts";
+import { UPKEEP } from "../lab/rig.ts";
+import { lacking } from "../lab/third-party.ts";
+import { until } from "./watching.ts";
+
+const LIMIT_MS = 60_000;
+const PASSWORD = "sesame-of-the-terminal";
+const UP = "\u001b[A";
+
+/** What is shown, and what is typed then. */
+const TALK: readonly (readonly [RegExp, string])[] = [
+  [/What switches the power/, "\r"],
+  [/What is it called/, "\r"],
+  [/address: Where the device is/, "10.0.0.9\r"],
+  [/password of sucker/, `${PASSWORD}\r`],
+  [/Another power device/, `${UP}\r`],
+  [/first host/, "logos\r"],
+  [/address of logos/, "10.0.0.11\r"],
+  [/outlet of logos/, "2\r"],
+  [/next host/, "ethos\r"],
+  [/address of ethos/, "10.0.0.12\r"],
+  // Taken already: asked again.
+  [/outlet of ethos/, "2\r"],
+  [/next host/, "ethos\r"],
+  [/address of ethos/, "10.0.0.12\r"],
+  [/outlet of ethos/, "3\r"],
+  [/next host/, "\r"],
+  [/What must answer/, "10.0.0.1\r"],
+  [/Whom to call/, "you@example.org\r"],
+  [/How many watchers/, "\r"],
+];
+
+test("questions on a terminal; what they lead to passes the check", { skip: lacking("script") }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-e2e-init-"));
+  try {
+    const out = join(folder, "upkeep.yaml");
+    const child = spawn("script", ["-q", "-e", "-c", `stty cols 120 rows 50 && ${UPKEEP} init --out ${out}`, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, TERM: "xterm", NO_COLOR: "1" } });
+    let shown = "";
+    let code: number | null = null;
+    let ended = false;
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (shown += chunk));
+    child.on("close", (exit) => {
+      code = exit;
+      ended = true;
+    });
+    try {
+      let from = 0;
+      for (const [question, keys] of TALK) {
+        await until(`it asks ${question}`, () => question.test(shown.slice(from)) || ended, LIMIT_MS);
+        assert.ok(question.test(shown.slice(from)), `it ended with ${code} instead of asking ${question}: ${shown.slice(-2_000)}`);
+        from = shown.length;
+        child.stdin.write(keys);
+      }
+      await until("it ends", () => ended, LIMIT_MS);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    assert.equal(code, 0, shown.slice(-2_000));
+    assert.match(shown, /sucker\/2/);
+    assert.ok(!shown.includes(PASSWORD), "a password is not shown");
+    assert.equal(readFileSync(join(folder, "sucker.password"), "utf8"), `${PASSWORD}\n`);
+    assert.equal(statSync(join(folder, "sucker.password")).mode & 0o777, 0o600);
+    const checked = await run([UPKEEP, "check", "--strict", "-c", out], { timeoutMs: LIMIT_MS });
+    assert.equal(checked.code, 0, `${checked.stdout}\n${readFileSync(out, "utf8")}`);
+    assert.match(checked.stdout, /no problems; 2 hosts, 1 power device/);
+    const effective = await run([UPKEEP, "check", "--effective", "ethos", "-c", out], { timeoutMs: LIMIT_MS });
+    assert.match(effective.stdout, /sucker\/3/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("without a terminal and without flags: exit 2, and which flags", async () => {
+  const { code, stderr } = await run([UPKEEP, "init"], { timeoutMs: LIMIT_MS });
+  assert.equal(code, 2);
+  for (const flag of ["--power", "--secret", "--host", "--reference", "--mail"]) assert.ok(stderr.includes(flag), stderr);
+});
+
+test("by flags, the password on standard input", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-e2e-init-"));
+  try {
+    const out = join(folder, "upkeep.yaml");
+    const made = await run([UPKEEP, "init", "--power", "sucker=apc:10.0.0.9", "--secret", "sucker.password=-", "--host", "logos=10.0.0.11,2", "--reference", "10.0.0.1", "--mail", "you@example.org", "--out", out], { input: `${PASSWORD}\n`, timeoutMs: LIMIT_MS });
+    assert.equal(made.code, 0, made.stderr);
+    const checked = await run([UPKEEP, "check", "--strict", "-c", out], { timeoutMs: LIMIT_MS });
+    assert.equal(checked.code, 0, checked.stdout);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

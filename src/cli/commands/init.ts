@@ -1,0 +1,195 @@
+// `upkeep init`: a first configuration, from flags or from questions. What is written has passed the real loader before it
+// reaches the disk, is disarmed, and overwrites nothing unless told to. A password is typed or read from standard input, never
+// taken from the command line, and goes into a file of its own with mode 0600.
+//
+// The schema and the prompts are loaded when they are needed: this command is the only one that wants them.
+
+import { constants } from "node:fs";
+import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import type { Draft, DraftDevice, DraftHost, DraftStore } from "../../config/draft.ts";
+import type { DriverFacts, DriverSetting } from "../../config/driver-settings.ts";
+import type { Problem } from "../../config/problems.ts";
+import { CliError, EXIT } from "../exit.ts";
+import type { Answers } from "../init-answers.ts";
+import { outletOf, secretFile, yamlValue } from "../init-answers.ts";
+
+export type InitOptions = {
+  readonly out?: string;
+  readonly host?: readonly string[];
+  readonly power?: readonly string[];
+  readonly set?: readonly string[];
+  readonly secret?: readonly string[];
+  readonly reference?: readonly string[];
+  readonly mail?: string;
+  readonly site?: string;
+  readonly name?: string;
+  readonly store?: string;
+  readonly yes?: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
+};
+
+/** The world as this command needs it. */
+export type InitWorld = {
+  print(line: string): void;
+  nowMs(): number;
+  readonly terminal: boolean;
+  /** One line of standard input; null at its end. */
+  readLine(): Promise<string | null>;
+  /** The questions; loaded when they are asked. */
+  ask(): Promise<import("../init-questions.ts").Asker>;
+};
+
+const DEFAULT_OUT = "upkeep.yaml";
+const SECRET_MODE = 0o600;
+/** A configuration names no secret, and says where to strike all the same. */
+const CONFIG_MODE = 0o640;
+
+/** Runs `upkeep init`; resolves with the exit status. */
+export async function runInit(options: InitOptions, world: InitWorld): Promise<number> {
+  const path = resolve(options.out ?? DEFAULT_OUT);
+  const byFlags = (options.host ?? []).length > 0;
+  if (!byFlags && (!world.terminal || options.yes === true)) {
+    throw new CliError(EXIT.usage, "init has nobody to ask here: name at least one host, for instance upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --reference 10.0.0.1 --mail you@example.org (upkeep init --help)");
+  }
+  if (options.force !== true) await refuseToOverwrite([path]);
+  const { driverFacts } = await import("../../config/driver-settings.ts");
+  const drivers = driverFacts();
+  const { draftText, endOfFirstWeek } = await import("../../config/draft.ts");
+  const judge = (answers: Answers): Promise<Judged> => judged(path, draftText(answers.draft, world.nowMs()), besides(path, answers));
+  let answers: Answers;
+  if (byFlags) answers = await fromFlags(options, drivers, world);
+  else {
+    const { askForDraft } = await import("../init-questions.ts");
+    answers = await askForDraft(await world.ask(), drivers, async (partial) => (await judge(partial)).errors);
+  }
+  const { errors, warnings } = await judge(answers);
+  if (errors.length > 0) throw new CliError(EXIT.configuration, `nothing was written, because of\n${errors.map((error) => `  ${error}`).join("\n")}`);
+  const text = draftText(answers.draft, world.nowMs());
+  const secrets = besides(path, answers);
+  if (options.force !== true) await refuseToOverwrite([...secrets.keys()]);
+  if (byFlags && world.terminal && options.yes !== true && options.json !== true) {
+    world.print(text);
+    if (!(await (await world.ask()).yes(`Write this to ${path}?`))) throw new CliError(EXIT.no, "nothing was written");
+  }
+  await mkdir(dirname(path), { recursive: true });
+  for (const [file, secret] of secrets) await write(file, `${secret}\n`, SECRET_MODE, options.force === true);
+  await write(path, text, CONFIG_MODE, options.force === true);
+  const next = [`upkeep check -c ${path}`, `upkeep watch -c ${path}`, `upkeep status -c ${path}`];
+  if (options.json === true) {
+    world.print(JSON.stringify({ file: path, secrets: [...secrets.keys()], armed: false, until: endOfFirstWeek(world.nowMs()), hosts: answers.draft.hosts.length, devices: answers.draft.devices.length, problems: warnings, next }));
+    return EXIT.yes;
+  }
+  world.print(`wrote ${[path, ...secrets.keys()].join(" and ")}; disarmed: until you write armed: true it decides and tells, and cuts nothing`);
+  world.print("next:");
+  for (const [index, what] of ["what is not yet as it should be", "the watcher, in the foreground (as a service: docs/guides/systemd.md)", "whether every host is guarded, and why not"].entries()) world.print(`  ${next[index]}    ${what}`);
+  return EXIT.yes;
+}
+
+/** What was typed, by the whole path of the file that it goes to. */
+function besides(path: string, { typed }: Answers): ReadonlyMap<string, string> {
+  return new Map([...typed].map(([file, secret]) => [resolve(dirname(path), file), secret]));
+}
+
+type Judged = { readonly errors: readonly string[]; readonly warnings: readonly Problem[] };
+
+/** The real loader's word on what is to be written. */
+async function judged(path: string, text: string, secrets: ReadonlyMap<string, string>): Promise<Judged> {
+  const { loadConfig } = await import("../../config/load.ts");
+  const { problems } = await loadConfig(path, { readFile: async (file) => (file === path ? text : secrets.get(resolve(file)) ?? readFile(file)) });
+  const lines = text.split("\n");
+  const errors = problems.filter(({ severity }) => severity === "error").map(({ line, message, hint }) => `${message}${hint === null ? "" : ` (${hint})`}: ${(lines[line - 1] ?? "").trim()}`);
+  return { errors, warnings: problems.filter(({ severity }) => severity === "warning") };
+}
+
+async function refuseToOverwrite(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const there = await stat(path).then(() => true, () => false);
+    if (there) throw new CliError(EXIT.usage, `${path} is there already: --force overwrites it, --out names another file`);
+  }
+}
+
+/** Whole or not at all, and never readable by others in between. */
+async function write(path: string, text: string, mode: number, overwrite: boolean): Promise<void> {
+  const target = overwrite ? join(dirname(path), `.${basename(path)}.${process.pid}`) : path;
+  const file = await open(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  if (overwrite) await rename(target, path);
+}
+
+async function fromFlags(options: InitOptions, drivers: readonly DriverFacts[], world: InitWorld): Promise<Answers> {
+  const typed = new Map<string, string>();
+  const devices = new Map<string, { readonly facts: DriverFacts; readonly settings: Record<string, unknown> }>();
+  for (const flag of options.power ?? []) {
+    const [, name = "", driver = "", address] = /^([^=]+)=([^:]+)(?::(.+))?$/.exec(flag) ?? [];
+    const facts = drivers.find((each) => each.driver === driver);
+    if (facts === undefined) throw usage("--power", flag, `NAME=DRIVER:ADDRESS, with one of the drivers ${drivers.map((each) => each.driver).join(", ")}`);
+    if (devices.has(name)) throw usage("--power", flag, "each device once");
+    devices.set(name, { facts, settings: address === undefined ? {} : { address } });
+  }
+  /** `DEVICE.SETTING=VALUE`. */
+  const settingOf = (option: string, flag: string, hint: string): { readonly device: string; readonly settings: Record<string, unknown>; readonly setting: DriverSetting; readonly value: string } => {
+    const [, device = "", key = "", value = ""] = /^(.+)\.([A-Za-z]+)=(.+)$/s.exec(flag) ?? [];
+    const found = devices.get(device);
+    const setting = found?.facts.settings.find((each) => each.name === key);
+    if (found === undefined) throw usage(option, flag, `DEVICE.SETTING=${hint}, with a device that --power names`);
+    if (setting === undefined) throw usage(option, flag, `the driver ${found.facts.driver} has ${found.facts.settings.map((each) => each.name).join(", ")}`);
+    return { device, settings: found.settings, setting, value };
+  };
+  for (const flag of options.set ?? []) {
+    const { settings, setting, value } = settingOf("--set", flag, "VALUE");
+    if (setting.kind === "secret") throw new CliError(EXIT.usage, `--set ${setting.name}: a secret is not for the command line, where everybody sees it: --secret DEVICE.${setting.name}=FILE, or =- to read it from standard input`);
+    settings[setting.name] = await yamlValue(value);
+  }
+  for (const flag of options.secret ?? []) {
+    const { device, settings, setting, value } = settingOf("--secret", flag, "FILE");
+    if (setting.kind !== "secret") throw usage("--secret", flag, `${setting.name} is no secret: --set says it`);
+    const file = value === "-" ? secretFile(device, setting.name) : isAbsolute(value) ? value : resolve(value);
+    if (value === "-") typed.set(file, await oneLine(world, `${device}.${setting.name}`));
+    settings[setting.name] = { file };
+  }
+  for (const [name, { facts, settings }] of devices) {
+    const missing = facts.settings.filter((setting) => setting.required && !(setting.name in settings));
+    if (missing.length === 0) continue;
+    throw new CliError(EXIT.usage, `${name} (${facts.driver}) lacks ${missing.map((setting) => setting.kind === "secret" ? `--secret ${name}.${setting.name}=FILE (or =- to read it from standard input)` : setting.name === "address" ? `its address: --power ${name}=${facts.driver}:ADDRESS` : `--set ${name}.${setting.name}=…`).join(", ")}`);
+  }
+  const draft: Draft = {
+    site: options.site ?? null,
+    watcher: options.name ?? null,
+    hosts: (options.host ?? []).map((flag) => hostOf(flag, [...devices.keys()])),
+    devices: [...devices].map(([name, { facts, settings }]): DraftDevice => ({ name, driver: facts.driver, settings })),
+    references: options.reference ?? [],
+    mail: options.mail ?? null,
+    store: storeOf(options.store),
+  };
+  return { draft, typed };
+}
+
+function hostOf(flag: string, devices: readonly string[]): DraftHost {
+  const [, name = "", address = "", outlet] = /^([^=]+)=([^,]+)(?:,(.+))?$/.exec(flag) ?? [];
+  if (name === "") throw usage("--host", flag, "NAME=ADDRESS, or NAME=ADDRESS,OUTLET");
+  return { name, address, power: outlet === undefined ? null : outletOf(outlet, devices) };
+}
+
+function storeOf(flag: string | undefined): DraftStore {
+  if (flag === undefined || flag === "embedded") return { kind: "embedded" };
+  const [, kind, servers = ""] = /^(etcd|zookeeper)=(.+)$/.exec(flag) ?? [];
+  if (kind !== "etcd" && kind !== "zookeeper") throw usage("--store", flag, "embedded, etcd=HOST,HOST,HOST or zookeeper=HOST,HOST,HOST");
+  return { kind, servers: servers.split(",").map((each) => each.trim()) };
+}
+
+async function oneLine(world: InitWorld, what: string): Promise<string> {
+  const line = await world.readLine();
+  if (line === null || line === "") throw new CliError(EXIT.usage, `${what}: standard input has no line for it`);
+  return line;
+}
+
+function usage(option: string, flag: string, wanted: string): CliError {
+  return new CliError(EXIT.usage, `${option} ${JSON.stringify(flag.slice(0, 120))}: write ${wanted}`);
+}
