@@ -208,7 +208,8 @@ function refuse(response: ServerResponse, status: number, message: string): void
 /** One for all of this process: making one takes longer than most tests. */
 let made: { key: string; cert: string; fingerprint: string } | null = null;
 
-function selfSigned(): { key: string; cert: string; fingerprint: string } {
+/** A certificate of its own making, one a process. */
+export function selfSigned(): { key: string; cert: string; fingerprint: string } {
   if (made !== null) return made;
   const folder = mkdtempSync(join(tmpdir(), "upkeep-redfish-"));
   try {

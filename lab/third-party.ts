@@ -3,7 +3,7 @@
 // repository. The version is asked of the program itself, never assumed. Nothing is asked or written when no runner listens.
 
 import { spawnSync } from "node:child_process";
-import { accessSync, appendFileSync, constants } from "node:fs";
+import { accessSync, appendFileSync, constants, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const told = new Set<string>();
@@ -28,9 +28,13 @@ export function versionOf(argv: readonly string[]): string {
   return line.trim().slice(0, 120);
 }
 
-/** Where a program is, /usr/sbin and /sbin included (an ordinary user's PATH lacks them), or null. */
+/** Packages that bin/setup unpacks and does not install (lab/unpacked.txt). */
+const UNPACKED = join(import.meta.dirname, "unpacked");
+
+/** Where a program is, /usr/sbin and /sbin included (an ordinary user's PATH lacks them), and what was only unpacked; or null. */
 export function programPath(name: string): string | null {
-  for (const folder of [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"]) {
+  const unpacked = existsSync(UNPACKED) ? readdirSync(UNPACKED).flatMap((each) => [join(UNPACKED, each, "usr/bin"), join(UNPACKED, each, "usr/sbin")]) : [];
+  for (const folder of [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin", ...unpacked]) {
     if (folder === "") continue;
     const path = join(folder, name);
     try {

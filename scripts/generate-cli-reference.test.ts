@@ -12,7 +12,7 @@ test("docs/reference/cli.md is up to date", async () => {
 
 test("every command is on it, with an example", () => {
   const page = cliReference();
-  for (const name of ["status", "why", "events", "incidents", "power", "fence", "confirm-off", "maintenance start", "maintenance end", "maintenance list", "disarm", "arm", "release", "storm proceed", "going-down", "ack", "check", "watch", "reload", "lab", "sim", "completion"]) {
+  for (const name of ["status", "why", "events", "incidents", "power", "power record", "fence", "confirm-off", "maintenance start", "maintenance end", "maintenance list", "disarm", "arm", "release", "storm proceed", "going-down", "ack", "check", "watch", "reload", "lab", "sim", "completion"]) {
     const section = page.split(`\n## upkeep ${name}\n`)[1]?.split("\n## ")[0] ?? "";
     assert.match(section, new RegExp(`\`\`\`sh\\n(.*\\n)*.*upkeep ${name.split(" ")[0] ?? ""}`), name);
   }

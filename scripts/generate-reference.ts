@@ -3,7 +3,6 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { DRIVERS_LATER } from "../src/config/power/index.ts";
 import { PROBLEM_CODES } from "../src/config/problems.ts";
 import { configurationSchema } from "../src/config/schema.ts";
 import type { JsonSchema } from "../src/config/schema.ts";
@@ -76,7 +75,7 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     ...Object.entries(remedies.properties ?? {}).flatMap(([kind, remedy]) => [`### ${kind}`, "", remedy.description ?? "", "", ...table(remedy), ""]),
     "## power",
     "",
-    `Devices by name; \`driver\` decides what else stands there.${DRIVERS_LATER.length === 0 ? "" : ` Not in this release: ${DRIVERS_LATER.map((name) => `\`${name}\``).join(", ")}.`}`,
+    "Devices by name; `driver` decides what else stands there.",
     "",
     ...devices.flatMap((device) => [`### ${String(device.properties?.["driver"]?.const)}`, "", device.properties?.["driver"]?.description ?? "", "", ...table(without(device, "driver")), ""]),
     ...["watcher", "brakes", "alerts", "api"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),

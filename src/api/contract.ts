@@ -35,6 +35,8 @@ export const PATHS = {
   commands: "/v1/commands",
   /** POST {} → ReloadAnswer. On the control socket only. */
   reload: "/v1/reload",
+  /** POST {} to `/v1/record/DEVICE` → RecordAnswer. On the control socket only. */
+  record: "/v1/record",
 } as const;
 
 /** The largest body that is read. */
@@ -113,6 +115,9 @@ export type Answer = {
 
 /** `problems`: of the configuration, `FILE:LINE:COLUMN: …`, errors and warnings. Not accepted: the old one goes on. */
 export type ReloadAnswer = { readonly accepted: boolean; readonly problems: readonly string[] };
+
+/** A recording of a dialogue with a power device (power/recording.ts). */
+export type RecordAnswer = { readonly text: string };
 
 /** `missing`: why older lines could not be read, if so. */
 export type WhyReport =

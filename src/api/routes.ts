@@ -9,7 +9,7 @@ import type { IncidentRecord } from "../core/records.ts";
 import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts";
 import type { State } from "../core/state.ts";
 import type { Now } from "../core/time.ts";
-import type { Answer, EventLine, Failure, Health, IncidentReport, ReloadAnswer, WhyReport } from "./contract.ts";
+import type { Answer, EventLine, Failure, Health, IncidentReport, RecordAnswer, ReloadAnswer, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "./contract.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import type { History } from "./history.ts";
@@ -22,6 +22,8 @@ export type Sources = {
   now(): Now;
   /** Reads the configuration again; the old one goes on when it is not accepted. */
   reload(): Promise<ReloadAnswer>;
+  /** Records a dialogue with a power device; `null`: there is none of that name. */
+  record(device: string): Promise<RecordAnswer | null>;
   readonly version: string;
 };
 
@@ -58,7 +60,8 @@ export async function answer(request: Request, mayCommand: boolean, sources: Sou
 
 async function route(request: Request, mayCommand: boolean, sources: Sources, feed: Feed): Promise<Reply> {
   const { path, query } = request;
-  const post = path === PATHS.commands || path === PATHS.reload;
+  const recording = path.startsWith(`${PATHS.record}/`);
+  const post = path === PATHS.commands || path === PATHS.reload || recording;
   const reading = request.method === "GET" || request.method === "HEAD";
   if (!mayCommand && (post || !reading)) {
     return { ...failure(405, "this port is read-only: commands are taken by `upkeep` on the watcher's own machine"), allow: "GET, HEAD" };
@@ -67,6 +70,7 @@ async function route(request: Request, mayCommand: boolean, sources: Sources, fe
   if (!sources.watcher.state.started && path !== PATHS.health) throw new Refusal(503, "the watcher is starting: ask again in a moment");
   if (path === PATHS.commands) return json(await command(request.body, sources));
   if (path === PATHS.reload) return json(await sources.reload());
+  if (recording) return json((await sources.record(named(path)[1])) ?? missing(`no power device is named ${named(path)[1]}`));
   if (path === PATHS.status) return status(parameters(query, ["host"]), sources);
   if (path === PATHS.health) return health(parameters(query, []), sources);
   if (path === PATHS.events) return events(parameters(query, ["since", "after", "host", "incident", "limit", "follow"]), sources, feed);

@@ -241,6 +241,18 @@ test("reload: what the callback says; over TCP it is not there", async () => {
   }
 });
 
+test("record: what the callback says, on the control socket only; an unknown device is not there", async () => {
+  const it = await opened();
+  try {
+    assert.deepEqual((await post(it.control, "/v1/record/sucker", {})).json, { text: "upkeep recording 1\n" });
+    assert.equal((await post(it.control, "/v1/record/succer", {})).status, 404);
+    assert.equal((await ask(it.control, "GET", "/v1/record/sucker")).status, 405);
+    assert.equal((await post(it.tcp, "/v1/record/sucker", {})).status, 405);
+  } finally {
+    await it.close();
+  }
+});
+
 test("health is 503 while the ledger cannot be written, and says why", async () => {
   const it = await opened();
   try {

@@ -126,7 +126,7 @@ export function openWorld(options: WorldOptions = {}): World {
   const world: World = {
     watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
     reloads: { accepted: true, problems: [] },
-    sources: { watcher, history: past.history, now, reload: async () => world.reloads, version: "0.0.0-test" },
+    sources: { watcher, history: past.history, now, reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
       for (const timer of timers) clearTimeout(timer);

@@ -101,7 +101,7 @@ function open(socketPath: string, config: string, method: string, path: string, 
     });
     request.on("error", (error) => {
       clearTimeout(limit);
-      reject(error instanceof CliError ? error : new CliError(EXIT.unavailable, unavailable(error, socketPath, config)));
+      reject(error instanceof CliError ? error : new CliError(EXIT.unavailable, unavailable(error, socketPath, config), ["ENOENT", "ECONNREFUSED"].includes(codeOf(error))));
     });
     request.end(payload ?? undefined);
   });

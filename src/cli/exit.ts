@@ -8,9 +8,12 @@ export const EXIT = { yes: 0, no: 1, usage: 2, configuration: 3, refused: 4, unk
 /** Ends the command with a sentence on standard error. */
 export class CliError extends Error {
   readonly exit: number;
-  constructor(exit: number, message: string) {
+  /** Nobody listens where the watcher would. */
+  readonly notRunning: boolean;
+  constructor(exit: number, message: string, notRunning = false) {
     super(message);
     this.exit = exit;
+    this.notRunning = notRunning;
   }
 }
 

@@ -23,6 +23,8 @@ export type Options = {
   readonly probe?: string;
   readonly step?: "raw" | "minute" | "hour";
   readonly csv?: boolean;
+  /** A file to write to. */
+  readonly out?: string;
   // check
   readonly effective?: string;
   readonly strict?: boolean;

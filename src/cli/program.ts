@@ -90,13 +90,16 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
 
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
-  make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
+  const power = make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
     async (options, host, what) => (await import("./commands/power.ts")).runPower(needed(host), needed(what), options))
     .addArgument(action)
     .option("--reason <text>", "why, for the journal", "by hand")
     .option("--again", "cycle although an operation on this host ended less than 3 min ago")
     .option("--confirm <name>", "the host's name, instead of typing it")
     .option("--no-wait", "do not wait for the outcome");
+  make(power, "record <device>", "Record a dialogue with a power device", "Logs in, reads every outlet that a host hangs on, logs out, and prints what was said, without user names, passwords and communities: for a report, and as a test of the driver. It switches nothing. Through the watcher where one runs.", ["upkeep power record sucker --out sucker.recording"],
+    async (options, device) => (await import("./commands/record.ts")).runRecord(needed(device), options))
+    .option("--out <file>", "write it to this file, which must not be there yet");
   make(program, "fence <host>", "Cut and restore power now", "Overrides start-up grace, never seen healthy, debounce, boot, storm, budget, held and disarmed; each that stands is named. Of a serving host the name must be typed.", ["upkeep fence logos --reason \"wedged, verified on the console\"", "upkeep fence logos --reason \"did not come back\" --again --confirm logos"],
     async (options, host) => (await import("./commands/power.ts")).runFence(needed(host), options))
     .requiredOption("--reason <text>", "why, for the journal")

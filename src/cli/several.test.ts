@@ -24,7 +24,7 @@ function host(name: string, more: Partial<HostReport> = {}): HostReport {
   return {
     host: name, verdict: "up", counter: 0, threshold: 5, since: "2026-11-22T07:00:00.000Z", guarded: true, why: null, wanted: "on", brakes: [], power: [], incident: null, inCharge: "watch-a",
     observers: [vote("watch-a", "up", "SSH-2.0-OpenSSH"), vote("watch-b", "up", "SSH-2.0-OpenSSH"), vote("watch-c", "up", "")], need: 2, address: "10.0.0.11", group: "ungrouped", round: null, probes: [], wantedOff: null, held: null, operation: null,
-    lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 21_600_000 }, bootMs: 300_000, ...more,
+    lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 21_600_000 }, bootMs: 300_000, bootLongestMs: null, ...more,
   };
 }
 

@@ -35,7 +35,7 @@ export type ShellConfig = {
   readonly devices: ReadonlyMap<string, DeviceSpec>;
 };
 
-export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly remedies: readonly RemedySpec[] };
+export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly remedies: readonly RemedySpec[]; readonly wake: WakeSpec | null };
 
 /** What is tried before power; `kind` names the remedy in src/remedies. */
 export type RemedySpec = { readonly name: string } & RemedyTask;
@@ -43,6 +43,9 @@ export type RemedySpec = { readonly name: string } & RemedyTask;
 export type RemedyTask =
   | { readonly kind: "ssh"; readonly options: SshRemedyOptions }
   | { readonly kind: "command"; readonly options: CommandRemedyOptions };
+
+/** Wake-on-LAN: the card, and where packets for it go. */
+export type WakeSpec = { readonly mac: string; readonly host: string; readonly port: number };
 
 /** One probe of one host, all options resolved; `kind` names the probe in src/probes. Secrets are still closed: `openProbe` opens them. */
 export type ProbeSpec = { readonly id: string; readonly timeoutMs: number } & ProbeTask;

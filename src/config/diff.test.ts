@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { diffConfig } from "./diff.ts";
 import type { ConfigDiff } from "./diff.ts";
-import { lintMeasured } from "./lint.ts";
 import { loadGood } from "./testing.ts";
 
 const BASE = `site: s
@@ -50,10 +49,4 @@ test("another place of a device changes it and the hosts on it", async () => {
 test("what is nobody's in particular", async () => {
   assert.deepEqual((await diff(`${BASE.replace("site: s", "site: t")}armed: false\nbrakes: { concurrent: 2 }\nlone: act\nwatcher: { name: w, references: [10.0.0.1] }\nalerts: { repeat: 2h }\napi: { listen: null }\ndata: d\n`)).rest.toSorted(),
     ["agreement", "alerts", "api", "armed", "brakes", "data", "references", "site", "watcher"]);
-});
-
-test("a boot shorter than what was measured is named", async () => {
-  const config = await loadGood(BASE, { env });
-  const told = lintMeasured(config, new Map([["a", 400_500], ["b", 100_000], ["gone", 999_999_999]]));
-  assert.deepEqual(told, [{ host: "a", code: "BOOT_UNDER_MEASURED", message: "boot of a is 5m, and it has needed 6m41s" }]);
 });

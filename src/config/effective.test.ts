@@ -54,3 +54,11 @@ test("a host without power says that it is watched only, and no host is no answe
   assert.match(lines, /^power: none: watched, never cut/m);
   assert.equal(effectiveOf(config, "c"), null);
 });
+
+test("a round may last as long as the slowest of its probes, or its time-out would never count", async () => {
+  const config = await loadGood("hosts: { a: { address: 10.0.0.1, probes: [ping, { ssh: { timeout: 4s } }] } }");
+  assert.equal(config.policy.hosts.get("a")?.timeoutMs, 4_000);
+  assert.equal(config.shell.hosts.get("a")?.probes[0]?.timeoutMs, 1_000);
+  const lines = formatEffective(effectiveOf(config, "a") ?? { host: "", hash: "", settings: [] });
+  assert.ok(lines.some((line) => /^timeout: 4s +# the longest of its probes$/.test(line)), lines.join("\n"));
+});

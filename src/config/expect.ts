@@ -19,8 +19,6 @@ export type Expectation = {
   /** Told as a whole, without a look at the alternatives of a union; a secret's value is not quoted either. */
   readonly flat?: boolean;
   readonly secret?: boolean;
-  /** Keys or values that are known and not in this release. */
-  readonly later?: readonly string[];
 };
 
 /** Expectations of schemas, found again on their described and optional copies. */
@@ -29,7 +27,7 @@ export const expectations = z.registry<Expectation>();
 /** Something in a file: where sections are, and where problems in them are told. */
 export type At = { place(path: readonly (string | number)[], part?: "key" | "value"): Place };
 
-type Told = Verdict & { readonly flat?: boolean; readonly known?: readonly string[]; readonly later?: readonly string[] };
+type Told = Verdict & { readonly flat?: boolean; readonly known?: readonly string[] };
 
 /** Parses one section; what is wrong with it is added to `problems`, all of it. */
 export function parseSection<T extends z.ZodType>(schema: T, raw: unknown, at: At, problems: ProblemList): z.output<T> | null {
@@ -113,8 +111,7 @@ function report(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[], at: At,
 function reportKey(key: string, path: readonly (string | number)[], told: Told, at: At, problems: ProblemList): void {
   const known = told.known ?? [];
   const place = at.place([...path, key], "key");
-  if (told.later?.includes(key) === true) problems.add(place, "NOT_IN_RELEASE", `${key} is not in this release`, `there is ${known.join(", ")}`);
-  else if (key === "<<") problems.add(place, "KEY_UNKNOWN", "YAML merge keys are not used here", "what several hosts share stands in groups or defaults");
+  if (key === "<<") problems.add(place, "KEY_UNKNOWN", "YAML merge keys are not used here", "what several hosts share stands in groups or defaults");
   else problems.add(place, "KEY_UNKNOWN", `unknown key "${key}"`, didYouMean(key, known) ?? (known.length > 0 && known.length <= 12 ? `here may stand ${known.join(", ")}` : null));
 }
 
@@ -132,13 +129,12 @@ function verdict(issue: $ZodRawIssue): Told {
   const found = wanted?.secret === true ? "" : `, found ${show(input)}`;
   switch (issue.code) {
     case "unrecognized_keys":
-      return { message: "unknown key", known: Object.keys(inst?.shape ?? {}), later: wanted?.later ?? [] };
+      return { message: "unknown key", known: Object.keys(inst?.shape ?? {}) };
     case "invalid_type":
       if (input === undefined) return { message: `${lastKey(issue)} is missing${wanted === undefined ? "" : `: ${wanted.says}`}`, code: "KEY_MISSING" };
       return { message: `expected ${wanted?.says ?? kindOf(issue.expected)}${found}`, hint: typeHint(issue.expected, input), flat };
     case "invalid_value": {
       const values = issue.values.map(String);
-      if (typeof input === "string" && wanted?.later?.includes(input) === true) return { message: `${input} is not in this release`, hint: `there is ${values.join(", ")}`, code: "NOT_IN_RELEASE" };
       if (input === undefined) return { message: `${lastKey(issue)} is missing: ${values.join(", ")}`, code: "KEY_MISSING" };
       return { message: `expected ${values.length === 1 ? values[0] : `one of ${values.join(", ")}`}${found}`, hint: typeof input === "string" ? didYouMean(input, values) : null };
     }
@@ -167,7 +163,6 @@ function union(issue: $ZodRawIssue & { code: "invalid_union" }, wanted: Expectat
   const value = isMapping(issue.input) ? issue.input[discriminator] : undefined;
   const options = ((issue as { options?: readonly unknown[] }).options ?? []).map(String);
   if (value === undefined) return { message: `${discriminator} is missing: one of ${options.join(", ")}`, code: "KEY_MISSING" };
-  if (typeof value === "string" && wanted?.later?.includes(value) === true) return { message: `${discriminator} ${value} is not in this release`, hint: `there is ${options.join(", ")}`, code: "NOT_IN_RELEASE" };
   return { message: `unknown ${discriminator} ${show(value)}`, hint: (typeof value === "string" ? didYouMean(value, options) : null) ?? `there is ${options.join(", ")}` };
 }
 

@@ -1,7 +1,7 @@
 // Lints: configurations that are valid and that somebody will regret. Each has a stable code and a place; none keeps a
 // watcher from starting. What is outright dangerous is an error elsewhere (resolve.ts, resolve-power.ts).
 
-import type { Config, ReferenceSpec } from "./config.ts";
+import type { ReferenceSpec } from "./config.ts";
 import { formatDuration } from "./duration.ts";
 import { isExecutable } from "./files.ts";
 import type { Gathered } from "./gather.ts";
@@ -13,25 +13,15 @@ import type { ResolvedFleet, ResolvedHost } from "./resolve.ts";
 const BRAKES_OFF = [["startup", 0, "0s"], ["coolDown", 0, "0s"], ["maxUnhealthy", 1, "100%"]] as const;
 
 /** Lints of a configuration that has no errors in its hosts. */
-export async function lint(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], self: ReadonlySet<string>, problems: ProblemList): Promise<void> {
+export async function lint(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], self: ReadonlySet<string>, measured: ReadonlyMap<string, number>, problems: ProblemList): Promise<void> {
   lintWhole(gathered, fleet, references, problems);
-  for (const host of fleet.hosts) if (host.whole) lintHost(host, self.has(host.policy.name), problems);
+  for (const host of fleet.hosts) {
+    if (!host.whole) continue;
+    lintHost(host, fleet, self.has(host.policy.name), problems);
+    lintMeasured(host, measured.get(host.policy.name), problems);
+  }
   await lintDevices(fleet, problems);
   await lintPrograms(gathered, fleet, problems);
-}
-
-/** A lint about what was learned, which has no place in a file. */
-export type MeasuredLint = { readonly host: string; readonly code: "BOOT_UNDER_MEASURED"; readonly message: string };
-
-/** Hosts whose `boot` is shorter than what they have needed: `measured` is the learned time in milliseconds by host. */
-export function lintMeasured(config: Config, measured: ReadonlyMap<string, number>): readonly MeasuredLint[] {
-  const short: MeasuredLint[] = [];
-  for (const [name, host] of config.policy.hosts) {
-    const needed = measured.get(name);
-    if (needed === undefined || host.bootMs >= needed) continue;
-    short.push({ host: name, code: "BOOT_UNDER_MEASURED", message: `boot of ${name} is ${formatDuration(host.bootMs)}, and it has needed ${formatDuration(Math.ceil(needed / 1_000) * 1_000)}` });
-  }
-  return short;
 }
 
 function lintWhole(gathered: Gathered, fleet: ResolvedFleet, references: readonly ReferenceSpec[], problems: ProblemList): void {
@@ -53,7 +43,7 @@ function lintWhole(gathered: Gathered, fleet: ResolvedFleet, references: readonl
   }
 }
 
-function lintHost(host: ResolvedHost, self: boolean, problems: ProblemList): void {
+function lintHost(host: ResolvedHost, fleet: ResolvedFleet, self: boolean, problems: ProblemList): void {
   const { policy, entry } = host;
   const key = entry.at.place([], "key");
   if (host.probes.length > 0 && host.probes.every(({ spec }) => spec.kind === "ping")) {
@@ -66,7 +56,23 @@ function lintHost(host: ResolvedHost, self: boolean, problems: ProblemList): voi
   if (policy.levels.length > 0) {
     if (self) problems.add(key, "WATCHER_POWERED", `this watcher's own power hangs on ${policy.name}: it never cuts it`, "let another machine watch this host");
     lintPatience(host, key, problems);
+    if (policy.levels.flat().every(({ device }) => sharesPower(device, fleet))) {
+      problems.add(entry.at.place(["power"]), "BMC_ALONE", `only its own BMC can cut ${policy.name}: without power neither answers, and an off that nobody can read is never confirmed`, "a second level that has power of its own: [bmc, pdu/5]");
+    }
   }
+}
+
+/** `boot` beside what this host has needed to come back. */
+function lintMeasured({ policy, placeOf, entry }: ResolvedHost, neededMs: number | undefined, problems: ProblemList): void {
+  if (neededMs === undefined || policy.levels.length === 0 || policy.bootMs === 0 || policy.bootMs >= neededMs) return;
+  const needed = formatDuration(Math.ceil(neededMs / 1_000) * 1_000);
+  problems.add(placeOf("boot") ?? entry.at.place([], "key"), "BOOT_UNDER_MEASURED", `boot of ${policy.name} is ${formatDuration(policy.bootMs)}, and it has needed ${needed}`, `boot: ${needed} or more`);
+}
+
+/** Devices that are one a host are declared once. */
+function sharesPower(device: string, fleet: ResolvedFleet): boolean {
+  const input = fleet.declared.get(device.replace(/@.*$/, ""))?.input ?? null;
+  return input !== null && DRIVERS[input.driver].sharesPower?.(input) === true;
 }
 
 function lintPatience({ policy, placeOf }: ResolvedHost, key: Place, problems: ProblemList): void {

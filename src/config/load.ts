@@ -34,6 +34,8 @@ export type LoadOptions = {
   readonly machine?: Machine;
   /** Instead of the wall clock, Unix milliseconds: what has expired by then. */
   readonly nowMs?: number;
+  /** The longest boot of each host, in milliseconds, as a watcher has measured it. */
+  readonly measured?: ReadonlyMap<string, number>;
 };
 
 export type Loaded = { readonly ok: true; readonly config: Config; readonly problems: readonly Problem[] } | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -53,7 +55,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const store = await resolveStore({ gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() });
   const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
   const self = selfOf(gathered, fleet, machine, problems);
-  await lint(gathered, fleet, references, self, problems);
+  await lint(gathered, fleet, references, self, options.measured ?? new Map(), problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   if (problems.failed || store === null) return { ok: false, problems: problems.sorted() };
   const { listen, required } = gathered.top.api ?? apiSchema.parse({});

@@ -47,3 +47,34 @@ test("every probe gets the options that it takes, secrets open", async () => {
     { url: "http://10.0.0.1/", status: 200, headers: { Authorization: "Bearer hunter3" }, expiresMs: 604_800_000, body: "ok" },
   ]);
 });
+
+test("the probes of files, clocks, agents and plugins: what is left out, and secrets open only here", async () => {
+  const text = `
+hosts:
+  a:
+    address: 10.0.0.1
+    probes:
+      - nfs
+      - rpc: { program: 100005, version: 3 }
+      - ntp: { maxOffset: 30s }
+      - snmp: { oid: .1.3.6.1.2.1.1.3.0 }
+      - snmp: { oid: 1.3.6.1, version: 3, user: u, authPassword: { env: LONG }, privacyPassword: { env: LONG }, equals: 1 }
+      - plugin: { command: [check_x, "{address}"], env: { X_PASSWORD: { env: PW } } }
+      - dhcp: { interface: eth0 }
+`;
+  const { shell } = await loadGood(text, { env: { ...env, LONG: "hunter2-and-more" } });
+  const probes = shell.hosts.get("a")?.probes ?? [];
+  assert.ok(!inspect(probes, { depth: 9 }).includes("hunter2"));
+  const secret = { protocol: "sha256", password: "hunter2-and-more" };
+  assert.deepEqual(probes.map((probe) => openProbe(probe).options), [
+    { port: 2_049, transport: "tcp" },
+    { program: 100_005, version: 3, transport: "tcp" },
+    { port: 123, maxOffsetMs: 30_000 },
+    { port: 161, version: "2c", community: "public", user: null, context: "", oid: "1.3.6.1.2.1.1.3.0" },
+    { port: 161, version: "3", community: "public", user: { name: "u", auth: secret, privacy: { ...secret, protocol: "aes" } }, context: "", oid: "1.3.6.1", equals: "1" },
+    { command: ["check_x", "{address}"], warning: "good", env: { X_PASSWORD: "hunter2" } },
+    { interface: "eth0" },
+  ]);
+  assert.deepEqual(probes.map(({ id }) => id), ["nfs", "rpc:100005", "ntp", "snmp:1.3.6.1.2.1.1.3.0", "snmp:1.3.6.1", "plugin:check_x", "dhcp"]);
+  assert.equal(probes.at(-1)?.timeoutMs, 4_000);
+});

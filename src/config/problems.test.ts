@@ -66,6 +66,30 @@ const ERRORS: readonly Case[] = [
   ["ldap with a filter that is none", host("probes: [§{ ldap: { base: dc=x, filter: uid=x } }]"), ["PROBE_INCOMPLETE"]],
   ["ldap with a lag behind nobody", host("probes: [§{ ldap: { maxLag: 1m } }]"), ["PROBE_INCOMPLETE"]],
   ["redis with a user and no password", host("probes: [§{ redis: { username: x } }]"), ["PROBE_INCOMPLETE"]],
+  ["rpc without a program", host("probes: [§rpc]"), ["PROBE_INCOMPLETE"], /one mapping a probe/],
+  ["a version of NFS that is none", host("probes: [{ nfs: { version: §5 } }]"), ["VALUE_INVALID"]],
+  ["a transport that is none", host("probes: [{ nfs: { transport: §sctp } }]"), ["VALUE_INVALID"]],
+  ["a stratum that is not synchronised", host("probes: [{ ntp: { maxStratum: §16 } }]"), ["VALUE_INVALID"]],
+  ["an offset that is no duration", host("probes: [{ ntp: { maxOffset: §5 } }]"), ["DURATION_INVALID"], /./],
+  ["snmp without an object", host("probes: [§snmp]"), ["PROBE_INCOMPLETE"]],
+  ["an object by its name", host("probes: [{ snmp: { oid: §sysUpTime.0 } }]"), ["VALUE_INVALID"]],
+  ["snmp with bounds that exclude each other", host("probes: [§{ snmp: { oid: 1.3.6.1, min: 2, max: 1 } }]"), ["PROBE_INCOMPLETE"]],
+  ["snmp with a value and a bound", host("probes: [§{ snmp: { oid: 1.3.6.1, min: 2, equals: 3 } }]"), ["PROBE_INCOMPLETE"]],
+  ["a version of SNMP that is none", host("probes: [{ snmp: { oid: 1.3.6.1, version: §2 } }]"), ["VALUE_INVALID"]],
+  ["snmp version 3 without a user", host("probes: [§{ snmp: { oid: 1.3.6.1, version: 3 } }]"), ["PROBE_INCOMPLETE"]],
+  ["snmp version 3 with a community", host("probes: [§{ snmp: { oid: 1.3.6.1, version: 3, user: u, community: { env: PW } } }]"), ["PROBE_INCOMPLETE"]],
+  ["a user where there are none", host("probes: [§{ snmp: { oid: 1.3.6.1, user: u } }]"), ["PROBE_INCOMPLETE"]],
+  ["snmp that encrypts and does not sign", host("probes: [§{ snmp: { oid: 1.3.6.1, version: 3, user: u, privacyPassword: { env: PW } } }]"), ["PROBE_INCOMPLETE"]],
+  ["a way to sign without a password", host("probes: [§{ snmp: { oid: 1.3.6.1, version: 3, user: u, authProtocol: md5 } }]"), ["PROBE_INCOMPLETE"]],
+  ["snmp with a password that no agent takes", host("probes: [§{ snmp: { oid: 1.3.6.1, version: 3, user: u, authPassword: { env: PW } } }]"), ["SECRET_INVALID"], /8 characters/],
+  ["plugin without a command", host("probes: [§plugin]"), ["PROBE_INCOMPLETE"]],
+  ["a plugin as text", host("probes: [{ plugin: { command: §check_ssh -H x } }]"), ["VALUE_INVALID"], /no shell/],
+  ["a variable that is none", host("probes: [{ plugin: { command: [x], env: { §a-b: { env: PW } } } }]"), ["NAME_INVALID"], /./],
+  ["dhcp without an interface", host("probes: [§dhcp]"), ["PROBE_INCOMPLETE"]],
+  ["an interface with a slash", host("probes: [{ dhcp: { interface: §../eth0 } }]"), ["VALUE_INVALID"]],
+  ["a DHCP server by its name", host("probes: [{ dhcp: { interface: eth0, server: §dhcp.lan } }]"), ["VALUE_INVALID"]],
+  ["dhcp at an address of IPv6", "hosts: { a: { address: fd77::1, probes: [§{ dhcp: { interface: eth0 } }] } }\n", ["PROBE_INCOMPLETE"], /server/],
+  ["a time-out by default that the interval does not hold", host("every: 3s, probes: [§{ dhcp: { interface: eth0 } }]"), ["TIMEOUT_OVER_EVERY"]],
   ["a secret of a probe that is not there", host("probes: [§{ redis: { password: { env: NOWHERE } } }]"), ["SECRET_MISSING"]],
   ["an answer without a question", host("probes: [§{ dns: { answer: 10.0.0.1 } }]"), ["PROBE_INCOMPLETE"]],
   ["an unknown type of record", host("probes: [{ dns: { name: x, type: §AA } }]"), ["VALUE_INVALID"]],
@@ -145,7 +169,6 @@ const ERRORS: readonly Case[] = [
   ["one device under two names", `${host("power: s1/1 + s2/1")}power:\n  s1: { driver: apc, address: 10.0.0.9, password: { env: PW } }\n  s2: { driver: apc, address: §10.0.0.9:23, password: { env: PW } }\n`, ["DEVICE_REPEATED"]],
   ["an unknown driver", `${ONE}power: { s: { driver: §acp, address: h } }\n`, ["VALUE_INVALID"], /"apc"/],
   ["no driver", `${ONE}power: { s: { §address: h } }\n`.replace("{ §address", "{ address").replace("{ s:", "{ §s:"), ["KEY_MISSING"]],
-  ["a driver that is not in this release", `${ONE}power: { s: { driver: §snmp-pdu, address: "{host}-bmc" } }\n`, ["NOT_IN_RELEASE"], /apc, command/],
   ["a device without a password", `${ONE}power: { §s: { driver: apc, address: h } }\n`, ["KEY_MISSING"]],
   ["a number as password", `${ONE}power: { s: { driver: apc, address: h, password: §1234 } }\n`, ["VALUE_INVALID"]],
   ["a step longer than the action", `${ONE}power: { s: { driver: apc, address: h, password: { env: PW }, timeout: §40s } }\n`, ["TIMEOUT_OVER_DEADLINE"]],
@@ -157,6 +180,8 @@ const ERRORS: readonly Case[] = [
   ["a socket path that is too long", `${ONE}data: §/${"x".repeat(100)}\n`, ["SOCKET_PATH_LONG"], /107/],
   ["a name twice", "hosts:\n  a: { address: h1 }\n  §a: { address: h2 }\n", ["YAML_DUPLICATE"]],
   ["a name in a range and by itself", "hosts:\n  a1: { address: h1 }\n  §\"a[1-2]\": { address: \"{host}\" }\n", ["NAME_TAKEN"], /./],
+  ["a hardware address that is none", host("wake: { mac: §00-1b-21 }"), ["ADDRESS_INVALID"], /six pairs/],
+  ["the hardware address of a group", host("wake: { mac: §\"01:00:5e:00:00:01\" }"), ["ADDRESS_INVALID"], /ip link/],
   ["an include of a whole tree", `${ONE}include: [§"/**/*.yaml"]\n`, ["VALUE_INVALID"]],
   ["an include that is not there", `${ONE}include: §more.yaml\n`, ["FILE_UNREADABLE"]],
 ];
@@ -175,6 +200,9 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["a token in the file", host("probes: [§{ http: { url: \"http://{address}/\", headers: { Authorization: Bearer x } } }]"), ["SECRET_LITERAL"]],
   ["a password that crosses the network in clear", host("probes: [§{ redis: { password: { env: PW } } }]"), ["PASSWORD_IN_CLEAR"]],
   ["the same of ldap", host("probes: [§{ ldap: { bind: cn=x, password: { env: PW } } }]"), ["PASSWORD_IN_CLEAR"]],
+  ["a community that crosses the network in clear", host("probes: [§{ snmp: { oid: 1.3.6.1, community: { env: PW } } }]"), ["PASSWORD_IN_CLEAR"]],
+  ["a password of a plugin in the file", host("probes: [§{ plugin: { command: [check_x], env: { MY_PASSWORD: x } } }]"), ["SECRET_LITERAL"]],
+  ["a plugin that is not there", host("probes: [§{ plugin: { command: [/nonexistent/check_ssh] } }]"), ["COMMAND_MISSING"]],
   ["a password of a probe in the file", host("probes: [§{ redis: { password: sesame, tls: true } }]"), ["SECRET_LITERAL"]],
   ["ping alone", host("probes: §[ping]"), ["PING_ONLY"]],
   ["ping alone, required", host("probes: §[{ ping: { required: true } }]"), ["PING_ONLY"]],
@@ -190,14 +218,27 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["a cut that can never be confirmed, one device a host", `${host("power: r")}power: { §r: { driver: command, on: ["x", "{host}"], off: [x] } }\n`, ["OFF_UNCONFIRMABLE"]],
   ["a device that nobody uses", `${ONE}power: { §r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["DEVICE_UNUSED"]],
   ["a program that is not there", `${host("power: r/1")}power: { r: { driver: command, on: [§/nowhere/relay, on], off: [§/nowhere/relay], status: [x] } }\n`, ["COMMAND_MISSING", "COMMAND_MISSING"]],
+  ["a BMC as the only level", `${host("power: §bmc")}power: { bmc: { driver: ipmi, address: "{host}-bmc", username: u, password: { env: PW } } }\n`, ["BMC_ALONE"], /pdu\/5/],
+  ["two BMCs as the only levels", `hosts: { a: { address: h, power: §[b, c] } }\npower: { b: { driver: redfish, url: "https://h-bmc", username: u, password: { env: PW } }, c: { driver: ipmi, address: h-bmc, username: u, password: { env: PW } } }\n`, ["BMC_ALONE"]],
   ["the watcher's own power", `hosts: { §a: { address: 192.0.2.1, power: r/1 } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["WATCHER_POWERED"]],
   ["one server of the store", `${ONE}store: { etcd: { endpoints: §[a] } }\n`, ["STORE_FEW"], /whenever it is away/],
   ["an even number of servers", `${ONE}store: { zookeeper: { servers: §[a, b, c, d] } }\n`, ["STORE_FEW"], /4 servers bear the loss of 1/],
   ["a password in the clear", `${ONE}store: { etcd: { endpoints: [a, b, c], user: u, password: §{ env: PW } } }\n`, ["STORE_PLAIN"], /tls: true/],
+  ["a community in the clear", `${host("power: r/1")}power: { r: { driver: snmp-pdu, address: h, community: §{ env: PW } } }\n`, ["SNMP_PLAIN"], /version: 3/],
   ["most of the store on one host", `hosts: { a: { address: h1, power: r } }\nstore: { etcd: { endpoints: §["h1:1", "H1:2", other] } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /never cut/],
   ["most of the store on one power device", `hosts: { a: { address: h1, power: r/1 }, b: { address: h2, power: r/2 }, c: { address: h3, power: [r/3 + q/1] } }\nstore: { zookeeper: { servers: §[h1, h2, h3] } }\npower: { r: { driver: command, on: [x, "{outlet}"], off: [x, "{outlet}"], status: [x] }, q: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /2 of 3 servers hang on/],
   ["a host of two groups", `${ONE}groups:\n  g: { hosts: [a] }\n  h: { §hosts: [a] }\n`, ["GROUPS_SEVERAL"]],
 ];
+
+test("a boot that is shorter than what a watcher has measured is told where it is set, or at the host", async () => {
+  const power = "power: { r: { driver: command, on: [x], off: [x, '{outlet}'], status: [x] } }\n";
+  const measured = new Map([["a", 400_500], ["b", 400_500], ["c", 100_000], ["watched", 400_500], ["gone", 999_999]]);
+  const { text, places } = marked(`${QUIET}hosts:\n  a: { address: h1, power: r/1, boot: §4m }\n  §b: { address: h2, power: r/2 }\n  c: { address: h3, power: r/3 }\n  watched: { address: h4 }\n${power}`);
+  const { ok, problems } = await loadText(text, { measured });
+  assert.equal(ok, true);
+  assert.deepEqual(codesOf(problems, "warning"), places.map((place) => `${place} BOOT_UNDER_MEASURED`));
+  assert.match(problems[0]?.message ?? "", /boot of a is 4m, and it has needed 6m41s/);
+});
 
 const env = { PW: "secret", EMPTY: "\n", LINES: "a\nb" };
 

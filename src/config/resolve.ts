@@ -22,7 +22,9 @@ import type { RemedyInput } from "./sections/remedies.ts";
 import type { SecretReader } from "./secrets.ts";
 import { didYouMean } from "./suggest.ts";
 
-export const UNGROUPED = "ungrouped";
+export /** Discard, where most cards' tools send (AMD's white paper names none). */
+const WAKE_PORT = 9;
+const UNGROUPED = "ungrouped";
 
 export type ResolvedHost = {
   readonly entry: Entry;
@@ -115,6 +117,9 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
   const probeList = choose("probes");
   const probes = await resolveProbes(entry, where, { probes: probeList, timeout }, work);
   checkPace(every, timeout, probes, entry, problems);
+  // A round lasts as long as its slowest probe may: judged by less, a time-out of that probe would never count.
+  const longestMs = Math.max(timeout.value, ...probes.map(({ spec }) => spec.timeoutMs));
+  if (longestMs > timeout.value) chosen.set("timeout", { ...timeout, value: longestMs, origin: "the longest of its probes" });
   const threshold = thresholdOf(layers, problems);
   chosen.set("threshold", threshold);
   const needed = goodNeeded(choose("rounds"), probes, probeList.certain && probes.length === probeList.value.length, entry.name, problems);
@@ -126,14 +131,14 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     name: entry.name,
     hash: hostHash({ address: where.host, port: where.port, probes, goodNeeded: needed, threshold: threshold.value, levels: power.levels, devices, group, budget }),
     address: where.host, group, behind: choose("behind").value, armed: choose("armed").value,
-    everyMs: every.value, timeoutMs: timeout.value, threshold: threshold.value, retryMs: choose("retry").value,
+    everyMs: every.value, timeoutMs: longestMs, threshold: threshold.value, retryMs: choose("retry").value,
     debounceMs: choose("debounce").value, bootMs, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
     offConfirmMs: choose("offConfirm").value, onConfirmMs: choose("onConfirm").value, settleMs: choose("settle").value,
     probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
     ...(remedies.length === 0 ? {} : { remedies: remedies.map(({ name, limitMs, waitMs }) => ({ name, limitMs, waitMs: waitMs ?? bootMs })) }),
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
-  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec) };
+  const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec), wake: input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT } };
   return { entry, whole, policy, spec, origins, probes, power, placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
 }
 

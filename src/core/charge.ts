@@ -140,6 +140,12 @@ export function reviewCharges(turn: Turn, always: boolean): void {
     const best = abstains ? null : bestFor(turn, unit);
     if (turn.state.stopping) {
       // What is past off is carried on, taken back if need be, and nothing else.
+      if (turn.fleet.yielding.has(unit.name)) {
+        // What was about to be handed over when the word to stop came must not lie between the two.
+        if (best !== null && best !== me) giveUp(turn, unit, best);
+        else keep(turn, unit);
+        continue;
+      }
       const owing = [...turn.state.operations.values()].some((operation) => unit.hosts.includes(operation.host));
       if (!owing || turn.fleet.held.has(unit.name) || best !== me || heldByAnother(turn.fleet, unit, me)) continue;
       take(turn, unit);

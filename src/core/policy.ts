@@ -24,6 +24,7 @@ export type HostPolicy = {
   readonly behind: string | null;
   readonly armed: boolean;
   readonly everyMs: number;
+  /** The longest time-out of its probes: how long a round may last. */
   readonly timeoutMs: number;
   readonly threshold: number;
   /** Retry ladder: the pause before the second, third … look after a first bad round. Empty: every `everyMs`. */

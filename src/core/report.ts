@@ -99,6 +99,8 @@ export type HostReport = {
   readonly budget: { readonly cycles: number; readonly of: number; readonly withinMs: number };
   /** The longest that a boot may take before anything further: `boot`, or twice the longest learned. */
   readonly bootMs: number;
+  /** The longest of the last boots; null: none was measured. */
+  readonly bootLongestMs: number | null;
 };
 
 export type DeviceReport = {
@@ -317,6 +319,7 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
     offByOthers: record.offByOthers,
     budget: { cycles: record.cycles.filter((at) => countsWithin(at, policy.budget.withinMs, now)).length, of: policy.budget.cycles, withinMs: policy.budget.withinMs },
     bootMs: bootMs(policy, host),
+    bootLongestMs: record.bootsMs.length === 0 ? null : Math.max(...record.bootsMs),
   };
 }
 

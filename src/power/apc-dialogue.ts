@@ -11,6 +11,7 @@ import { UpkeepError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { TELNET_START, telnetDecode, telnetEscape } from "../protocol/telnet.ts";
 import type { TelnetState } from "../protocol/telnet.ts";
+import type { Tap } from "./power.ts";
 import { BUSY, END_CHARACTERS_MAX, ENDS, KEYS } from "./apc-dialects.ts";
 import { Transcript } from "./apc-transcript.ts";
 import { limitDelivery } from "./socket-options.ts";
@@ -23,7 +24,7 @@ const PAGES_MAX = 32;
 
 export type End = keyof typeof ENDS;
 export type Heard = { readonly end: End; readonly text: string };
-export type DialogueOptions = { readonly host: string; readonly port: number; readonly stepMs: number; readonly maxActMs: number; readonly secrets: readonly string[] };
+export type DialogueOptions = { readonly host: string; readonly port: number; readonly stepMs: number; readonly maxActMs: number; readonly secrets: readonly string[]; readonly tap?: Tap | undefined };
 
 type Waiter = { readonly ends: readonly End[]; resolve(heard: Heard): void; reject(error: UpkeepError): void };
 
@@ -103,6 +104,7 @@ export class Dialogue {
     this.#controls = 0;
     this.#lineLength = 0;
     this.#transcript.said(shown);
+    this.#options.tap?.said(text);
     this.#socket.write(telnetEscape(Buffer.from(text, "latin1")));
   }
 
@@ -195,6 +197,7 @@ export class Dialogue {
     this.#telnet = decoded.state;
     if (decoded.replies.length > 0) this.#socket.write(decoded.replies);
     if (decoded.state.malformed) return void this.#end("POWER_NONSENSE", "a telnet subnegotiation that does not end");
+    this.#options.tap?.heard(Buffer.from(decoded.data).toString("latin1"));
     let text = "";
     for (const byte of decoded.data) {
       if (byte === 10 || byte === 13) {

@@ -14,7 +14,7 @@ import type { Heard } from "./apc-dialogue.ts";
 import { isMainMenu, MenuConsole } from "./apc-menu.ts";
 import { ShellConsole } from "./apc-shell.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome } from "./power.ts";
+import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 
 export type ApcOptions = {
   readonly host: string;
@@ -48,11 +48,11 @@ class ApcDevice implements PowerDevice {
     this.#options = options;
   }
 
-  async open(signal: AbortSignal): Promise<PowerSession> {
+  async open(signal: AbortSignal, tap?: Tap): Promise<PowerSession> {
     const options = this.#options;
     // ` -c` behind the password asks for the shell, and is no secret; the password without it is.
     const secrets = [options.username, options.password, options.password.replace(/ -c$/, "")];
-    const dialogue = await Dialogue.open({ ...options, secrets }, signal);
+    const dialogue = await Dialogue.open({ ...options, secrets, tap }, signal);
     return await dialogue.while(signal, async () => {
       try {
         const login = await logIn(dialogue, options);

@@ -30,7 +30,7 @@ export const command: PowerDriver<CommandOptions> = {
   name: "command",
   testedOn: ["scripts of the conformance suite"],
   create: (options) => ({
-    open: async (signal) => {
+    open: async (signal, tap) => {
       if (signal.aborted) throw new UpkeepError("POWER_TIMEOUT", "aborted", { cause: signal.reason });
       const { on, off, status } = options;
       for (const [what, argv] of [["status", status], ["off", off], ["on", on]] as const) {
@@ -38,7 +38,7 @@ export const command: PowerDriver<CommandOptions> = {
         if (what === "status" && program === undefined) continue;
         if (program === undefined || (!program.includes("{outlet}") && findProgram(program) === null)) throw new UpkeepError("POWER_UNREACHABLE", `cannot run "${program ?? ""}": no such program`);
       }
-      return new ProgramSession(programsOf(options));
+      return new ProgramSession(programsOf(options), tap);
     },
   }),
 };

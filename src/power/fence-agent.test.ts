@@ -49,7 +49,7 @@ function rig(stepMs: number): Promise<PowerRig> {
   });
 }
 
-powerConformance("fence-agent", () => rig(20_000), () => rig(900));
+powerConformance("fence-agent", () => rig(20_000), () => rig(2_000));
 
 function agentIn(t: TestContext): FileAgent {
   const agent = fileAgent();

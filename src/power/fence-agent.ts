@@ -13,7 +13,7 @@ import { UpkeepError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { agentFaults, agentOption, parseAgentMetadata, plugOption } from "../protocol/agent-metadata.ts";
 import type { AgentMetadata } from "../protocol/agent-metadata.ts";
-import type { PowerDevice, PowerDriver, PowerSession } from "./power.ts";
+import type { PowerDevice, PowerDriver, PowerSession, Tap } from "./power.ts";
 import { ProgramSession } from "./program-session.ts";
 import type { ProgramRun, Programs } from "./program-session.ts";
 
@@ -62,18 +62,22 @@ class FenceAgentDevice implements PowerDevice {
     this.#options = options;
   }
 
-  async open(signal: AbortSignal): Promise<PowerSession> {
+  async open(signal: AbortSignal, tap?: Tap): Promise<PowerSession> {
     if (signal.aborted) throw new UpkeepError("POWER_TIMEOUT", "aborted", { cause: signal.reason });
     const { agent } = this.#options;
     const program = findAgent(agent);
     if (program === null) throw new UpkeepError("POWER_UNREACHABLE", `cannot run ${agent}: no such fence agent is installed`);
-    if (this.#known?.program !== program) this.#known = { program, metadata: await readMetadata(program, this.#options, signal) };
-    return new ProgramSession(programsOf(program, this.#known.metadata, this.#options));
+    // A recording has it all from the beginning.
+    if (this.#known?.program !== program || tap !== undefined) this.#known = { program, metadata: await readMetadata(program, this.#options, signal, tap) };
+    return new ProgramSession(programsOf(program, this.#known.metadata, this.#options), tap);
   }
 }
 
-async function readMetadata(program: string, { agent, options, secrets, stepMs, maxActMs }: FenceAgentOptions, signal: AbortSignal): Promise<AgentMetadata> {
-  const ran = await runChild(childGuard(), [program], { limitMs: Math.min(stepMs, maxActMs), input: inputOf("metadata", {}), keepBytes: METADATA_BYTES }, signal);
+async function readMetadata(program: string, { agent, options, secrets, stepMs, maxActMs }: FenceAgentOptions, signal: AbortSignal, tap?: Tap): Promise<AgentMetadata> {
+  const input = inputOf("metadata", {});
+  tap?.said(JSON.stringify({ argv: [program], input }));
+  const ran = await runChild(childGuard(), [program], { limitMs: Math.min(stepMs, maxActMs), input, keepBytes: METADATA_BYTES }, signal);
+  tap?.heard(JSON.stringify(ran));
   if (signal.aborted) throw new UpkeepError("POWER_TIMEOUT", "aborted", { cause: signal.reason });
   const metadata = ran.whole ? parseAgentMetadata(ran.stdout) : { wrong: "longer than any metadata" };
   if ("wrong" in metadata || !("code" in ran.end) || ran.end.code !== 0) throw new UpkeepError("POWER_NONSENSE", `${agent} does not say what it is: ${"wrong" in metadata ? `${metadata.wrong}; ` : ""}${evidenceOf({ end: ran.end, said: ran.said.slice(-200) })}`);

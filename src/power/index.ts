@@ -12,6 +12,9 @@ const load = {
   "fence-agent": async () => (await import("./fence-agent.ts")).fenceAgent,
   ipmi: async () => (await import("./ipmi.ts")).ipmi,
   redfish: async () => (await import("./redfish.ts")).redfish,
+  "snmp-pdu": async () => (await import("./snmp-pdu.ts")).snmpPdu,
+  libvirt: async () => (await import("./libvirt.ts")).libvirt,
+  qmp: async () => (await import("./qmp.ts")).qmp,
 } as const;
 
 export type PowerDriverName = keyof typeof load;

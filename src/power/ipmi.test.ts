@@ -49,7 +49,7 @@ async function rig(stepMs: number): Promise<PowerRig> {
   };
 }
 
-powerConformance("ipmi", () => rig(20_000), () => rig(1_200), SKIP);
+powerConformance("ipmi", () => rig(20_000), () => rig(2_500), SKIP);
 
 async function bmcIn(t: TestContext): Promise<IpmiSim> {
   const bmc = await startIpmiSim({ password: PASSWORD });

@@ -54,11 +54,11 @@ export const ipmi: PowerDriver<IpmiOptions> = {
     "no device yet",
   ],
   create: (options) => ({
-    open: async (signal) => {
+    open: async (signal, tap) => {
       if (signal.aborted) throw new UpkeepError("POWER_TIMEOUT", "aborted", { cause: signal.reason });
       const program = findProgram("ipmitool");
       if (program === null) throw new UpkeepError("POWER_UNREACHABLE", "cannot run ipmitool: it is not installed");
-      return new ProgramSession(programsOf(program, options));
+      return new ProgramSession(programsOf(program, options), tap);
     },
   }),
 };

@@ -39,9 +39,12 @@ export type PowerSession = {
   close(): Promise<void>;
 };
 
+/** Hears a dialogue as it goes, secrets and all, for a recording (recording.ts); whatever it is given it only keeps. */
+export type Tap = { said(text: string): void; heard(text: string): void };
+
 export type PowerDevice = {
   /** Connects and logs in. Rejects with an UpkeepError: POWER_UNREACHABLE, POWER_BUSY, POWER_LOGIN, POWER_NONSENSE. */
-  open(signal: AbortSignal): Promise<PowerSession>;
+  open(signal: AbortSignal, tap?: Tap): Promise<PowerSession>;
 };
 
 /**

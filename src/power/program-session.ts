@@ -8,7 +8,7 @@ import { evidenceOf, childGuard, runChild } from "../child/child.ts";
 import type { Ran } from "../child/child.ts";
 import { assert, UpkeepError } from "../core/errors.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, OutletState, PowerSession, Reading, SetOutcome } from "./power.ts";
+import type { Fire, OutletState, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 
 export type ProgramRun = {
   readonly argv: readonly string[];
@@ -38,6 +38,7 @@ export type Programs = {
 
 export class ProgramSession implements PowerSession {
   readonly #programs: Programs;
+  readonly #tap: Tap | undefined;
   // Looked for once, so that the write itself has nothing to look for.
   readonly #guard = childGuard();
   #busy = false;
@@ -45,8 +46,9 @@ export class ProgramSession implements PowerSession {
   #closing = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(programs: Programs) {
+  constructor(programs: Programs, tap?: Tap) {
     this.#programs = programs;
+    this.#tap = tap;
   }
 
   read(outlets: readonly string[], signal: AbortSignal): Promise<readonly Reading[]> {
@@ -105,7 +107,12 @@ export class ProgramSession implements PowerSession {
     const { stepMs, maxActMs } = this.#programs;
     const running = runChild(this.#guard, argv, { limitMs: Math.min(stepMs, maxActMs), ...more }, AbortSignal.any([signal, this.#closing.signal]));
     this.#running = running;
-    return running;
+    if (this.#tap === undefined) return running;
+    this.#tap.said(JSON.stringify({ argv, input: more.input ?? "" }));
+    return running.then((ran) => {
+      this.#tap?.heard(JSON.stringify(ran));
+      return ran;
+    });
   }
 
   #evidence(ran: Ran): string {

@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { UpkeepError } from "../core/errors.ts";
+import type { Tap } from "./power.ts";
 import { limitDelivery } from "./socket-options.ts";
 
 export type RedfishService = {
@@ -26,6 +27,7 @@ export type RedfishService = {
   /** The limit of one request, and of the connecting. */
   readonly stepMs: number;
   readonly maxActMs: number;
+  readonly tap?: Tap | undefined;
 };
 
 export type Answer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
@@ -97,7 +99,11 @@ export class RedfishConnection {
       host, port, method, path, agent: this.#agent,
       headers: { accept: "application/json", "odata-version": "4.0", ...headers, ...(text === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }) },
     });
-    const answer = within<Answer>(signal, stepMs, `${this.#where}: no answer to ${method} ${path}`, (done, fail) => this.#hear(sent, done, fail)).catch((error: unknown) => {
+    this.#service.tap?.said(JSON.stringify({ method, path, body: text ?? "" }));
+    const answer = within<Answer>(signal, stepMs, `${this.#where}: no answer to ${method} ${path}`, (done, fail) => this.#hear(sent, done, fail)).then((heard) => {
+      this.#service.tap?.heard(JSON.stringify({ ...heard, headers: recordedHeaders(heard.headers) }));
+      return heard;
+    }).catch((error: unknown) => {
       // Whatever comes late belongs to nobody.
       this.destroy();
       throw error;
@@ -135,6 +141,11 @@ export class RedfishConnection {
       });
     });
   }
+}
+
+/** What a replay needs of an answer's headers; a session's token is no more than its place. */
+function recordedHeaders(headers: Answer["headers"]): Answer["headers"] {
+  return Object.fromEntries(["content-type", "etag", "location", "x-auth-token"].flatMap((name): [string, string][] => (headers[name] === undefined ? [] : [[name, name === "x-auth-token" ? "token" : headers[name]]])));
 }
 
 async function secure(service: RedfishService, plain: Socket, signal: AbortSignal): Promise<TLSSocket> {

@@ -55,7 +55,7 @@ for (const { name, options, faults = {} } of KINDS) {
       close: () => bmc.close(),
     };
   };
-  powerConformance(`redfish ${name}`, () => make(20_000), () => make(900), SKIP);
+  powerConformance(`redfish ${name}`, () => make(20_000), () => make(1_500), SKIP);
 }
 
 async function bmcIn(t: TestContext): Promise<RedfishBmc> {

@@ -8,7 +8,7 @@
 
 import { assert, UpkeepError } from "../core/errors.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome } from "./power.ts";
+import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 import { RedfishConnection } from "./redfish-http.ts";
 import type { Answer, Ask, RedfishService } from "./redfish-http.ts";
 import { arrayOf, fieldOf, messageOf, pathOn, systemOf, taskStateOf } from "./redfish-resource.ts";
@@ -51,8 +51,8 @@ class RedfishDevice implements PowerDevice {
     this.#options = options;
   }
 
-  async open(signal: AbortSignal): Promise<PowerSession> {
-    const options = this.#options;
+  async open(signal: AbortSignal, tap?: Tap): Promise<PowerSession> {
+    const options: RedfishOptions & { readonly tap?: Tap | undefined } = { ...this.#options, tap };
     const connection = await RedfishConnection.open(options, signal);
     try {
       const session = new RedfishSession(connection, options, this.memory);

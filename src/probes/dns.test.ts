@@ -9,7 +9,8 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Answer, decode, encode } from "dns-packet";
 import fc from "fast-check";
-import { NASTY, type Setting, assertEvidence, closedPort, conformance, noIcmp, tcpPeer, tcpSettings, until } from "./conformance.ts";
+import { assertEvidence, closedPort, conformance, noIcmp, tcpPeer, tcpSettings } from "./conformance.ts";
+import { type Serve, udpPeer, udpSetting, udpSettings } from "./conformance-udp.ts";
 import { type DnsOptions, dns } from "./dns.ts";
 import type { Finding } from "./probe.ts";
 
@@ -27,72 +28,24 @@ function reply(query: Buffer, answers: Answer[] = [], flags = 0): Buffer {
   return encode({ type: "response", id, flags: 0x0180 | flags, questions, answers });
 }
 
-type UdpPeer = { readonly port: number; readonly seen: () => number; close(): Promise<void> };
-
-async function udpPeer(serve: (query: Buffer, say: (bytes: Buffer) => void) => void, address = "127.0.0.1"): Promise<UdpPeer> {
-  const server = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
-  let seen = 0;
-  server.on("message", (query, from) => {
-    seen += 1;
-    serve(query, (bytes) => server.send(bytes, from.port, from.address, () => undefined));
-  });
-  server.bind(0, address);
-  await once(server, "listening");
-  return {
-    port: server.address().port,
-    seen: () => seen,
-    close: async () => {
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
-
-const over = (serve: Parameters<typeof udpPeer>[0], address: "127.0.0.1" | "::1" = "127.0.0.1") => async (): Promise<Setting<DnsOptions>> => {
-  const peer = await udpPeer(serve, address);
-  return {
-    target: { host: "patient", address, family: address === "::1" ? 6 : 4 },
-    options: options(peer.port),
-    tools: { icmp: noIcmp },
-    peerDescriptors: 0,
-    noticed: () => until(() => peer.seen() > 0, "no query came"),
-    close: peer.close,
-  };
+const over = (serve: Serve) => udpSetting((port) => options(port), serve);
+const another = (query: Buffer): Buffer => {
+  const forged = reply(query);
+  forged.writeUInt16BE(forged.readUInt16BE(0) ^ 1, 0);
+  return forged;
 };
+const shared = udpSettings((port) => options(port), { right: (query) => reply(query), another });
 
 conformance(dns, {
-  right: over((query, say) => say(reply(query))),
-  silent: over(() => undefined),
-  refused: async () => ({ target: LOOPBACK, options: options(await closedPort()), tools: { icmp: noIcmp }, peerDescriptors: 0, close: () => Promise.resolve() }),
-  odd: {
-    "an answer over IPv6": over((query, say) => say(reply(query)), "::1"),
-    "an answer after a forged one": over((query, say) => {
-      const forged = reply(query);
-      forged.writeUInt16BE(forged.readUInt16BE(0) ^ 1, 0);
-      say(forged);
-      say(NASTY);
-      say(reply(query));
-    }),
-  },
+  ...shared,
   wrong: {
-    "another id": over((query, say) => {
-      const forged = reply(query);
-      forged.writeUInt16BE(forged.readUInt16BE(0) ^ 1, 0);
-      say(forged);
-    }),
-    "the query sent back": over((query, say) => say(query)),
-    "half an answer": over((query, say) => say(reply(query).subarray(0, 14))),
-    "empty datagrams": over((_query, say) => say(Buffer.alloc(0))),
-    "a hundred datagrams of garbage": over((_query, say) => {
-      for (let turn = 0; turn < 100; turn += 1) say(NASTY);
-    }),
+    ...shared.wrong,
     "the longest datagram that there is": over((query, say) => say(Buffer.concat([reply(query), Buffer.alloc(65_507 - reply(query).length)]))),
   },
   ours: {
-    "a port that does not exist": async () => ({ ...(await over(() => undefined)()), options: options(65_536) }),
+    ...shared.ours,
     "a name that cannot be asked for": async () => ({ ...(await over(() => undefined)()), options: options(53, { name: "a..b" }) }),
     "a type that is not known": async () => ({ ...(await over(() => undefined)()), options: options(53, { name: "a.b", type: "BANANA" }) }),
-    "an address that is none": async () => ({ ...(await over(() => undefined)()), target: { host: "patient", address: "name.example", family: 4 } }),
   },
 });
 
@@ -110,7 +63,7 @@ conformance(
   ),
 );
 
-async function ask(serve: Parameters<typeof udpPeer>[0], more: Partial<DnsOptions>): Promise<Finding> {
+async function ask(serve: Serve, more: Partial<DnsOptions>): Promise<Finding> {
   const peer = await udpPeer(serve);
   try {
     return await dns.run(LOOPBACK, options(peer.port, more), { icmp: noIcmp }, AbortSignal.timeout(LIMIT));

@@ -18,6 +18,12 @@ const load = {
   imap: async () => (await import("./imap.ts")).imap,
   tls: async () => (await import("./tls.ts")).tls,
   ups: async () => (await import("./ups.ts")).ups,
+  rpc: async () => (await import("./rpc.ts")).rpc,
+  nfs: async () => (await import("./nfs.ts")).nfs,
+  ntp: async () => (await import("./ntp.ts")).ntp,
+  snmp: async () => (await import("./snmp.ts")).snmp,
+  plugin: async () => (await import("./plugin.ts")).plugin,
+  dhcp: async () => (await import("./dhcp.ts")).dhcp,
 } as const;
 
 export type ProbeName = keyof typeof load;

@@ -22,6 +22,7 @@ export const ping: Probe<PingOptions> = {
   name: "ping",
   service: false,
   awaits: "echo reply",
+  refusal: (_options, tools) => tools.icmp.refusal(4),
   async run(target, options, tools, signal) {
     signal.throwIfAborted();
     const refusal = tools.icmp.refusal(target.family);

@@ -28,9 +28,11 @@ export type Finding = {
   readonly perfdata?: readonly Measured[];
 };
 
-/** What a probe may use of the watcher: the shared ping sockets, and names from its cache. Made once. */
+/** What a probe may use of the watcher: the shared ping sockets, names from its cache, what it knows of its clock. Made once. */
 export type ProbeTools = {
   readonly icmp: Icmp;
+  /** Whether this machine's wall clock is synchronised, by its kernel's word; absent: not known. */
+  clockSynced?(): boolean;
   /** A name's numeric address from the watcher's cache, at once; absent: names other than the host's own are not looked up. */
   resolve?(name: string): { readonly address: string; readonly family: 4 | 6 } | { readonly error: string };
 };
@@ -50,11 +52,14 @@ export type Probe<Options> = {
   readonly service: boolean;
   /** What it waits for, as a noun, for the evidence of a time-out: `no banner within 1000 ms`. Absent: answer. */
   readonly awaits?: string;
-  /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent: none. */
-  port?(options: Options): number;
+  /** The TCP port that it uses: where the host is asked for a sign of life after its power was cut. Absent or null: none. */
+  port?(options: Options): number | null;
+  /** Why this machine cannot look in this way, as far as that is known before: said at the start. Absent or null: it can. */
+  refusal?(options: Options, tools: ProbeTools): string | null;
   /**
    * Resolves with what was found; rejects only when aborted. Errors of the network are findings.
-   * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it.
+   * `progress` is told how far it came (`connected`), so that the evidence of a time-out can say it; and, where this watcher
+   * itself keeps the look waiting, for how long so far (`heldMs`; Infinity: it still does): its time-out proves nothing then.
    */
-  run(target: Target, options: Options, tools: ProbeTools, signal: AbortSignal, progress?: (text: string) => void): Promise<Finding>;
+  run(target: Target, options: Options, tools: ProbeTools, signal: AbortSignal, progress?: (text: string, heldMs?: number) => void): Promise<Finding>;
 };

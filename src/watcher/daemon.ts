@@ -4,7 +4,7 @@
 
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
-import type { ReloadAnswer } from "../api/contract.ts";
+import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
@@ -75,9 +75,9 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   };
   const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock) };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
-  sayWhatCannotRun(config, tools.icmp, log);
+  for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
   return new Promise((resolve, reject) => {
@@ -161,6 +161,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       compileFor(config);
       site = makeSite(config, read.parts, tools);
       old.close();
+      for (const refusal of site.refusals()) warn(refusal);
       if (callsOthers) {
         alerts.reload(alertChannels(config));
         deadman?.close();
@@ -179,8 +180,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    const record = async (device: string): Promise<RecordAnswer | null> => {
+      const { recordDevice } = await import("./record.ts");
+      const text = await recordDevice(config, device, (name, boundMs, use) => watcher.current.lend(name, boundMs, use));
+      return text === null ? null : { text };
+    };
+
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, version: options.version },
+      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -245,10 +252,4 @@ function untilStopped(): AbortSignal {
 function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
   const { mail, command } = config.shell.alerts;
   return { mail: mail === null ? null : { ...mail, password: mail.password?.reveal() ?? null }, command };
-}
-
-function sayWhatCannotRun(config: Config, icmp: ReturnType<typeof openIcmp>, log: ReturnType<typeof createLog>): void {
-  const pings = [...config.shell.hosts.values()].some((host) => host.probes.some((probe) => probe.kind === "ping")) || config.shell.references.some((reference) => reference.kind === "ping");
-  const refusal = pings ? icmp.refusal(4) : null;
-  if (refusal !== null) log.say("warning", `ping will be unknown: ${refusal}`);
 }

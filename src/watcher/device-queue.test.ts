@@ -164,3 +164,41 @@ test("an act whose byte has gone out is heard to its end, and then the session i
   await settle();
   assert.deepEqual([at.seen.at(-1), at.sessions], ["close", 0]);
 });
+
+test("a device is lent with no session of ours open, and what waits is asked afterwards", async () => {
+  const it = device();
+  const read = new Promise<ReadResult>((done) => it.queue.read(["1"], 5_000, done));
+  const lent = it.queue.lend(5_000, async (power, signal) => {
+    const session = await power.open(signal);
+    it.seen.push("lent");
+    await session.close();
+    return "recorded";
+  });
+  const after = new Promise<ReadResult>((done) => it.queue.read(["2"], 5_000, done));
+  assert.equal((await read).ok, true);
+  assert.equal(await lent, "recorded");
+  assert.equal((await after).ok, true);
+  assert.deepEqual(it.seen, ["open", "read 1", "close", "open", "lent", "close", "open", "read 2"]);
+});
+
+test("an act ends a loan at once, and a loan that fails is told and holds nobody up", async () => {
+  const it = device();
+  it.hold = true;
+  const lent = it.queue.lend(60_000, (power, signal) => power.open(signal));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(it.seen, ["open"]);
+  it.hold = false;
+  const outcome = new Promise<ActOutcome>((done) => {
+    it.queue.act("1", "off", 5_000, async (_, write) => {
+      write();
+      return true;
+    }, done);
+  });
+  await assert.rejects(lent, /given up for a command/);
+  assert.equal((await outcome).kind, "accepted");
+  assert.deepEqual(it.seen, ["open", "open", "off 1"]);
+  await assert.rejects(it.queue.lend(5_000, () => Promise.reject(new Error("no"))), /no/);
+  assert.equal((await new Promise<ReadResult>((done) => it.queue.read(["1"], 5_000, done))).ok, true);
+  await it.queue.close();
+  await assert.rejects(it.queue.lend(5_000, async () => "never"), /POWER|too many|wait/);
+});

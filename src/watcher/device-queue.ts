@@ -13,6 +13,7 @@ const KEEP_MS = 2_500;
 const WAITING_MAX = 1_000;
 
 type ReadRequest = { readonly kind: "read"; readonly outlets: readonly string[]; readonly boundMs: number; readonly done: (result: ReadResult, startedAtMs: number) => void };
+type LoanRequest = { readonly kind: "loan"; readonly boundMs: number; readonly use: (device: PowerDevice, signal: AbortSignal) => Promise<void>; readonly failed: (error: unknown) => void };
 type ActRequest = { readonly kind: "act"; readonly outlet: string; readonly action: "on" | "off"; readonly boundMs: number; readonly fire: Fire; readonly done: (outcome: ActOutcome) => void; cancelled: boolean; abort: (() => void) | null };
 
 /** Cancels an act that has not been let go: it ends with `refused` by the gate, whatever state it is in. */
@@ -21,12 +22,14 @@ export type Act = { cancel(): void };
 export class DeviceQueue {
   readonly #device: () => PowerDevice | undefined;
   readonly #clock: Clock;
-  #waiting: (ReadRequest | ActRequest)[] = [];
+  #waiting: (ReadRequest | ActRequest | LoanRequest)[] = [];
   #busy = false;
   #closed = false;
   #session: PowerSession | null = null;
   /** What is being asked now. */
   #current: { readonly controller: AbortController; wrote: boolean } | null = null;
+  /** Somebody else has the device; an act does not wait for him. */
+  #lent = false;
   /** The session ends with what is being asked. */
   #hangingUp = false;
   #stopKeeping: (() => void) | null = null;
@@ -45,7 +48,8 @@ export class DeviceQueue {
   act(outlet: string, action: "on" | "off", boundMs: number, fire: Fire, done: ActRequest["done"]): Act {
     const request: ActRequest = { kind: "act", outlet, action, boundMs, fire, done, cancelled: false, abort: null };
     // An act goes before the reads that wait: freshness of its evidence is measured in seconds.
-    const at = this.#waiting.findIndex((each) => each.kind === "read");
+    const at = this.#waiting.findIndex((each) => each.kind !== "act");
+    if (this.#lent) this.#current?.controller.abort(new UpkeepError("POWER_BUSY", "given up for a command"));
     if (at < 0) this.#waiting.push(request);
     else this.#waiting.splice(at, 0, request);
     this.#next();
@@ -55,6 +59,15 @@ export class DeviceQueue {
         request.abort?.();
       },
     };
+  }
+
+  /** Lends the device to somebody who opens a session of his own: ours has ended by then, and nothing is asked meanwhile. An act ends the loan. */
+  lend<Value>(boundMs: number, use: (device: PowerDevice, signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed || this.#waiting.length >= WAITING_MAX) return reject(new UpkeepError("POWER_BUSY", "too many requests wait for this device"));
+      this.#waiting.push({ kind: "loan", boundMs, use: async (device, signal) => resolve(await use(device, signal)), failed: reject });
+      this.#next();
+    });
   }
 
   /**
@@ -71,6 +84,7 @@ export class DeviceQueue {
     if (!this.#busy) this.#logOut();
     for (const request of waiting) {
       if (request.kind === "read") request.done({ ok: false, ...described(error) }, this.#clock.now().bootMs);
+      else if (request.kind === "loan") request.failed(error);
       else request.done(request.cancelled ? { kind: "refused", by: "gate", evidence: "cancelled before it began" } : { kind: "failed", ...described(error) });
     }
   }
@@ -106,8 +120,9 @@ export class DeviceQueue {
   }
 
   async #serve(): Promise<void> {
-    const request = this.#waiting.shift() as ReadRequest | ActRequest;
+    const request = this.#waiting.shift() as ReadRequest | ActRequest | LoanRequest;
     if (request.kind === "act") return this.#serveAct(request);
+    if (request.kind === "loan") return this.#serveLoan(request);
     const together = [request];
     this.#waiting = this.#waiting.filter((each) => {
       if (each.kind === "read") together.push(each);
@@ -121,6 +136,20 @@ export class DeviceQueue {
     if (!result.ok) await this.#drop();
     for (const each of together) {
       each.done(result.ok ? { ok: true, readings: result.readings.filter((reading) => each.outlets.includes(reading.outlet)) } : result, startedAtMs);
+    }
+  }
+
+  async #serveLoan(request: LoanRequest): Promise<void> {
+    await this.#drop();
+    const device = this.#device();
+    this.#lent = true;
+    try {
+      if (device === undefined) throw new UpkeepError("POWER_UNREACHABLE", "the power device is not configured any more");
+      await this.#bounded(request.boundMs, null, (signal) => request.use(device, signal));
+    } catch (error) {
+      request.failed(error);
+    } finally {
+      this.#lent = false;
     }
   }
 

@@ -257,6 +257,24 @@ test("a stall in the middle of the round counts as well", async () => {
   assert.equal(clock.pending, 0);
 });
 
+test("a look that this watcher kept waiting for its turn is unknown at its time-out, not bad", async () => {
+  const kept = (heldMs: readonly number[]) => (): RoundProbe[] => [
+    { id: "plugin", options: {}, probe: { name: "plugin", service: true, run: (_target, _options, _tools, _signal, progress) => (heldMs.forEach((ms) => progress?.("waiting", ms)), new Promise(() => undefined)) } },
+  ];
+  const cases: readonly (readonly [readonly number[], string, string])[] = [
+    [[Infinity], "unknown", "this watcher kept it waiting for its turn: too much at once"],
+    [[Infinity, 400.4], "unknown", "this watcher kept it waiting for 400 ms: too much at once"],
+    [[Infinity, 20], "bad", "no answer within 1000 ms (waiting)"],
+    [[], "bad", "no answer within 1000 ms"],
+  ];
+  for (const [heldMs, outcome, evidence] of cases) {
+    const run = bench({ probes: kept(heldMs) });
+    await run.clock.advance(1_000);
+    assert.deepEqual(run.rounds[0]?.results.map((result) => [result.outcome, result.evidence]), [[outcome, evidence]]);
+    run.cancel();
+  }
+});
+
 test("whatever the probes do and when: one round, every probe in it once, late answers once and only right ones", async () => {
   const shape = fc.record({ afterMs: fc.option(fc.integer({ min: 0, max: 6_000 }), { nil: null }), finding: fc.constantFrom(GOOD, REFUSED, UNKNOWN), timeoutMs: fc.constantFrom(undefined, 100, 900, 8_000) });
   await fc.assert(

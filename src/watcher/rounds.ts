@@ -76,6 +76,8 @@ class RoundUnderWay {
   readonly #stamp: number;
   readonly #results: (ProbeResult | undefined)[];
   #progress: (string | undefined)[] | null = null;
+  /** How long each probe was kept waiting for its turn by this watcher. */
+  #heldMs: (number | undefined)[] | null = null;
   /** Probes that have not settled yet, timed out or not. */
   #running = 0;
   #timers: (() => void)[] = [];
@@ -116,7 +118,10 @@ class RoundUnderWay {
     this.#running += 1;
     let found: Promise<Finding>;
     try {
-      found = probe.run(target, options, this.#deps.tools, this.#signal, (text) => ((this.#progress ??= [])[index] = text));
+      found = probe.run(target, options, this.#deps.tools, this.#signal, (text, held) => {
+        (this.#progress ??= [])[index] = text;
+        if (held !== undefined) (this.#heldMs ??= [])[index] = held;
+      });
     } catch (error) {
       found = Promise.reject(error instanceof Error ? error : new Error("threw"));
     }
@@ -161,6 +166,10 @@ class RoundUnderWay {
   #timedOutResult(probe: RoundProbe, index: number): ProbeResult {
     const timeoutMs = timeoutOf(probe, this.#host);
     const latencyMs = this.#elapsedMs();
+    const held = this.#heldMs?.[index] ?? 0;
+    if (held > LOST_LEAST_MS) {
+      return resultOf(probe.id, notRun(`this watcher kept it waiting for ${held === Infinity ? "its turn" : `${Math.round(held)} ms`}: too much at once`), latencyMs);
+    }
     const lostMs = Math.max(this.#deps.stalls?.lostMs(this.#startedAtMs) ?? 0, latencyMs - timeoutMs);
     if (lostMs > Math.max(timeoutMs * LOST_SHARE_MAX, LOST_LEAST_MS)) {
       return resultOf(probe.id, notRun(`this watcher was held up for ${Math.round(lostMs)} ms of this round`), latencyMs);

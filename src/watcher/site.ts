@@ -11,7 +11,7 @@ import { loadProbes } from "../probes/index.ts";
 import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
-import { bootClock } from "./boot-clock.ts";
+import { bootClock, clockSynced } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
 import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
@@ -19,16 +19,22 @@ import { createReferences } from "./references.ts";
 import type { RoundHost } from "./rounds.ts";
 import { startRound } from "./rounds.ts";
 import { touch } from "./touch.ts";
+import type { PendingWakes } from "./wake.ts";
+import { sendWake, wakesOf, withWake } from "./wake.ts";
 
 export type Site = {
   readonly rounds: Rounds;
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
   remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
+  /** Which probes this machine cannot make, and why. */
+  refusals(): readonly string[];
   close(): void;
 };
 
-export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls };
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void };
+
+const WAKE_LATE_MS = 1_000;
 
 type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
@@ -47,12 +53,18 @@ export async function loadParts({ shell }: Config): Promise<Parts> {
 /** `parts` are those of this configuration. */
 export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
-  const probeTools: ProbeTools = { icmp: tools.icmp, resolve: (name) => tools.names.address(name) };
-  const devices = new Map([...shell.devices].map(([name, spec]) => [name, makeDevice(spec, drivers)]));
-  const references: ReferenceCheck = createReferences(
-    shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) })),
-    { clock: bootClock, names: tools.names, tools: probeTools },
-  );
+  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
+  const woken = [...policy.hosts.values()].map(({ name, levels }) => ({ levels, wake: shell.hosts.get(name)?.wake ?? null }));
+  const after = (ms: number, then: () => void): (() => void) => {
+    const atMs = bootClock.nowMs() + ms;
+    // After a suspension it is too late: what was to be woken then may have been switched off since.
+    return bootClock.at(atMs, () => bootClock.nowMs() - atMs < WAKE_LATE_MS && then());
+  };
+  const devices = new Map([...shell.devices].map(([name, spec]) => [name, withWake(makeDevice(spec, drivers), {
+    device: name, pending: tools.wakes, wakes: wakesOf(name, woken), maxActMs: spec.maxActMs, send: (wake) => sendWake(wake, tools.warn), after,
+  })]));
+  const referenceLooks = shell.references.map((reference) => ({ address: reference.address, ...probeOf(reference, probes) }));
+  const references: ReferenceCheck = createReferences(referenceLooks, { clock: bootClock, names: tools.names, tools: probeTools });
   const hosts = new Map<string, Watched>();
   for (const [name, spec] of shell.hosts) {
     const host = policy.hosts.get(name);
@@ -90,6 +102,14 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const target = { host: name, address: located.address };
       const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
       return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
+    },
+    refusals() {
+      const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];
+      const told = all.flatMap(({ probe, options }) => {
+        const why = probe.refusal?.(options, probeTools) ?? null;
+        return why === null ? [] : [`${probe.name} will be unknown: ${why}`];
+      });
+      return [...new Set(told)];
     },
     close: () => references.close(),
   };

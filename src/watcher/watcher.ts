@@ -10,6 +10,9 @@ import type { State } from "../core/state.ts";
 import { emptyState } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import type { Now } from "../core/time.ts";
+import { UpkeepError } from "../core/errors.ts";
+import { unitsOf } from "../core/units.ts";
+import type { PowerDevice } from "../power/power.ts";
 import type { Act } from "./device-queue.ts";
 import { DeviceQueue } from "./device-queue.ts";
 import type { Ports } from "./ports.ts";
@@ -70,6 +73,14 @@ export class Watcher {
       this.#commands.set(id, resolve);
       this.post({ kind: "command", id, by, command });
     });
+  }
+
+  /** Lends a power device for as long as nothing is to be done there; refused while another watcher is in charge of it. */
+  lend<Value>(device: string, boundMs: number, use: (device: PowerDevice, signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    const { fleet } = this.#state;
+    const unit = unitsOf(this.#policy).ofCharge.get(device)?.name;
+    if (fleet !== null && (unit === undefined || !fleet.held.has(unit) || fleet.yielding.has(unit))) return Promise.reject(new UpkeepError("POWER_BUSY", `another watcher is in charge of ${device}: ask there`));
+    return this.#device(device).lend(boundMs, use);
   }
 
   /** SIGTERM: `exit` of the ports is called when nothing is past off. */

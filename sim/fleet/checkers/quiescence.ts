@@ -9,7 +9,11 @@ import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
 import { chargesOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 
+const TAKEN_UP_MS = 15_000;
+
 export function quiescence(world: FleetWorld): FleetChecker {
+  /** When a charge changed hands last: who has just taken one has to read the device first. */
+  let handedMs = -Infinity;
   /** Off because the store that knew of them was lost, or because their state was a lie at the wrong moment. */
   const excused = new Set<string>();
 
@@ -38,6 +42,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
       if (life === null || life === undefined) return `${holder} is in charge of ${host.name}, and does not run`;
       const hold = world.server.value<HostRecord>(`host/${host.name}`)?.hold ?? null;
       if (hold !== null && !world.server.records.has(`alarm/held:${host.name}`) && !world.server.records.has(`ack/held:${host.name}`)) return `${host.name} is held without an alarm: ${hold.because}`;
+      if (world.timeline.nowMs - handedMs < TAKEN_UP_MS) continue;
       const guard = world.server.value<GuardRecord>(`guard/${host.name}` as RecordKey);
       if (guard === undefined || guard.watcher !== holder) return `nobody says whether ${host.name} is guarded`;
     }
@@ -48,6 +53,9 @@ export function quiescence(world: FleetWorld): FleetChecker {
     invariant: "Quiescence",
     strikes(fault) {
       if (isAnotherStore(fault)) excuseAll();
+    },
+    changed(changes) {
+      if (changes.some(({ key }) => key.startsWith("charge/"))) handedMs = world.timeline.nowMs;
     },
     edge({ outlet, to, by }) {
       if (to === "on") return void excused.delete(outlet.key);

@@ -4,6 +4,7 @@
 // The schema and the YAML parser are imported only when they are needed: this module is named by the command line, which
 // must stay quick for the commands that only talk to the watcher.
 
+import type { StatusReport } from "../../api/contract.ts";
 import { CONFIG_PATHS, findConfigPath } from "../../config/data-dir.ts";
 import type { Loaded } from "../../config/load.ts";
 import type { Problem } from "../../config/problems.ts";
@@ -30,7 +31,7 @@ export async function runCheck(options: CheckOptions, out: Out): Promise<number>
   const path = findConfigPath(options.config);
   if (path === null) return reportNone(options, out);
   const { loadConfig } = await import("../../config/load.ts");
-  const loaded = await loadConfig(path);
+  const loaded = await loadConfig(path, { measured: await measuredBoots(path) });
   if (options.effective !== undefined && loaded.ok) return showEffective(loaded, options.effective, options, out);
   const errors = loaded.problems.filter(({ severity }) => severity === "error").length;
   const warnings = loaded.problems.length - errors;
@@ -38,6 +39,17 @@ export async function runCheck(options: CheckOptions, out: Out): Promise<number>
   else await printProblems(path, loaded, out);
   if (!loaded.ok) return 3;
   return warnings > 0 && options.strict === true ? 1 : 0;
+}
+
+/** The longest boots that a running watcher of this configuration knows; a lint, and none where nobody answers. */
+async function measuredBoots(path: string): Promise<ReadonlyMap<string, number>> {
+  const [{ connect }, { PATHS }] = await Promise.all([import("../client.ts"), import("../../api/contract.ts")]);
+  try {
+    const { hosts } = await (await connect({ config: path })).get<StatusReport>(PATHS.status);
+    return new Map(hosts.flatMap(({ host, bootLongestMs }): [string, number][] => (typeof bootLongestMs === "number" ? [[host, bootLongestMs]] : [])));
+  } catch {
+    return new Map();
+  }
 }
 
 async function printProblems(path: string, loaded: Loaded, out: Out): Promise<void> {

@@ -68,7 +68,7 @@ function follow(program: Command, words: readonly string[]): Place {
       if (at >= words.length) return { command, args, pending: option.argChoices ?? [], config };
       if (option.long === "--config") config = words[at];
     } else if (option === undefined && !word.startsWith("-")) {
-      const next = command.commands.find((each) => each.name() === word);
+      const next = args > 0 ? undefined : command.commands.find((each) => each.name() === word);
       if (next === undefined) args += 1;
       else {
         command = next;

@@ -58,6 +58,8 @@ export type DriverSchema<Written extends z.ZodObject = z.ZodObject, Options = un
   outputs(settings: z.output<Written>): Outputs;
   /** The device's options and identity, or null where `refuse` has told why there are none. */
   resolve(settings: z.output<Written>, asked: AskedDevice): Promise<ResolvedDevice<Options> | null> | ResolvedDevice<Options> | null;
+  /** Whether it is a part of the host that it switches and loses its power with it, as a BMC does (field.md §1.5); left out: it does not. */
+  sharesPower?(settings: z.output<Written>): boolean;
   /** Its address is a place in the network, where two names would be two sessions on one device. */
   readonly placed?: boolean;
   /** What is valid and will be regretted; `name` as in the configuration. */

@@ -26,6 +26,8 @@ const RESERVED: ReadonlyMap<string, string> = new Map(Object.entries({
 const SENSITIVE = /passw(or)?d$|secret|token|api_?key|community|hexadecimal_kg/i;
 /** No plug is called so. */
 const ALONE = "-";
+/** Agents that speak to a BMC. */
+const ON_BOARD = /(^|\/)fence_(ipmilan(plus)?|idrac|drac5?|ilo[0-9a-z_]*|imm|redfish|rsa|rsb|amt(_ws)?)$/;
 const METADATA_LIMIT_MS = 10_000;
 const METADATA_BYTES = 262_144;
 
@@ -44,6 +46,7 @@ export const fenceAgent = defineDriver({
   }),
   times: { timeout: "20s", deadline: "1m" },
   placed: true,
+  sharesPower: (settings) => ON_BOARD.test(settings.agent),
   // Whether it has outlets only the agent knows; the runtime refuses one where there is none, and none where there are some.
   outputs: () => ({ outlet: "may", unnamed: ALONE }),
   async resolve(settings, asked) {

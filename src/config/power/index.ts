@@ -8,10 +8,10 @@ import { command } from "./command.ts";
 import { fenceAgent } from "./fence-agent.ts";
 import type { DeviceOptionsFrom, DriverSchema, ResolvedDevice } from "./device-schema.ts";
 import { ipmi } from "./ipmi.ts";
+import { libvirt } from "./libvirt.ts";
+import { qmp } from "./qmp.ts";
 import { redfish } from "./redfish.ts";
-
-/** Known, and not part of this release. */
-export const DRIVERS_LATER: readonly string[] = ["snmp-pdu"];
+import { snmpPdu } from "./snmp-pdu.ts";
 
 /** What the shell adds to every driver's options. */
 export type DeviceTimes = { readonly stepMs: number; readonly maxActMs: number };
@@ -24,6 +24,9 @@ const drivers = {
   "fence-agent": fenceAgent,
   ipmi,
   redfish,
+  "snmp-pdu": snmpPdu,
+  libvirt,
+  qmp,
 } as const satisfies { readonly [Name in PowerDriverName]: Fitting<Omit<PowerOptionsOf<Name>, keyof DeviceTimes>> };
 
 /** Options of each driver as its schema resolves them, secrets closed. */

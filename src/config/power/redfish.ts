@@ -38,6 +38,7 @@ export const redfish = defineDriver({
   }),
   times: { timeout: "10s", deadline: "30s" },
   placed: true,
+  sharesPower: () => true,
   outputs: () => ({ outlet: "never" }),
   async resolve(settings, asked) {
     const found = URL.parse(asked.fill(settings.url));

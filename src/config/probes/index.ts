@@ -3,8 +3,11 @@
 
 import type { OptionsOf, ProbeName } from "../../probes/index.ts";
 import type { Closable } from "../secret.ts";
+import { dhcp } from "./dhcp.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
+import { nfs } from "./nfs.ts";
+import { ntp } from "./ntp.ts";
 import { ping } from "./ping.ts";
 import { postgres } from "./postgres.ts";
 import { ldap } from "./ldap.ts";
@@ -13,7 +16,10 @@ import { smtp } from "./smtp.ts";
 import { imap } from "./imap.ts";
 import { tls } from "./tls.ts";
 import { ups } from "./ups.ts";
+import { plugin } from "./plugin.ts";
 import type { OptionsFrom, ProbeSchema } from "./probe-schema.ts";
+import { rpc } from "./rpc.ts";
+import { snmp } from "./snmp.ts";
 import { ssh } from "./ssh.ts";
 import { tcp } from "./tcp.ts";
 
@@ -32,6 +38,12 @@ const probes = {
   imap,
   tls,
   ups,
+  rpc,
+  nfs,
+  ntp,
+  snmp,
+  plugin,
+  dhcp,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */

@@ -20,11 +20,27 @@ const level = parsed((value) => {
 const power = z.union([level.transform((value): readonly string[] => [value]), z.array(level).max(LEVELS_MAX).transform((values): readonly string[] => values)]);
 expectations.add(power, { says: `${OUTLET_SAYS}, or a list of levels` });
 
+const MAC = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i;
+const mac = parsed((value) => {
+  const bytes = value.split(/[:-]/).map((pair) => Number.parseInt(pair, 16));
+  if (!MAC.test(value)) return { ok: false as const, message: `${JSON.stringify(value.slice(0, 40))} is not a hardware address`, hint: "six pairs of hexadecimal digits: 00:1b:21:0a:0b:0c" };
+  // The lowest bit of the first byte marks a group (IEEE 802), which no machine is.
+  if (((bytes[0] ?? 0) & 1) === 1) return { ok: false as const, message: `${value} is the address of a group, not of a machine`, hint: "ip link shows it, on the host itself" };
+  return { ok: true as const, value: value.toLowerCase().replaceAll("-", ":") };
+}, "ADDRESS_INVALID", "a hardware address such as 00:1b:21:0a:0b:0c");
+
+/** A machine that stays dark when its power returns. */
+const wake = z.strictObject({
+  mac: mac.meta(about("The hardware address of the card that listens.", {}, "hardware address")),
+  address: address("Where the packets go: a broadcast address of the host's network, port 9 where none is named.", { default: "255.255.255.255" }).default({ host: "255.255.255.255", port: null }),
+});
+
 /** One host. */
 export const host = z.strictObject({
   address: address("Where the host is: an address or a name. A port here is that of its `ssh` and `tcp` probes that name none.", { template: true }),
   power: power.meta(about("What cuts its power: `device/N`, or `device` where it has one output; `+` joins feeds that are cut together; a list is levels, tried one after another. Left out: watched, never cut.", {}, "outlet, or list of levels")).optional(),
   feeds: whole("How many power supplies the host has. `1` says that outlets as successive levels are meant as alternatives.", 1, 8).optional(),
+  wake: wake.meta(about("Wake-on-LAN for a machine that stays dark when its power returns: packets follow every `on` of its outlets. They are no power switch, and nothing is ever cut or confirmed by them.")).optional(),
   ...tunables,
 });
 

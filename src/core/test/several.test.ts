@@ -211,3 +211,15 @@ test("every watcher knows the end of an incident, and so does who was away", () 
   }
   assert.ok(![...site.store.keys()].some((key) => key.startsWith("incident/")), "what is over is no record of its own");
 });
+
+test("who is asked to stop while it hands a unit over that owes power hands it over all the same", () => {
+  const site = Site.running();
+  site.wedge("logos");
+  reach(site, "off-confirmed");
+  const { holder } = site;
+  holder.cutFrom.add("sucker");
+  site.until(() => (holder.state.fleet?.yielding.size ?? 0) > 0, 120_000, true);
+  assert.ok((holder.state.fleet?.yielding.size ?? 0) > 0, "it is about to hand over");
+  holder.due({ kind: "stop" });
+  settled(site);
+});
