@@ -36,10 +36,10 @@ export function smallMachineRefusal(): string | null {
 }
 
 export async function smallMachine(mib: number): Promise<SmallMachine> {
-  const folder = mkdtempSync(join(tmpdir(), "upkeep-small-"));
   const names = Array.from({ length: HOSTS }, (_, index) => `h${index + 1}`);
   const rig = await startRig({ hosts: names, kind: "machines", bootMs: 500, settings: SETTINGS, device: "check: 10s, timeout: 3s, deadline: 10s", pdus: PDUS, pdu: { outlets: 24, names: {} },
     power: (_host, number) => { const { pdu, outlet } = wireOf(number); return `${pdu}/${outlet}`; }, wires: (_host, number) => [wireOf(number)] });
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-small-"));
   const limit = makeMemoryLimit(`upkeep-small-${process.pid}`, mib * MIB);
   let watching: Watching | null = null;
   try {
