@@ -60,6 +60,8 @@ export class FleetLife implements Process {
   foundAnotherStore = false;
   /** Until when it was told to hold its session, in the world's time; null: it holds none. */
   heldUntilMs: number | null = null;
+  /** When its session began, in the world's time. */
+  sessionSinceMs = Infinity;
   #early: Input[] = [];
 
   constructor(world: FleetWorld, site: Site, number: number) {
@@ -243,6 +245,7 @@ export class FleetLife implements Process {
   #session(store: SharedStore, session: Session): void {
     if (!this.alive) return;
     const before = this.heldUntilMs;
+    if (session.kind === "held" && before === null) this.sessionSinceMs = this.#world.timeline.nowMs;
     this.heldUntilMs = session.kind === "held" ? this.worldMs(session.untilMs) : null;
     for (const checker of this.#world.checkers.session) checker.session?.(this);
     if (before === null || session.kind === "lost") this.#world.say(() => `  ${this.name} ${session.kind === "held" ? "has a session" : `has lost its session: ${session.because}`}`);

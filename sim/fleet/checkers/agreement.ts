@@ -56,7 +56,8 @@ export function agreement(world: FleetWorld): FleetChecker {
     // Without a session nobody can say anything.
     if (site === undefined || !site.awake(atMs) || !site.whole || (site.life?.heldUntilMs ?? null) === null) return false;
     const last = site.life?.sight.last(policy.name);
-    return last !== undefined && last.outcome === "good" && atMs - last.atMs <= boundMs;
+    // What it saw before its session it may have no reason to repeat: perhaps it does not look at this host any more.
+    return last !== undefined && last.outcome === "good" && atMs - last.atMs <= boundMs && last.atMs >= (site.life?.sessionSinceMs ?? Infinity);
   }
 
   /** Its word rests on a bad round of late. */
