@@ -367,8 +367,9 @@ export class FleetLife implements Process {
     const port = device.portFor(this);
     const deferred = <Value>(call: () => Promise<Value>): Promise<Value> => new Promise((resolve, reject) => this.later(() => void call().then(resolve, reject)));
     const wrapped = (session: PowerSession): PowerSession => ({
-      read: (outlets, signal) => deferred(() => session.read(outlets, signal)),
-      set: (outlet, action, fire, signal) => deferred(() => session.set(outlet, action, fire, signal)),
+      // What was hung up while the process was stopped is not asked any more.
+      read: (outlets, signal) => deferred(() => (signal.aborted ? Promise.reject(signal.reason as Error) : session.read(outlets, signal))),
+      set: (outlet, action, fire, signal) => deferred(() => (signal.aborted ? Promise.reject(signal.reason as Error) : session.set(outlet, action, fire, signal))),
       close: () => deferred(() => session.close()),
     });
     return { open: (signal) => deferred(async () => wrapped(await port.open(signal))) };

@@ -106,7 +106,8 @@ function orphan(turn: Turn, operation: Operation, because: string): void {
   const { wait } = turn.run(operation.id);
   const act = wait.on === "act" && !wait.fired ? wait.act : wait.on === "stored" ? wait.act : null;
   if (act !== null) turn.emit({ kind: "cancel", act, because, cause: turn.causeOf(operation.host) });
-  if (!OWING_PHASES.has(operation.phase)) return setAside(turn, operation);
+  // An on by hand, or a cycle whose power is back, is no debt: whoever has the store goes on with it.
+  if (!OWING_PHASES.has(operation.phase) || operation.cut.length === 0) return setAside(turn, operation);
   turn.patchRun(operation.id, { orphan: true });
 }
 

@@ -49,7 +49,8 @@ function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: 
   if (exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${text}`);
   // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
   const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
-  if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, reply] });
+  const host = turn.state.fleet === null ? null : concerns(asked);
+  if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, host === null ? reply : { ...reply, host }] });
   else deliver(turn, reply);
 }
 

@@ -14,6 +14,7 @@ const WRITES_MAX = 48;
 
 /** Sends the next batch. Replies wait for all that stands in the outbox now. */
 export function flushLanes(turn: Turn): void {
+  loseReplies(turn);
   const { fleet, underWay, queue, outbox, outboxReplies } = turn.state;
   if (fleet === null || underWay !== null || queue.length > 0 || !leaseHolds(turn)) return;
   // So it is after almost every step.
@@ -67,6 +68,15 @@ function nextBatch(turn: Turn): readonly RecordKey[] {
   return keys.slice(0, WRITES_MAX);
 }
 
+/** Whoever is no longer in charge of a host cannot say that what he was asked to do there is on record. */
+function loseReplies(turn: Turn): void {
+  const { outboxReplies } = turn.state;
+  const lost = outboxReplies.filter(({ host }) => host !== undefined && turn.host(host) !== undefined && !inCharge(turn, host, true));
+  if (lost.length === 0) return;
+  turn.patch({ outboxReplies: outboxReplies.filter((reply) => !lost.includes(reply)) });
+  for (const reply of lost) deliver(turn, reply.exit === 0 ? { ...reply, exit: 5, text: `${reply.text}; but this watcher is no longer in charge of ${reply.host}: whether that is on record shows upkeep status` } : reply);
+}
+
 /** Nothing can be sent: what was asked has changed nothing, or nothing that is ours to write. */
 function answerUnrecorded(turn: Turn): void {
   const { outboxReplies, pending } = turn.state;
@@ -78,10 +88,11 @@ function answerUnrecorded(turn: Turn): void {
 }
 
 /** To the person who asked, or to the watcher that he asked. */
-export function deliver(turn: Turn, { ask, ...reply }: Reply): void {
+export function deliver(turn: Turn, given: Reply): void {
+  const { ask, host: _, ...reply } = given;
   if (ask === undefined) return turn.emit({ kind: "reply", ...reply });
   // Whoever asked has given up by now.
   if (!turn.fleet.asks.has(ask.id)) return;
-  const { id: _, ...answer } = reply;
+  const { id: __, ...answer } = reply;
   turn.save(`ask/${ask.id}`, { ...ask, answer });
 }

@@ -193,7 +193,7 @@ export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; reado
 
 export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; /** Whose they are, as in the outbox. */ readonly hosts: ReadonlyMap<RecordKey, string>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
 
-export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord };
+export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string };
 
 export type StormState = StormRecord & {
   readonly calmSinceMs: number | null;

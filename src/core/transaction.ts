@@ -108,7 +108,11 @@ export function answered(turn: Turn, txn: number, revision: number | null): Tran
   // What waits behind it was decided before our own write, which nobody else's came before: it stands after it, too.
   const ours = new Map(underWay.guards.filter(({ key }) => underWay.writes.some((write) => write.key === key)).map(({ key, revision: was }) => [key, was]));
   queue = queue.map((each) => ({ ...each, guards: each.guards.map((guard) => (ours.has(guard.key) && ours.get(guard.key) === guard.revision ? { ...guard, revision } : guard)) }));
-  for (const { key, value } of underWay.writes) revisions = value === null ? revisions.without(key) : revisions.with(key, Math.max(revision, revisions.get(key) ?? 0));
+  for (const { key, value } of underWay.writes) {
+    // Word of what somebody else has written after us may have come before this answer.
+    if ((revisions.get(key) ?? 0) > revision) continue;
+    revisions = value === null ? revisions.without(key) : revisions.with(key, revision);
+  }
   turn.patch({ revisions, queue });
   return underWay;
 }
