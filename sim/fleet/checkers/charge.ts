@@ -1,5 +1,5 @@
 // One writer (ADR 8): what becomes of a host is written by the watcher that is in charge of its power, of all of it, at the
-// moment that the store carries it out. It is what makes of several watchers one, as far as a host is concerned.
+// moment that the store carries it out; and nobody takes or gives back a charge that somebody else holds. It is what makes of several watchers one, as far as a host is concerned.
 
 import type { HostPolicy } from "../../../src/core/policy.ts";
 import type { ChargeRecord, RecordKey } from "../../../src/core/records.ts";
@@ -45,6 +45,8 @@ export function charge(world: FleetWorld): FleetChecker {
   function took(carried: Carried): void {
     for (const { key, value } of carried.writes) {
       if (!key.startsWith("charge/")) continue;
+      const holder = world.server.value<ChargeRecord>(key)?.watcher ?? null;
+      if (holder !== null && holder !== carried.life.site.name) return world.fail("Charge", `${carried.life.name} ${value === null ? "gives back" : "takes"} ${key}, which ${holder} holds`);
       const before = holders.get(key);
       if (value === null) {
         holders.delete(key);

@@ -58,7 +58,7 @@ export function session(world: FleetWorld): FleetChecker {
       const holds = holderOf(world, `charge/${device.name}`) === life.site.name;
       if (!holds && nowMs - lastMs > HANG_UP_MS && !stoppedSince(life, nowMs - HANG_UP_MS)) {
         // Without the store, or before it has come back into its charge, it may only restore what it has cut itself.
-        const owes = world.open.some((operation) => operation.sent.length > 0 && operation.levels.flat().some((outlet) => outlet.device === device.name) && writers.get(operation.id)?.has(life));
+        const owes = world.open.some((operation) => (operation.sent.length > 0 || operation.cut.length > 0) && operation.levels.flat().some((outlet) => outlet.device === device.name) && writers.get(operation.id)?.has(life));
         const apart = owes || life.heldUntilMs === null || life.heldUntilMs <= nowMs || !world.server.available || !life.site.link.reaches || life.site.link.loss > 0 || life.site.link.slow > 0 || life.site.watchLate > 0;
         if (!apart) return world.fail("Session", `${life.name} logs in at ${device.name}, of which ${holderOf(world, `charge/${device.name}`) ?? "nobody"} is in charge`);
         world.counts.add("session: without a charge, for what is owed");
