@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fleetRefusal } from "../lab/fleet.ts";
 import type { FleetWatcher } from "../lab/fleet.ts";
+import { ranked } from "../src/core/units.ts";
 import { UPKEEP } from "../lab/rig.ts";
 import { lacking } from "../lab/third-party.ts";
 import { backInService, edge, guardedEverywhere, inCharge, incidentsAnywhere, others, PATIENCE_MS, phaseAt } from "./several.ts";
@@ -45,23 +46,18 @@ describe("the release before this one", { skip: fleetRefusal() || lacking("xz") 
 
   for (const first of ["old", "new"] as const) {
     test(`a watcher of the ${first} release dies in the middle of its operation, and one of the other finishes`, () => stage.play(async (fleet, host, mark) => {
-      const isOld = (watcher: FleetWatcher): boolean => watcher.program === old;
-      // Whoever is in charge is made to be of that release; the others are of the other one.
-      const actor = await inCharge(fleet, host);
+      // Whoever is first in order comes into charge when all is calm: he is of that release, the others are of the other one.
+      const names = fleet.watchers.map(({ name }) => name);
+      const acting = fleet.watcher(ranked("sucker", names)[0] as string);
       for (const watcher of fleet.watchers) {
-        const wanted = (watcher === actor) === (first === "old") ? old : UPKEEP;
+        const wanted = (watcher === acting) === (first === "old") ? old : UPKEEP;
         if (watcher.program === wanted) continue;
         watcher.program = wanted;
         await watcher.terminate();
         await watcher.start();
       }
+      await until(`${acting.name} is in charge`, async () => (await inCharge(fleet, host)) === acting, 2 * PATIENCE_MS, 500);
       await guardedEverywhere(fleet);
-      const holder = await inCharge(fleet, host);
-      if (isOld(holder) !== (first === "old")) {
-        // Being started again it has lost the charge: the settled order brings it back.
-        await until("the one that is meant is in charge again", async () => isOld(await inCharge(fleet, host)) === (first === "old"), PATIENCE_MS, 500);
-      }
-      const acting = await inCharge(fleet, host);
       const [seer] = others(fleet, acting) as readonly [FleetWatcher];
       await fleet.pdu.faults({ answerDelayMs: SLOWLY_MS });
       await fleet.host(host).wedge("frozen");
