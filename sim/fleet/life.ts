@@ -62,6 +62,7 @@ export class FleetLife implements Process {
   heldUntilMs: number | null = null;
   /** When its session began, in the world's time. */
   sessionSinceMs = Infinity;
+  reloadedMs = -Infinity;
   #early: Input[] = [];
 
   constructor(world: FleetWorld, site: Site, number: number) {
@@ -122,6 +123,7 @@ export class FleetLife implements Process {
     this.policy = policy;
     if (!this.began) return;
     this.policies.push({ at: this.taken, policy });
+    this.reloadedMs = this.#world.timeline.nowMs;
     this.watcher.reload(policy);
   }
 

@@ -6,7 +6,7 @@
 import type { Write } from "./io.ts";
 import type { AnyRecord, RecordKey } from "./records.ts";
 import type { Reply, Turn } from "./state.ts";
-import { chargesOf, inCharge, kindOf, leaseHolds, transact } from "./transaction.ts";
+import { chargesOf, inCharge, kindOf, leaseHolds, META, nameOf, transact } from "./transaction.ts";
 
 const LANES: readonly (readonly string[])[] = [["alive", "watcher"], ["charge"], ["vote", "ballot", "guard", "ask"], ["brake", "storm", "meta", "ack", "alarm"]];
 /** A transaction of etcd has at most 128 operations, guards apart. */
@@ -25,6 +25,8 @@ export function flushLanes(turn: Turn): void {
   const guards = new Set<RecordKey>([...hosts].flatMap((host) => chargesOf(turn, host)));
   // An operation of nobody's (time went back) is deleted as it was found, or not at all.
   for (const key of batch) if (GUARDED_BY_ITSELF.has(kindOf(key)) || (kindOf(key) === "op" && !turn.state.outboxHosts.has(key))) guards.add(key);
+  // A remedy is held back by a brake that nobody here has heard of yet, as an off is.
+  if (batch.some((key) => kindOf(key) === "host" && turn.host(nameOf(key))?.remedy?.phase === "recording")) guards.add(META);
   // A command is answered when the last of what it changed is on record.
   const last = batch.length === [...outbox.keys()].filter((key) => sendable(turn, key)).length;
   const replies: readonly Reply[] = last ? outboxReplies : [];

@@ -7,7 +7,7 @@ import type { RecordKey } from "./records.ts";
 import type { Transaction, Turn } from "./state.ts";
 import { unitsOf } from "./units.ts";
 
-const META: RecordKey = "meta/ledger";
+export const META: RecordKey = "meta/ledger";
 /** Kinds that may hold an off back: who writes one moves the line that every swap is guarded by. */
 const HOLDS_BACK = new Set(["brake", "storm", "watcher"]);
 

@@ -88,7 +88,7 @@ type Heard = Word & { readonly able: boolean };
 // ---- what the others say -----------------------------------------------------------------------------------------------------
 
 /** The words of the observers as they can be counted now, ours as it is at this moment. */
-function wordsOn(turn: Turn, policy: HostPolicy): { readonly assigned: readonly string[]; readonly words: readonly Heard[]; readonly keys: readonly RecordKey[] } {
+function wordsOn(turn: Turn, policy: HostPolicy): { readonly assigned: readonly string[]; readonly words: readonly Heard[]; readonly keys: readonly RecordKey[]; /** Who is not asked, looks at it all the same, and sees it up now. */ readonly bystander: string | null } {
   const host = turn.host(policy.name) as HostState;
   const me = turn.policy.watcher;
   const assigned = observersOf(turn, policy);
@@ -119,7 +119,10 @@ function wordsOn(turn: Turn, policy: HostPolicy): { readonly assigned: readonly 
     if (at >= 0) words.splice(at, 1);
     add(substitute, watcher);
   }
-  return { assigned, words, keys };
+  const counted = new Set([me, ...assigned, ...keys.map((key) => key.slice(key.lastIndexOf("/") + 1))]);
+  const freshForMs = 2 * policy.everyMs + policy.timeoutMs;
+  const bystander = [...host.votes.values()].find((vote) => !counted.has(vote.watcher) && vote.says === "up" && vote.hash === policy.hash && turn.state.fleet?.watchers.get(vote.watcher)?.ready === true && age(vote) <= freshForMs);
+  return { assigned, words, keys, bystander: bystander?.watcher ?? null };
 }
 
 export type Consulted = Agreement | { readonly kind: "waiting"; readonly untilMs: number };
@@ -134,10 +137,12 @@ export function consult(turn: Turn, policy: HostPolicy): Consulted {
     return agree({ assigned: [turn.policy.watcher], ...electorate() }, [word]);
   }
   if (observersOf(turn, policy).some((watcher) => watcher !== turn.policy.watcher)) ask(turn, policy);
-  const { assigned, words } = wordsOn(turn, policy);
+  const { assigned, words, bystander } = wordsOn(turn, policy);
   // Alone is who has nobody beside him, not who has not been answered yet.
   const others = assigned.some((watcher) => watcher !== turn.policy.watcher && turn.fleet.alive.has(watcher));
   const agreement = agree({ assigned, ...electorate(), ...(others ? { lone: "hold" as const } : {}) }, words);
+  // An observer of a moment ago counts for nothing, and its fresh "up" is a veto like any other.
+  if (agreement.kind === "down" && bystander !== null) return { kind: "disagreement", of: agreement.of, because: `${agreement.votes} of ${agreement.of} say down, and ${bystander} sees it up` };
   const { ballot } = turn.host(policy.name) as HostState;
   const untilMs = (ballot?.sent.get(ballot.number) ?? -Infinity) + Math.min(ANSWER_MS, policy.everyMs / 2);
   return agreement.kind === "short" && nowMs < untilMs ? { kind: "waiting", untilMs } : agreement;
@@ -176,7 +181,7 @@ export function votesBehind(turn: Turn, policy: HostPolicy): readonly RecordKey[
 export function whoSaysUp(turn: Turn, policy: HostPolicy, sinceMs: number): string | null {
   const host = turn.host(policy.name) as HostState;
   for (const vote of host.votes.values()) {
-    if (vote.says === "up" && vote.hash === policy.hash && vote.seenMs >= sinceMs && observersOf(turn, policy).includes(vote.watcher)) return vote.watcher;
+    if (vote.says === "up" && vote.hash === policy.hash && vote.seenMs >= sinceMs && turn.fleet.watchers.get(vote.watcher)?.ready === true) return vote.watcher;
   }
   return null;
 }

@@ -96,6 +96,8 @@ export function brakes(world: FleetWorld): FleetChecker {
       }
       const swap = swapOf(world, carried);
       if (!automatic(swap)) return;
+      // Asked for under the configuration before: what the new one forbids stops the byte.
+      if (carried.life.reloadedMs >= carried.calledMs) return;
       world.counts.add("brake: naive evaluation at an off");
       const { operation } = swap;
       const policy = carried.life.policy.hosts.get(operation.host);
