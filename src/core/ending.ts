@@ -74,6 +74,10 @@ export function end(turn: Turn, operation: Operation, outcome: OperationOutcome,
   // What was never recorded under this number may be somebody else's by now.
   if (turn.state.fleet === null || turn.state.revisions.has(operationKey(operation.id))) turn.save(operationKey(operation.id), null, operation.host);
   turn.patch({ revisions: turn.state.revisions.without(operationKey(operation.id)) });
+  // What was owed without a charge is paid: the device belongs to whoever has it.
+  if (turn.state.fleet !== null) for (const device of new Set(allOutlets(operation).map((outlet) => outlet.device))) {
+    if (!turn.fleet.mine.has(device) && turn.policy.devices.has(device)) turn.emit({ kind: "hang-up", device, because: "this watcher is no longer in charge of it", cause: turn.causeOf(operation.host) });
+  }
   const change: Partial<HostRecord> = { lastOperation: { id: operation.id, kind: operation.kind, at: turn.stamp, outcome } };
   turn.patchRecord(operation.host, hold === null ? change : { ...change, hold: { ...hold, because, since: turn.stamp } });
   const kind = outcome === "held" ? "held" : outcome === "recovered" ? "recovered" : outcome === "withdrawn" ? "withdrawn" : "done";

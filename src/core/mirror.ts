@@ -115,6 +115,10 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
       // Taken by a transaction whose answer was lost: kept or given back by the next review.
       if (!turn.fleet.mine.has(nameOf(key))) turn.patchFleet({ charges: turn.fleet.charges.with(nameOf(key), value as ChargeRecord), dirty: true });
       return;
+    case "ask":
+      // Written after all, when its answer was no longer waited for: cleared away with those that were left lying.
+      if (!turn.fleet.asks.has(nameOf(key))) turn.patchFleet({ asks: new Map(turn.fleet.asks).set(nameOf(key), { ...(value as AskRecord), seenMs: turn.now.bootMs }) });
+      return;
     case "op": {
       // Intended by a transaction whose answer was lost, and given up since.
       const id = Number(nameOf(key));

@@ -45,7 +45,7 @@ export function agreement(world: FleetWorld): FleetChecker {
     if (young(life.site.name, policy, boundMs, carried.atMs)) down.add(life.site.name);
     const need = Math.floor(Math.min(life.policy.observers, Math.max(1, voices.length)) / 2) + 1;
     // Alone among those who look at this host: the others have a word on record.
-    const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name && votes.some((vote) => vote.watcher === watcher));
+    const others = world.server.all<AliveRecord>("alive").filter(({ watcher }) => watcher !== life.site.name && votes.some((vote) => vote.watcher === watcher && vote.says !== "abstain"));
     const enough = down.size >= need || (life.policy.lone === "act" && others.length === 0 && down.size >= 1);
     if (!enough) world.fail("Healthy", `${name} with ${down.size} voices that count (${seen}), and ${need} of ${roster.length} are needed`);
   }
@@ -90,8 +90,8 @@ export function agreement(world: FleetWorld): FleetChecker {
       }
       const swap = swapOf(world, carried);
       if (!automatic(swap)) return;
-      // Carried out when whoever asked has long given up: no byte follows it.
-      if (carried.atMs - carried.calledMs > DRIFT * world.spec.callMs) return;
+      // Carried out too late: no byte follows a swap that was asked for longer ago than checkWindow.
+      if (carried.atMs - carried.calledMs > DRIFT * carried.life.policy.limits.checkWindowMs + SLACK_MS) return;
       world.counts.add("agreement: swaps of automatic offs");
       const bornBy = world.bornIn(swap.operation);
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));

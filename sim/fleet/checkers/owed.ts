@@ -13,10 +13,13 @@ import { holderOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 type Debt = { readonly outlet: Outlet; readonly host: string; readonly operation: number; seenOffBy: FleetLife | null; enabledMs: number; holder: string | null; excused: boolean };
 
 const EVERY_MS = 5_000;
+const STALE_FOR_MS = 60_000;
 
 export function owed(world: FleetWorld): FleetChecker {
   const debts = new Map<string, Debt>();
   const ended = new Set<string>();
+  /** When a device's status was stale last: it read on, and nobody had a reason to switch on. */
+  const staleMs = new Map<string, number>();
 
   function boundMs(debt: Debt): number {
     const policy = world.policyOf(debt.host);
@@ -96,6 +99,7 @@ export function owed(world: FleetWorld): FleetChecker {
       }
     },
     audit() {
+      for (const device of world.devices.values()) if (device.stale > 0) staleMs.set(device.name, world.timeline.nowMs);
       for (const debt of debts.values()) {
         if (debt.outlet.stuck || debt.outlet.lie !== null) debt.excused = true;
         if (debt.excused || world.server.value<HostRecord>(`host/${debt.host}` as RecordKey)?.wanted.state === "off") {
@@ -103,7 +107,7 @@ export function owed(world: FleetWorld): FleetChecker {
           continue;
         }
         if (!world.open.some((each) => each.id === debt.operation)) {
-          if (ended.has(debt.host)) debt.excused = true;
+          if (ended.has(debt.host) || world.timeline.nowMs - (staleMs.get(debt.outlet.device.name) ?? -Infinity) < STALE_FOR_MS) debt.excused = true;
           else return world.fail("Owed on", `${debt.outlet.key} is off by operation ${debt.operation}, which is no longer recorded`);
           continue;
         }
