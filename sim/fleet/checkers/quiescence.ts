@@ -14,7 +14,7 @@ const TAKEN_UP_MS = 15_000;
 export function quiescence(world: FleetWorld): FleetChecker {
   /** When a charge changed hands last: who has just taken one has to read the device first. */
   let handedMs = -Infinity;
-  /** Off because the store that knew of them was lost, or because their state was a lie at the wrong moment. */
+  /** Off because the store that knew of them was lost, or because their state was a lie, or long stale, at the wrong moment. */
   const excused = new Set<string>();
 
   function excuseAll(): void {
@@ -62,7 +62,7 @@ export function quiescence(world: FleetWorld): FleetChecker {
       if (by === "others" || by.operation === null || isOfAnotherStore(world, by.life as FleetLife) || !world.open.some((each) => each.id === by.operation?.id)) excused.add(outlet.key);
     },
     audit() {
-      for (const device of world.devices.values()) for (const outlet of device.outlets.values()) if (!outlet.closed && (outlet.lie === "on" || outlet.stuck)) excused.add(outlet.key);
+      for (const device of world.devices.values()) for (const outlet of device.outlets.values()) if (!outlet.closed && (outlet.lie === "on" || outlet.stuck || device.stale > 0)) excused.add(outlet.key);
     },
     end(quiet) {
       const open = world.open[0];
