@@ -83,6 +83,8 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
     if (operation.sent.length > 0) turn.tell("refused", operation.host, `no off at the last moment: ${braked}`);
     return withdraw(braked);
   }
+  // What has ended only here stands in the way elsewhere.
+  if ([...turn.state.outbox.keys()].some((each) => each.startsWith("storm/"))) return cancel("the end of a storm is not on record yet");
   if (label !== null && label !== operation.host && turn.policy.hosts.has(label)) return withdraw(`${key} is labelled ${label} on the device`);
   if (state === "off" && !operation.sent.includes(key)) {
     if (automatic) return withdraw(`${key} is off already, and not by us`);

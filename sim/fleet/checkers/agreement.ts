@@ -32,12 +32,14 @@ export function agreement(world: FleetWorld): FleetChecker {
     const policy = life.policy.hosts.get(operation.host);
     const name = `${life.name} lets an automatic off go for ${operation.host} (operation ${operation.id})`;
     if (policy === undefined) return world.fail("Healthy", `${name}, which is not configured`);
-    const roster = world.server.all<WatcherRecord>("watcher").filter(({ ready }) => ready);
+    const all = world.server.all<WatcherRecord>("watcher");
+    const roster = all.filter(({ ready }) => ready);
     const voices = roster.filter(({ self }) => !self.includes(operation.host));
     const votes = world.server.all<VoteRecord>("vote").filter(({ host }) => host === operation.host);
     const seen = votes.map(({ watcher, says }) => `${watcher} ${says}`).join(", ") || "no votes";
     const boundMs = DRIFT * (2 * policy.everyMs + policy.timeoutMs) + SLACK_MS;
-    const voter = (watcher: string): boolean => roster.some((each) => each.watcher === watcher);
+    // A newcomer does not count among those who are asked before its first rounds; what it has seen of this host by then counts.
+    const voter = (watcher: string): boolean => all.some((each) => each.watcher === watcher);
     const veto = votes.find(({ says, hash, watcher }) => says === "up" && hash === policy.hash && voter(watcher) && watcher !== life.site.name && isHeard(watcher, policy, boundMs, carried.atMs));
     if (veto !== undefined) return world.fail("Freshness", `${name} although ${veto.watcher} says up`);
     const down = new Set(votes.filter((vote) => vote.says === "down" && vote.hash === policy.hash && voter(vote.watcher) && young(vote.watcher, policy, boundMs, carried.atMs)).map(({ watcher }) => watcher));

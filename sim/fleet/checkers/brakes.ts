@@ -28,6 +28,8 @@ export function brakes(world: FleetWorld): FleetChecker {
 
   function braked(operation: Operation, host: HostPolicy, { life, atMs }: Carried): string | null {
     const { server } = world;
+    // What nobody can have seen yet nobody can heed.
+    const seenWithinMs = (name: string): number => 2 * ((life.policy.hosts.get(name)?.everyMs ?? 0) + (life.policy.hosts.get(name)?.timeoutMs ?? 0));
     const record = server.value<HostRecord>(`host/${host.name}` as RecordKey);
     const brakeOf = (kind: string) => [`brake/${kind}/${host.name}`, `brake/${kind}/*`].map((key) => server.value<BrakeRecord>(key as RecordKey)).find((brake) => brake !== undefined && brake.endedBy === undefined);
     if (!life.policy.armed || !host.armed) return "disarmed in the configuration";
@@ -39,7 +41,7 @@ export function brakes(world: FleetWorld): FleetChecker {
     if (record.offByOthers.length > 0) return "off by others";
     if (record.learned.hash !== host.hash || record.learned.seenHealthyAt === null) return "never seen healthy, says the record";
     if (!lost && !healthy.has(host.name)) return "never seen healthy, in truth";
-    const members = world.spec.members.filter((name) => name !== null && (name === host.name || world.dark(name))).length;
+    const members = world.spec.members.filter((name) => name !== null && (name === host.name || (world.dark(name) && world.timeline.nowMs - (world.hosts.get(name)?.sinceMs ?? 0) > seenWithinMs(name)))).length;
     if (host.storeMembers > 0 && world.spec.members.length - members < Math.floor(world.spec.members.length / 2) + 1) return "it would take the store's quorum with it";
     const bootMs = Math.max(host.bootMs, 2 * Math.max(0, ...record.bootsMs));
     const cut = lastCut.get(host.name);
