@@ -311,7 +311,7 @@ function takeUp(turn: Turn, unit: Unit): void {
   for (const operation of turn.state.operations.values()) {
     // Ours all the time, and nobody has written it meanwhile: what we know is ahead of its record.
     if (!hosts.has(operation.host) || !turn.run(operation.id).orphan) continue;
-    turn.patchRun(operation.id, { orphan: false, unrecorded: true, recordAtMs: nowMs, retryAtMs: nowMs });
+    turn.patchRun(operation.id, { orphan: false, takenUpMs: nowMs, unrecorded: true, recordAtMs: nowMs, retryAtMs: nowMs });
     drive(turn, operation.id);
   }
   for (const operation of turn.fleet.foreign.values()) {
