@@ -239,13 +239,16 @@ test("noise is in the output only, is the same for the same seed, and ends with 
 test("any bytes at all from a client, in any dialect, before and after the log-in: the device goes on, and switches nothing", async (t) => {
   for (const dialect of ["menu2", "menu3", "shell"] as const) {
     const pdu = await start(t, { dialect });
+    let connection = 0;
     await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (bytes, login) => {
+      connection += 1;
       const raw = await RawClient.open(pdu);
+      // Connected is before accepted: a busy device may not have it yet.
+      await pdu.log.until("open", (record) => record.connection === connection, 60_000);
       raw.send(login ? "apc\rapc\r" : "");
       raw.send([...bytes]);
       raw.socket.end();
-      const connection = pdu.log.all("open").length;
-      await pdu.log.until("released", (record) => record.connection >= connection);
+      await pdu.log.until("released", (record) => record.connection === connection, 60_000);
       raw.socket.destroy();
     }), { numRuns: 25 });
     assert.deepEqual(edges(pdu), []);

@@ -130,7 +130,8 @@ heal() {
   case $1 in
     sshd-stopped) kill -CONT "$(cat /run/lab/sshd.pid)" ;;
     banner-silent)
-      umount "$(cat /run/lab/hung)"
+      # A connection may just be starting the program that is mounted there.
+      umount -l "$(cat /run/lab/hung)"
       sshd=$(cat /run/lab/sshd.pid)
       kill $(cat "/proc/$sshd/task/$sshd/children") 2>/dev/null || true ;;
     dns-servfail)
