@@ -11,7 +11,7 @@ import { heldAlarm } from "./ending.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, RecordKey, VoteRecord } from "./records.ts";
 import { observersOf, substitutesOf } from "./roster.ts";
-import type { HostState, Turn } from "./state.ts";
+import type { HostState, Turn, Vote } from "./state.ts";
 import { ageMs } from "./time.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
 
@@ -94,9 +94,11 @@ function wordsOn(turn: Turn, policy: HostPolicy): { readonly assigned: readonly 
   const assigned = observersOf(turn, policy);
   const words: Heard[] = [];
   const keys: RecordKey[] = [];
-  const age = (vote: VoteRecord): number => {
+  // A bound from above by the ballot that it answers. An "up" that answers none is a veto as long as it can be fresh: from its coming in.
+  const age = (vote: Vote): number => {
     const sentMs = vote.ballot === null ? undefined : host.ballot?.sent.get(vote.ballot);
-    return sentMs === undefined ? Infinity : turn.now.bootMs - sentMs + vote.ageMs;
+    const boundMs = sentMs === undefined ? Infinity : turn.now.bootMs - sentMs + vote.ageMs;
+    return vote.says === "up" ? Math.min(boundMs, turn.now.bootMs - vote.seenMs) : boundMs;
   };
   const add = (watcher: string, instead: string | null) => {
     if (watcher === me) {
