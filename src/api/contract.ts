@@ -29,6 +29,22 @@ export const PATHS = {
    * `/v1/history?…` of all hosts, one after the other.
    */
   history: "/v1/history",
+  /** → server-sent events (live.ts): a snapshot, then what changes. */
+  stream: "/v1/stream",
+  /** GET → Session or 401; POST LoginRequest → Session, DELETE ends it. */
+  session: "/v1/session",
+  /** GET → SetUp; POST SetUpRequest → Session: the first user, an admin, by the one-time code that the watcher printed. */
+  setUp: "/v1/set-up",
+  /** GET → UserReport[]; POST UserRequest; PATCH and DELETE `/v1/users/NAME`. */
+  users: "/v1/users",
+  /** GET → TokenReport[]; POST TokenRequest → TokenReport with `secret`, shown once; DELETE `/v1/tokens/ID`. */
+  tokens: "/v1/tokens",
+  /** `?limit=N` → AuditLine, one a line, the newest last: who asked for what, and what became of it. */
+  audit: "/v1/audit",
+  /** → OpenAPI 3.1 of all this. */
+  openapi: "/v1/openapi.json",
+  /** → Prometheus' text format. */
+  metrics: "/metrics",
   /** → Health; 503 when it is not well. */
   health: "/v1/health",
   /** POST CommandRequest → Answer. On the control socket only. */
@@ -100,6 +116,36 @@ export type RollupLine = {
   readonly p95Ms: number | null;
   readonly maxMs: number | null;
 };
+
+// ---- who may (ADR 19) ---------------------------------------------------------------------------------------------------
+
+/** viewer: reads. operator: commands too. admin: users, tokens of others, reload, recordings too. Each may what the one before may. */
+export const ROLES = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a token may, at most what its owner may: `read`; `metrics`: /metrics and nothing else; `command`; `admin`. */
+export const SCOPES = ["metrics", "read", "command", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** The header that carries `csrf` on every request that changes something and is allowed by a cookie. */
+export const CSRF_HEADER = "x-upkeep-csrf";
+
+export type LoginRequest = { readonly user: string; readonly password: string; /** Six digits, where the user has TOTP. */ readonly code?: string };
+
+/** Who is asking. `user` null: nobody has to log in here (the control socket; loopback before there are users). */
+export type Session = { readonly user: string | null; readonly role: Role; readonly csrf: string | null; readonly totp: boolean; /** ISO 8601; null: no end. */ readonly expires: string | null };
+
+/** `needed`: there is no user yet. */
+export type SetUp = { readonly needed: boolean };
+export type SetUpRequest = { readonly code: string; readonly user: string; readonly password: string };
+
+export type UserReport = { readonly user: string; readonly role: Role; readonly totp: boolean; readonly created: string; readonly lastSeen: string | null };
+export type UserRequest = { readonly user: string; readonly role: Role; readonly password: string };
+
+export type TokenReport = { readonly id: string; readonly name: string; readonly user: string; readonly scopes: readonly Scope[]; readonly created: string; readonly expires: string | null; readonly lastSeen: string | null; /** Only in the answer that makes it. */ readonly secret?: string };
+export type TokenRequest = { readonly name: string; readonly scopes: readonly Scope[]; readonly forMs: number | null };
+
+export type AuditLine = { readonly at: string; readonly who: string; /** `socket`, `session`, `token` */ readonly by: string; readonly from: string | null; readonly what: string; readonly answer: string };
 
 export type CommandRequest = { readonly by: string; readonly command: Command };
 
