@@ -11,9 +11,10 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 export const CLI_REFERENCE = "docs/reference/cli.md";
 
 /** Options that every command has, described once at the top. */
-const COMMON = new Set(["--config", "--json"]);
+export const COMMON: ReadonlySet<string> = new Set(["--config", "--json"]);
 
-const EXITS = [
+/** How a command ends. */
+export const EXITS = [
   ["0", "yes: it is so, or it is done"],
   ["1", "the answer is no: a host is down or not guarded, an outlet is off, there was nothing to end"],
   ["2", "usage: an unknown command, option or host"],
@@ -47,9 +48,10 @@ export function cliReference(): string {
   ].join("\n")}\n`;
 }
 
-type Leaf = { readonly name: string; readonly command: Command };
+export type Leaf = { readonly name: string; readonly command: Command };
 
-function leaves(parent: Command, prefix = ""): readonly Leaf[] {
+/** Every command that does something, under its whole name. */
+export function leaves(parent: Command, prefix = ""): readonly Leaf[] {
   return parent.createHelp().visibleCommands(parent).flatMap((command) => {
     if (command.name() === "help") return [];
     const name = `${prefix}${command.name()}`;
@@ -59,21 +61,26 @@ function leaves(parent: Command, prefix = ""): readonly Leaf[] {
   });
 }
 
-function section(name: string, command: Command): readonly string[] {
+/** The words of a command line: the command, its arguments, and the options that it cannot do without. */
+export function usageOf(name: string, command: Command): string {
   const args = command.registeredArguments.map((argument) => {
     const text = argument.argChoices?.join("|") ?? argument.name().toUpperCase();
     return argument.required ? text : `[${text}${argument.variadic ? "…" : ""}]`;
   });
+  return ["upkeep", name, ...args, ...command.options.filter((option) => option.mandatory).map((option) => option.flags)].join(" ");
+}
+
+function section(name: string, command: Command): readonly string[] {
   const options = command.options.filter((option) => !COMMON.has(option.long ?? ""));
-  const usage = ["upkeep", name, ...args, ...options.filter((option) => option.mandatory).map((option) => option.flags)].join(" ");
   return [
-    "", `## upkeep ${name}`, "", "```", usage, "```", "", command.description(),
+    "", `## upkeep ${name}`, "", "```", usageOf(name, command), "```", "", command.description(),
     ...(options.length === 0 ? [] : ["", "| option | |", "|---|---|", ...options.map((option) => `| \`${option.flags}\` | ${cell(describe(option))} |`)]),
     "", "```sh", ...examplesOf(command), "```",
   ];
 }
 
-function describe(option: Option): string {
+/** An option in words, with what may be chosen and what holds without it. */
+export function describe(option: Option): string {
   const choices = option.argChoices === undefined ? "" : ` (${option.argChoices.join(", ")})`;
   const preset = option.defaultValue === undefined || typeof option.defaultValue === "boolean" ? "" : ` (default: ${String(option.defaultValue)})`;
   return `${option.description}${choices}${preset}${option.mandatory ? "; required" : ""}`;

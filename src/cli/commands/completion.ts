@@ -8,7 +8,8 @@ import { connect } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print } from "../terminal.ts";
 
-const SCRIPTS: Readonly<Record<string, string>> = {
+/** Shell → its script. */
+export const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_upkeep() {
   local IFS=$'\\n'
   COMPREPLY=($(compgen -W "$(upkeep __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))

@@ -1,0 +1,114 @@
+// The program as a few hundred kilobytes of JavaScript instead of a thousand files: an entry for the command line, one for
+// the watcher and one for each of its threads, and what they share, or load when they need it, in pieces (`parts/`). A driver
+// that no configuration names stays on the disk, as in a checkout.
+//
+// The entries keep their places in the tree (`src/watcher/start.mjs`), so that code which finds a file beside itself finds
+// it here, too. For that, a module's own place is written into it before it becomes part of a piece: in the source tree
+// `import.meta.dirname` is where the module is, in a piece it would be where the piece is.
+
+import { readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { build } from "esbuild";
+import type { Metafile, Plugin } from "esbuild";
+
+/** What is started by its path: by the launcher, by execve, as a thread, or as a child of the demonstration. */
+export const ENTRIES: readonly string[] = [
+  "src/cli/start.mjs",
+  "src/watcher/start.mjs",
+  "src/journal/history-worker-start.mjs",
+  "src/config/load-apart-start.mjs",
+  "sim/worker.ts",
+  "lab/host-server.ts",
+  "lab/pdu-child.ts",
+];
+
+const PIECES = "parts";
+const BANNER = 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
+
+export type Bundle = {
+  /** Path under the root of the program → content. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Folders of npm packages, relative to the checkout, parts of which are in there. */
+  readonly packages: readonly string[];
+  /** Of our modules, those that are in there. */
+  readonly modules: readonly string[];
+};
+
+export async function bundle(root: string): Promise<Bundle> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [...ENTRIES],
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    outdir: join(root, "build/package"),
+    outbase: root,
+    entryNames: "[dir]/[name]",
+    chunkNames: `${PIECES}/[name]-[hash]`,
+    outExtension: { ".js": ".mjs" },
+    // Names stay: a stack trace in the journal is evidence.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 200,
+    legalComments: "none",
+    // A part of koffi is compiled, and finds it by its own place.
+    external: ["koffi"],
+    // Packages that are CommonJS ask for Node's own modules this way.
+    banner: { js: BANNER },
+    metafile: true,
+    write: false,
+    logLevel: "silent",
+    plugins: [ownPlaces(root)],
+  });
+  const files = new Map(result.outputFiles.map((file) => [relative(join(root, "build/package"), file.path), file.contents]));
+  for (const entry of ENTRIES) {
+    // What stands in an entry itself would be placed as if it stood in a piece.
+    const own = Buffer.from(files.get(started(entry)) ?? []).toString().replace(BANNER, "");
+    if (own === "" || own.includes("import.meta")) throw new Error(`${entry} is not in the bundle, or asks for its own place: let it import what does`);
+  }
+  return { files, packages: packagesOf(result.metafile), modules: Object.keys(result.metafile.inputs).filter((path) => !path.includes("node_modules/")) };
+}
+
+/** Where an entry is in the bundle. */
+export function started(entry: string): string {
+  return entry.replace(/\.ts$/, ".mjs");
+}
+
+function ownPlaces(root: string): Plugin {
+  return {
+    name: "own-places",
+    setup({ onLoad }) {
+      onLoad({ filter: /\.(ts|mjs)$/ }, async ({ path }) => {
+        const module = relative(root, path);
+        if (module.startsWith("..") || module.includes("node_modules/")) return null;
+        return { contents: placed(module, await readFile(path, "utf8")), loader: path.endsWith(".ts") ? "ts" : "js" };
+      });
+      // Its folder would be written by whoever types a command, in a place that belongs to the package.
+      onLoad({ filter: /src\/compile-cache\.mjs$/ }, async () => ({ contents: await readFile(join(root, "packaging/compile-cache.mjs"), "utf8"), loader: "js" }));
+    },
+  };
+}
+
+/** A module's text with its place in the tree, as seen from a piece, instead of the piece's own. */
+export function placed(module: string, text: string): string {
+  const place = relative(PIECES, module);
+  return text
+    // Required by its name: bundled like an import, if it is not left outside.
+    .replaceAll('createRequire(import.meta.url)("', 'require("')
+    // A thread or a child that starts in TypeScript.
+    .replace(/(new URL\("[^"]+)\.ts", import\.meta\.url\)/g, '$1.mjs", import.meta.url)')
+    .replace(/\bimport\.meta\.(url|dirname)\b/g, (_, what: string) => (what === "url" ? `new URL(${JSON.stringify(place)}, import.meta.url).href` : `decodeURIComponent(new URL(${JSON.stringify(dirname(place))}, import.meta.url).pathname)`));
+}
+
+function packagesOf(metafile: Metafile): readonly string[] {
+  const folders = new Set<string>();
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+      const [, folder] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
+      if (folder !== undefined && bytesInOutput > 0) folders.add(folder);
+    }
+  }
+  return [...folders].sort();
+}
