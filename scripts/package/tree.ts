@@ -2,10 +2,13 @@
 // with its places as in a checkout, so that nothing in it has to know which of the two it runs from; what systemd, the shells
 // and `man` look for where they look. Nothing under /etc: a configuration that somebody else wrote guards nobody.
 
-import { globSync, readFileSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { SCRIPTS } from "../../src/cli/commands/completion.ts";
+import { buildPage } from "../build-page.ts";
+import { site } from "../docs/site.ts";
 import { npmPackage } from "./architecture.ts";
 import type { Architecture } from "./architecture.ts";
 import { bundle } from "./bundle.ts";
@@ -26,6 +29,9 @@ const COMPLETIONS: Readonly<Record<string, string>> = {
 /** What koffi is when it runs; its sources and what builds it stay out. */
 const KOFFI = ["package.json", "index.js", "index.cjs", "src/koffi/index.js", "src/koffi/index.cjs", "src/koffi/src/static.js", "src/koffi/src/static.cjs"];
 
+/** What the page is made of besides our own; package.test.ts looks whether these are all. */
+export const PAGE_PACKAGES: readonly string[] = ["preact", "@preact/signals", "@preact/signals-core", "uplot", "uqr"];
+
 export type Contents = { readonly root: string; readonly architecture: Architecture; /** Upkeep's own. */ readonly version: string; readonly debianVersion: string; readonly maintainer: string; readonly epochS: number };
 
 export async function contents(what: Contents): Promise<readonly PackedFile[]> {
@@ -42,6 +48,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     { files: `${HOME}/bin/node`, folder: node },
     ...[koffi, compiled].map((folder) => ({ files: `${HOME}/node_modules/${folder === koffi ? "koffi" : `@koromix/koffi-linux-${architecture.node}`}/*`, folder })),
     ...packages.map((folder) => ({ files: `${HOME}/parts/*`, folder: join(root, folder) })),
+    ...PAGE_PACKAGES.map((name) => ({ files: `${HOME}/build/page/*`, folder: join(root, "node_modules", name) })),
   ];
   return [
     { path: "usr/bin/upkeep", content: { link: "../lib/upkeep/bin/upkeep" } },
@@ -49,6 +56,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     { path: `${HOME}/bin/node`, content: { from: join(node, "bin/node") }, executable: true },
     { path: `${HOME}/package.json`, content: `${JSON.stringify({ name: "upkeep", version, type: "module" })}\n` },
     ...built,
+    ...(await page()),
     { path: `${HOME}/lab/machine.sh`, content: { from: join(root, "lab/machine.sh") } },
     ...KOFFI.map((path): PackedFile => ({ path: `${HOME}/node_modules/koffi/${path}`, content: { from: join(koffi, path) } })),
     ...["package.json", "index.js", `linux_${architecture.node}/koffi.node`].map((path): PackedFile => ({ path: `${HOME}/node_modules/@koromix/koffi-linux-${architecture.node}/${path}`, content: { from: join(compiled, path) } })),
@@ -60,11 +68,23 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     ...inside("packaging/prometheus", "*", "usr/share/upkeep/prometheus"),
     ...inside("packaging/grafana", "*", "usr/share/upkeep/grafana"),
     ...inside("examples", "**/*.yaml", `${DOC}/examples`),
+    ...[...site(root)].map(([path, content]): PackedFile => ({ path: `${DOC}/html/${path}`, content })),
     { path: `${DOC}/copyright`, content: copyright(works) },
     { path: `${DOC}/changelog.gz`, content: packed(read("CHANGELOG.md")) },
     { path: `${DOC}/changelog.Debian.gz`, content: packed(changelog(what, date)) },
     { path: "usr/share/lintian/overrides/upkeep", content: read("packaging/debian/lintian-overrides").replaceAll("$CPU", architecture.node) },
   ];
+}
+
+/** The page, built anew: what lies in build/page may be of another day. */
+async function page(): Promise<readonly PackedFile[]> {
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-page-"));
+  try {
+    await buildPage(join(folder, "page"));
+    return readdirSync(join(folder, "page")).map((name) => ({ path: `${HOME}/build/page/${name}`, content: readFileSync(join(folder, "page", name)) }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** deb-changelog(5). What is new in Upkeep stands in its own. */
