@@ -1,5 +1,5 @@
 // A machine with a real systemd: Debian's own, booted by systemd-nspawn on a copy-on-write layer over this machine's root
-// file system, in a node of the lab's network. A second to boot, and whatever is installed in it is gone with it. Needs root.
+// file system or over another one (debian-root.ts), in a node of the lab's network. A second to boot, and whatever is installed in it is gone with it. Needs root.
 //
 // The layer lies on a file system in memory that only the machine's own mount namespace has; it ends with the processes.
 
@@ -30,8 +30,8 @@ export function nspawnRefusal(): string | null {
   return whichProgram("systemctl") === null ? "this machine has no systemd to boot" : null;
 }
 
-/** Boots it with `checkout` at CHECKOUT; resolves when its units are started. */
-export async function startSystemdMachine(node: LabNode, checkout: string): Promise<SystemdMachine> {
+/** Boots it with `checkout` at CHECKOUT; resolves when its units are started. `lower` is the root file system that it sees. */
+export async function startSystemdMachine(node: LabNode, checkout: string, lower = "/"): Promise<SystemdMachine> {
   thirdParty("systemd", ["systemctl", "--version"]);
   machines += 1;
   const name = `upkeep-${process.pid}-s${machines}`;
@@ -39,14 +39,14 @@ export async function startSystemdMachine(node: LabNode, checkout: string): Prom
   mkdirSync(folder, { mode: 0o700 });
   const boot = `set -e
 mount -t tmpfs -o mode=700 upkeep-lab "$0"; cd "$0"; mkdir upper work root
-mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
+mount -t overlay overlay -o lowerdir="$4",upperdir=upper,workdir=work root
 : > root/etc/machine-id; mkdir -p root${CHECKOUT}
 # What this machine has enabled is not to be started a second time.
 rm -rf root/etc/systemd/system/*.wants root/etc/rc?.d root/etc/systemd/system/upkeep* root/etc/upkeep root/var/lib/upkeep
 # A machine may ask its clock, which a container may not. The only part of /proc/sys that is its own: the network.
 export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
 exec systemd-nspawn --quiet --system-call-filter="adjtimex clock_adjtime" --register=no --keep-unit -D root -M "$1" --network-namespace-path="$2" --bind-ro="$3:${CHECKOUT}" --boot -- --unit=multi-user.target`;
-  const child = spawnBound(["unshare", "--mount", "--propagation", "private", "sh", "-c", boot, folder, name, `/run/netns/${node.namespace}`, checkout], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawnBound(["unshare", "--mount", "--propagation", "private", "sh", "-c", boot, folder, name, `/run/netns/${node.namespace}`, checkout, lower], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes: Buffer) => (said = (said + bytes.toString("latin1")).slice(-4_000)));
   const forgetEnding = whenWeEnd(() => void child.kill("SIGKILL"));

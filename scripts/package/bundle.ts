@@ -80,13 +80,13 @@ function ownPlaces(root: string): Plugin {
   return {
     name: "own-places",
     setup({ onLoad }) {
+      // Its folder would be written by whoever types a command, in a place that belongs to the package.
+      onLoad({ filter: /src\/compile-cache\.mjs$/ }, async () => ({ contents: await readFile(join(root, "packaging/compile-cache.mjs"), "utf8"), loader: "js" }));
       onLoad({ filter: /\.(ts|mjs)$/ }, async ({ path }) => {
         const module = relative(root, path);
         if (module.startsWith("..") || module.includes("node_modules/")) return null;
         return { contents: placed(module, await readFile(path, "utf8")), loader: path.endsWith(".ts") ? "ts" : "js" };
       });
-      // Its folder would be written by whoever types a command, in a place that belongs to the package.
-      onLoad({ filter: /src\/compile-cache\.mjs$/ }, async () => ({ contents: await readFile(join(root, "packaging/compile-cache.mjs"), "utf8"), loader: "js" }));
     },
   };
 }

@@ -11,6 +11,7 @@ import type { Draft, DraftDevice, DraftHost, DraftStore } from "../../config/dra
 import type { DriverFacts, DriverSetting } from "../../config/driver-settings.ts";
 import type { Problem } from "../../config/problems.ts";
 import { CliError, EXIT } from "../exit.ts";
+import { readableByItsService } from "../for-service.ts";
 import type { Answers } from "../init-answers.ts";
 import { outletOf, secretFile, yamlValue } from "../init-answers.ts";
 
@@ -115,6 +116,7 @@ async function write(path: string, text: string, mode: number, overwrite: boolea
   const target = overwrite ? join(dirname(path), `.${basename(path)}.${process.pid}`) : path;
   const file = await open(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
   try {
+    await readableByItsService(file, dirname(path));
     await file.writeFile(text);
     await file.sync();
   } finally {
