@@ -96,7 +96,7 @@ describe("the package in a fresh Debian", { skip: labRefusal() ?? nspawnRefusal(
 
     const { address } = rig.host("logos");
     const device = (/sucker: \{ driver: apc, address: "([^"]+)"/.exec(readFileSync(rig.config, "utf8")) ?? [])[1];
-    const flags = `--yes --power sucker=apc:${device} --set sucker.username=apc --secret sucker.password=- --host logos=${address},${rig.outlet("logos")} --reference ${device?.split(":")[0]} --mail root@localhost`;
+    const flags = `--yes --power sucker=apc:${device} --set sucker.username=apc --set sucker.deadline=6s --secret sucker.password=- --host logos=${address},${rig.outlet("logos")} --reference ${device?.split(":")[0]} --mail root@localhost`;
     await must(`echo '${rig.password}' | ${init} ${flags}`);
     assert.match(await must(`stat -c %a:%U:%G /etc/upkeep ${CONFIG} /etc/upkeep/*password*`), /^750:root:upkeep\n640:root:upkeep\n640:root:upkeep\n$/, "the service may read it, and nobody else");
     await must(check);

@@ -18,7 +18,7 @@ const MAINTAINER = "Upkeep maintainers <maintainers@users.noreply.h-seed-2d02495
 const REVISION = "1";
 
 /** What Node and koffi ask of the C library and of libstdc++ (package.test.ts looks): Debian 10, and newer. */
-const DEPENDS = "libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 5.2), systemd | systemd-standalone-sysusers | systemd-sysusers, systemd | systemd-standalone-tmpfiles | systemd-tmpfiles";
+const DEPENDS = "libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 6), systemd | systemd-standalone-sysusers | systemd-sysusers, systemd | systemd-standalone-tmpfiles | systemd-tmpfiles";
 /** Programs that a configuration may name. */
 const SUGGESTS = "fence-agents, ipmitool, libvirt-clients, openssh-client, monitoring-plugins-basic, prometheus";
 

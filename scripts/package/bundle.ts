@@ -22,6 +22,8 @@ export const ENTRIES: readonly string[] = [
   "lab/pdu-child.ts",
 ];
 
+/** Nothing is written there: esbuild wants to know where it would be. */
+const OUT = "build/package";
 const PIECES = "parts";
 const BANNER = 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
@@ -30,8 +32,8 @@ export type Bundle = {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Folders of npm packages, relative to the checkout, parts of which are in there. */
   readonly packages: readonly string[];
-  /** Of our modules, those that are in there. */
-  readonly modules: readonly string[];
+  /** What an entry, or another file of the bundle, has loaded before its first line runs: paths in the checkout. */
+  atStart(file: string): ReadonlySet<string>;
 };
 
 export async function bundle(root: string): Promise<Bundle> {
@@ -43,15 +45,13 @@ export async function bundle(root: string): Promise<Bundle> {
     format: "esm",
     platform: "node",
     target: "node24",
-    outdir: join(root, "build/package"),
+    outdir: join(root, OUT),
     outbase: root,
     entryNames: "[dir]/[name]",
     chunkNames: `${PIECES}/[name]-[hash]`,
     outExtension: { ".js": ".mjs" },
-    // Names stay: a stack trace in the journal is evidence.
+    // Lines and names stay: a stack trace in the journal is evidence.
     minifySyntax: true,
-    minifyWhitespace: true,
-    lineLimit: 200,
     legalComments: "none",
     // A part of koffi is compiled, and finds it by its own place.
     external: ["koffi"],
@@ -62,13 +62,13 @@ export async function bundle(root: string): Promise<Bundle> {
     logLevel: "silent",
     plugins: [ownPlaces(root)],
   });
-  const files = new Map(result.outputFiles.map((file) => [relative(join(root, "build/package"), file.path), file.contents]));
+  const files = new Map(result.outputFiles.map((file) => [relative(join(root, OUT), file.path), file.contents]));
   for (const entry of ENTRIES) {
     // What stands in an entry itself would be placed as if it stood in a piece.
     const own = Buffer.from(files.get(started(entry)) ?? []).toString().replace(BANNER, "");
     if (own === "" || own.includes("import.meta")) throw new Error(`${entry} is not in the bundle, or asks for its own place: let it import what does`);
   }
-  return { files, packages: packagesOf(result.metafile), modules: Object.keys(result.metafile.inputs).filter((path) => !path.includes("node_modules/")) };
+  return { files, packages: packagesOf(result.metafile), atStart: (file) => loadedBy(result.metafile, `${OUT}/${file}`) };
 }
 
 /** Where an entry is in the bundle. */
@@ -100,6 +100,20 @@ export function placed(module: string, text: string): string {
     // A thread or a child that starts in TypeScript.
     .replace(/(new URL\("[^"]+)\.ts", import\.meta\.url\)/g, '$1.mjs", import.meta.url)')
     .replace(/\bimport\.meta\.(url|dirname)\b/g, (_, what: string) => (what === "url" ? `new URL(${JSON.stringify(place)}, import.meta.url).href` : `decodeURIComponent(new URL(${JSON.stringify(dirname(place))}, import.meta.url).pathname)`));
+}
+
+function loadedBy(metafile: Metafile, start: string): ReadonlySet<string> {
+  const outputs = new Set<string>();
+  const walk = (path: string): void => {
+    const output = metafile.outputs[path];
+    if (output === undefined || outputs.has(path)) return;
+    outputs.add(path);
+    // An entry waits for one thing that it loads once the compile cache is there.
+    const waits = (kind: string): boolean => kind === "import-statement" || (kind === "dynamic-import" && path === start && output.entryPoint !== undefined);
+    for (const each of output.imports) if (waits(each.kind)) walk(each.path);
+  };
+  walk(start);
+  return new Set([...outputs].flatMap((path) => Object.entries(metafile.outputs[path]?.inputs ?? {}).filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([input]) => input)));
 }
 
 function packagesOf(metafile: Metafile): readonly string[] {
