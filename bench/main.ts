@@ -1,6 +1,7 @@
 // `npm run bench`: the figures of docs/performance.md, measured on this machine, raw samples kept in bench/results/. A
 // benchmark is never a test: nothing here passes or fails. `--quick` takes fewer samples; a name or two of these measures
-// only that (`bin/node24 bench/main.ts --quick memory`), and `latest.json` is then left as it was.
+// only that (`bin/node24 bench/main.ts --quick memory`), and `latest.json` is then left as it was. `--program=PATH` takes
+// memory and status of another installation, such as an unpacked package (with NODE_COMPILE_CACHE, as its unit has it).
 //
 //   detection   from a host's death to the off byte at the PDU, against the bound of safety.md §5.15
 //   memory      resident memory of an idle watcher with 10 hosts, and wall time of `upkeep status`
@@ -25,7 +26,8 @@ import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
 const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history"];
-const named = process.argv.slice(2).filter((word) => word !== "--quick");
+const named = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const program = process.argv.find((word) => word.startsWith("--program="))?.slice("--program=".length) ?? UPKEEP;
 for (const word of named) {
   if (!PARTS.includes(word)) throw new Error(`${word} is not measured here, but ${PARTS.join(", ")}`);
 }
@@ -91,7 +93,7 @@ function memoryOf(pid: number | undefined): Memory {
 
 async function memoryAndStatus(): Promise<{ memoryMiB: Memory[]; statusMs: number[] }> {
   const hosts = Array.from({ length: 10 }, (_, index) => `h${index + 1}`);
-  const rig = await startRig({ hosts, kind: "processes" });
+  const rig = await startRig({ hosts, kind: "processes", program });
   try {
     // The first start ever writes the compile cache (src/compile-cache.mjs); what is measured is every later one.
     const first = rig.watch();
@@ -107,7 +109,7 @@ async function memoryAndStatus(): Promise<{ memoryMiB: Memory[]; statusMs: numbe
     const statusMs: number[] = [];
     for (let each = 0; each < (quick ? 5 : 15); each += 1) {
       const began = performance.now();
-      await new Promise((resolve) => execFile(UPKEEP, ["status", "-c", rig.config], resolve));
+      await new Promise((resolve) => execFile(program, ["status", "-c", rig.config], resolve));
       statusMs.push(performance.now() - began);
     }
     watcher.kill("SIGTERM");

@@ -28,6 +28,8 @@ type PduOptions = Partial<Pick<ApcPduOptions, "dialect" | "shell" | "pageLines" 
 export type Wire = { readonly pdu: string; readonly outlet: number };
 
 export type RigOptions = {
+  /** The program to try, where it is not this checkout's. */
+  readonly program?: string;
   readonly hosts: readonly string[];
   /** machines: network namespaces, root. processes: loopback. */
   readonly kind: "machines" | "processes";
@@ -218,7 +220,7 @@ ${options.morePower ?? ""}`,
     faults: async (patch) => (first === null ? far().faults(patch) : setFaults(first.faults, patch)),
     switchByHand: (outlet, state) => (first ?? far()).switchByHand(outlet, state),
     watch(args = [], env = {}) {
-      const argv = [UPKEEP, "watch", "-c", config, ...args];
+      const argv = [options.program ?? UPKEEP, "watch", "-c", config, ...args];
       const spawnOptions = { stdio: ["ignore", "pipe", "pipe"] as ("ignore" | "pipe")[], env: { ...process.env, ...env } };
       const child = watcher === null ? spawnBound(argv, spawnOptions) : watcher.spawn(argv, spawnOptions);
       children.add(child);
@@ -227,7 +229,7 @@ ${options.morePower ?? ""}`,
     },
     upkeep: (...args) =>
       new Promise((resolve) => {
-        execFile(UPKEEP, [...args, "-c", config], { timeout: RUN_LIMIT_MS }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr })).stdin?.end();
+        execFile(options.program ?? UPKEEP, [...args, "-c", config], { timeout: RUN_LIMIT_MS }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr })).stdin?.end();
       }),
     stop,
   };
