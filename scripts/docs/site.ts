@@ -110,7 +110,7 @@ function bodyOf(root: string, all: ReadonlyMap<string, Page>, pages: ReadonlyMap
       },
       image: ({ href, text }) => `<img src="${escaped(place(href) ?? href)}" alt="${escaped(text)}" loading="lazy">`,
       table(token) {
-        const cells = (row: readonly Tokens.TableCell[], tag: string): string => `<tr>${row.map((cell) => `<${tag}>${this.parser.parseInline(cell.tokens)}</${tag}>`).join("")}</tr>`;
+        const cells = (row: readonly Tokens.TableCell[], tag: string): string => `<tr>${row.map((cell) => (cell.text === "" ? "<td></td>" : `<${tag}>${this.parser.parseInline(cell.tokens)}</${tag}>`)).join("")}</tr>`;
         const head = token.header.every((cell) => cell.text === "") ? "" : `<thead>${cells(token.header, "th")}</thead>`;
         return `<div class="wide"><table>${head}<tbody>${token.rows.map((row) => cells(row, "td")).join("\n")}</tbody></table></div>\n`;
       },

@@ -6,6 +6,7 @@
 // it here, too. For that, a module's own place is written into it before it becomes part of a piece: in the source tree
 // `import.meta.dirname` is where the module is, in a piece it would be where the piece is.
 
+import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
@@ -27,16 +28,24 @@ const OUT = "build/package";
 const PIECES = "parts";
 const BANNER = 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
+/** What modules find by their place and the bundler cannot: other parts of the builder put it there (tree.ts). */
+export const PROVIDED: readonly string[] = ["package.json", "bin/upkeep", "build/page"];
+/** What only tests and a checkout have, of modules that are in the package for something else. */
+const NOT_NEEDED: readonly string[] = ["lab/unpacked", "src/api/page", "src/node_modules/.cache/upkeep"];
+
 export type Bundle = {
   /** Path under the root of the program → content. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Folders of npm packages, relative to the checkout, parts of which are in there. */
   readonly packages: readonly string[];
+  /** Files that a module reads from its place in the tree: paths in the checkout. */
+  readonly beside: readonly string[];
   /** What an entry, or another file of the bundle, has loaded before its first line runs: paths in the checkout. */
   atStart(file: string): ReadonlySet<string>;
 };
 
 export async function bundle(root: string): Promise<Bundle> {
+  const places = new Set<string>();
   const result = await build({
     absWorkingDir: root,
     entryPoints: [...ENTRIES],
@@ -60,7 +69,7 @@ export async function bundle(root: string): Promise<Bundle> {
     metafile: true,
     write: false,
     logLevel: "silent",
-    plugins: [ownPlaces(root)],
+    plugins: [ownPlaces(root, places)],
   });
   const files = new Map(result.outputFiles.map((file) => [relative(join(root, OUT), file.path), file.contents]));
   for (const entry of ENTRIES) {
@@ -68,7 +77,7 @@ export async function bundle(root: string): Promise<Bundle> {
     const own = Buffer.from(files.get(started(entry)) ?? []).toString().replace(BANNER, "");
     if (own === "" || own.includes("import.meta")) throw new Error(`${entry} is not in the bundle, or asks for its own place: let it import what does`);
   }
-  return { files, packages: packagesOf(result.metafile), atStart: (file) => loadedBy(result.metafile, `${OUT}/${file}`) };
+  return { files, beside: besides(root, places), packages: packagesOf(result.metafile), atStart: (file) => loadedBy(result.metafile, `${OUT}/${file}`) };
 }
 
 /** Where an entry is in the bundle. */
@@ -76,7 +85,7 @@ export function started(entry: string): string {
   return entry.replace(/\.ts$/, ".mjs");
 }
 
-function ownPlaces(root: string): Plugin {
+function ownPlaces(root: string, places: Set<string>): Plugin {
   return {
     name: "own-places",
     setup({ onLoad }) {
@@ -85,7 +94,9 @@ function ownPlaces(root: string): Plugin {
       onLoad({ filter: /\.(ts|mjs)$/ }, async ({ path }) => {
         const module = relative(root, path);
         if (module.startsWith("..") || module.includes("node_modules/")) return null;
-        return { contents: placed(module, await readFile(path, "utf8")), loader: path.endsWith(".ts") ? "ts" : "js" };
+        const text = await readFile(path, "utf8");
+        for (const place of placesIn(module, text)) places.add(place);
+        return { contents: placed(module, text), loader: path.endsWith(".ts") ? "ts" : "js" };
       });
     },
   };
@@ -100,6 +111,20 @@ export function placed(module: string, text: string): string {
     // A thread or a child that starts in TypeScript.
     .replace(/(new URL\("[^"]+)\.ts", import\.meta\.url\)/g, '$1.mjs", import.meta.url)')
     .replace(/\bimport\.meta\.(url|dirname)\b/g, (_, what: string) => (what === "url" ? `new URL(${JSON.stringify(place)}, import.meta.url).href` : `decodeURIComponent(new URL(${JSON.stringify(dirname(place))}, import.meta.url).pathname)`));
+}
+
+/** What a module asks for by its own place, as far as it says so in so many words. */
+export function placesIn(module: string, text: string): readonly string[] {
+  return [...text.matchAll(/new URL\("([^"]+)", import\.meta\.url\)|join\(import\.meta\.dirname, "([^"]+)"\)/g)].map(([, beside, under]) => join(dirname(module), beside ?? under ?? ""));
+}
+
+/** The files among them. A thread or a child that is no entry, or a folder that nobody provides, would be missed at run time. */
+function besides(root: string, places: ReadonlySet<string>): readonly string[] {
+  const isFile = (path: string): boolean => statSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true;
+  const others = [...places].filter((path) => !ENTRIES.includes(path) && !PROVIDED.includes(path) && !NOT_NEEDED.includes(path)).sort();
+  const lost = others.filter((path) => /\.(ts|mjs|js)$/.test(path) || !isFile(path));
+  if (lost.length > 0) throw new Error(`a module asks for ${lost.join(", ")} by its place: say in scripts/package/bundle.ts whether that is an entry, provided, or not needed in the package`);
+  return others;
 }
 
 function loadedBy(metafile: Metafile, start: string): ReadonlySet<string> {

@@ -39,7 +39,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
   const node = await npmPackage(root, `node-linux-${architecture.node}`);
   const koffi = join(root, "node_modules/koffi");
   const compiled = await npmPackage(root, `@koromix/koffi-linux-${architecture.node}`);
-  const { files, packages } = await bundle(root);
+  const { files, beside, packages } = await bundle(root);
   const built = [...files].map(([path, content]): PackedFile => ({ path: `${HOME}/${path}`, content }));
   const read = (path: string): string => readFileSync(join(root, path), "utf8");
   const inside = (folder: string, pattern: string, target: string): PackedFile[] => globSync(pattern, { cwd: join(root, folder), withFileTypes: false }).map((path) => ({ path: `${target}/${path}`, content: { from: join(root, folder, path) } }));
@@ -57,7 +57,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     { path: `${HOME}/package.json`, content: `${JSON.stringify({ name: "upkeep", version, type: "module" })}\n` },
     ...built,
     ...(await page()),
-    { path: `${HOME}/lab/machine.sh`, content: { from: join(root, "lab/machine.sh") } },
+    ...beside.map((path): PackedFile => ({ path: `${HOME}/${path}`, content: { from: join(root, path) } })),
     ...KOFFI.map((path): PackedFile => ({ path: `${HOME}/node_modules/koffi/${path}`, content: { from: join(koffi, path) } })),
     ...["package.json", "index.js", `linux_${architecture.node}/koffi.node`].map((path): PackedFile => ({ path: `${HOME}/node_modules/@koromix/koffi-linux-${architecture.node}/${path}`, content: { from: join(compiled, path) } })),
     { path: "usr/lib/systemd/system/upkeep-watch.service", content: read("packaging/systemd/upkeep-watch.service").replaceAll("/opt/upkeep/bin/upkeep", "/usr/bin/upkeep") },
@@ -65,7 +65,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     ...Object.entries(COMPLETIONS).map(([shell, path]): PackedFile => ({ path, content: `${SCRIPTS[shell] ?? ""}\n` })),
     ...[...(await manPages(version, date.toISOString().slice(0, 10)))].map(([name, page]): PackedFile => ({ path: `usr/share/man/man${name.slice(-1)}/${name}.gz`, content: packed(page) })),
     { path: "usr/share/upkeep/upkeep.schema.json", content: read("docs/reference/upkeep.schema.json") },
-    ...inside("packaging/prometheus", "*", "usr/share/upkeep/prometheus"),
+    ...inside("packaging/prometheus", "!(*.test).yaml", "usr/share/upkeep/prometheus"),
     ...inside("packaging/grafana", "*", "usr/share/upkeep/grafana"),
     ...inside("examples", "**/*.yaml", `${DOC}/examples`),
     ...[...site(root)].map(([path, content]): PackedFile => ({ path: `${DOC}/html/${path}`, content })),
