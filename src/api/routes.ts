@@ -14,11 +14,13 @@ import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS, STEPS 
 import type { EventFilter, Feed } from "./feed.ts";
 import type { History } from "./history.ts";
 import { pagesOf } from "./results.ts";
+import type { RoundStrips } from "./strips.ts";
 
 export type Sources = {
   /** The running watcher, as far as it is asked here. */
   readonly watcher: { readonly state: State; readonly policy: Policy; command(by: string, command: Command): Promise<Answer & { readonly id: number }> };
   readonly history: History;
+  readonly strips: RoundStrips;
   now(): Now;
   /** Reads the configuration again; the old one goes on when it is not accepted. */
   reload(): Promise<ReloadAnswer>;

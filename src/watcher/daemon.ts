@@ -6,6 +6,7 @@ import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
@@ -80,6 +81,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
+  const strips = new RoundStrips(() => config.policy.hosts);
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
@@ -95,6 +97,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
           input: (input, at) => {
             turnedMs = at.bootMs;
             history.input(input, at);
+            strips.take(input, at);
           },
           incident: (record) => history.incident(record),
         },
@@ -187,7 +190,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
+      { watcher, history, strips, now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
