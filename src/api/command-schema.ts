@@ -26,13 +26,14 @@ const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;
 
-const request = z.strictObject({ by: text(BY_MAX), command });
+/** CommandRequest, before its texts are cleaned. */
+export const requestSchema = z.strictObject({ by: text(BY_MAX), command });
 
 export type ParsedCommand = { readonly ok: true; readonly by: string; readonly command: Command } | { readonly ok: false; readonly error: string };
 
 /** The body of POST /v1/commands. */
 export function parseCommand(body: unknown): ParsedCommand {
-  const parsed = request.safeParse(body);
+  const parsed = requestSchema.safeParse(body);
   if (!parsed.success) {
     const said = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".") || "the request"}: ${issue.message}`);
     return { ok: false, error: `not a command: ${said.join("; ")}` };
