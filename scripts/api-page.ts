@@ -56,19 +56,19 @@ function example(method: string, path: string, least: string, body: JsonObject |
   const url = `https://watcher:8443${path.replace("{name}", "logos")}`;
   const token = least === "anyone" ? "" : ' -H "authorization: Bearer $TOKEN"';
   if (body === null) return `curl${path.endsWith("/stream") ? " -N" : ""}${method === "GET" ? "" : ` -X ${method}`}${token} ${url}`;
-  return `curl${method === "POST" ? "" : ` -X ${method}`}${token} -H 'content-type: application/json' -d '${JSON.stringify(sample(body, new Set()))}' ${url}`;
+  return `curl${method === "POST" ? "" : ` -X ${method}`}${token} -H 'content-type: application/json' -d '${JSON.stringify(sample(body))}' ${url}`;
 }
 
 /** The smallest value that a schema allows, the first of several. */
-function sample(schema: JsonObject, seen: ReadonlySet<string>): Json {
+function sample(schema: JsonObject): Json {
   if (schema["const"] !== undefined) return schema["const"];
   if (Array.isArray(schema["enum"])) return schema["enum"][0] as Json;
   const [first] = [...list(schema["oneOf"]), ...list(schema["anyOf"])];
-  if (first !== undefined) return sample(object(first), seen);
+  if (first !== undefined) return sample(object(first));
   switch (schema["type"]) {
     case "object": {
       const required = new Set(list(schema["required"]).map(text));
-      return Object.fromEntries(Object.entries(object(schema["properties"])).filter(([name]) => required.has(name)).map(([name, each]) => [name, name === "host" ? "logos" : name === "by" ? "anna" : name === "reason" ? "why it is done" : sample(object(each), seen)]));
+      return Object.fromEntries(Object.entries(object(schema["properties"])).filter(([name]) => required.has(name)).map(([name, each]) => [name, name === "host" ? "logos" : name === "by" ? "anna" : name === "reason" ? "why it is done" : sample(object(each))]));
     }
     case "array": return [];
     case "boolean": return false;

@@ -4,6 +4,7 @@
 import { hostReport, siteReport } from "../../core/report.ts";
 import { HOST_METRICS } from "./host-metrics.ts";
 import type { Look, Metric } from "./metric.ts";
+export { METRICS_TYPE } from "./metric.ts";
 import { render } from "./metric.ts";
 import { PROCESS_METRICS } from "./process-metrics.ts";
 import { SITE_METRICS } from "./site-metrics.ts";

@@ -15,7 +15,7 @@ function* tally(values: Iterable<string>, known: readonly string[] = []): Iterab
 
 const one = (value: (look: Look) => number | null): Metric["samples"] => (look) => [[value(look)]];
 const flag = (value: boolean): number => (value ? 1 : 0);
-const seconds = (iso: string | null): number | null => (iso === null ? null : Date.parse(iso) / 1_000);
+const seconds = (iso: string | null): number | null => (iso === null ? null : Math.round(Date.parse(iso) / 1_000));
 const here = (hosts: readonly HostReport[], which: (host: HostReport) => boolean): number => hosts.filter(which).length;
 
 export const SITE_METRICS: readonly Metric[] = [

@@ -82,26 +82,23 @@ function operationId({ method, path }: Route): string {
   return `${method} ${path.replace("/v1", "").replace(".json", "")}`.toLowerCase().replace(/[^a-z]+/g, "-");
 }
 
+/** All named schemas, and perhaps one more, each referring to the others by name. */
+function madeWith(more: Readonly<Record<string, z.ZodType>>): Readonly<Record<string, JsonObject>> {
+  const registry = z.registry<{ id: string; description?: string }>();
+  for (const [id, { schema, description }] of NAMED) registry.add(schema, { id, description });
+  for (const [id, schema] of Object.entries(more)) registry.add(schema, { id });
+  return (z.toJSONSchema(registry, { io: "input", uri: inDocument }) as unknown as { schemas: Record<string, JsonObject> }).schemas;
+}
+
 /** Schemas that are named stand in the document once. */
 function components(): Readonly<Record<string, Json>> {
-  const { schemas } = z.toJSONSchema(NAMED, { io: "input", uri: inDocument }) as unknown as { schemas: Record<string, JsonObject> };
-  return Object.fromEntries(Object.entries(schemas).sort(([one], [other]) => (one < other ? -1 : 1)).map(([id, schema]) => [id, bare(schema)]));
+  return Object.fromEntries(Object.entries(madeWith({})).sort(([one], [other]) => (one < other ? -1 : 1)).map(([id, schema]) => [id, bare(schema)]));
 }
 
 /** A schema where it is used: a reference if it has a name. */
 function inline(schema: z.ZodType): JsonObject {
-  const known = NAMED.get(schema);
-  if (known !== undefined) return { $ref: inDocument(known.id) };
-  const registry = z.registry<{ id: string }>();
-  registry.add(schema, { id: "it" });
-  // Named ones within it are referred to: they are put into one registry with it, and only it is taken.
-  for (const [id, each] of [...namedSchemas()]) registry.add(each, { id });
-  const { schemas } = z.toJSONSchema(registry, { io: "input", uri: inDocument }) as unknown as { schemas: Record<string, JsonObject> };
-  return bare(schemas["it"] as JsonObject);
-}
-
-function namedSchemas(): ReadonlyMap<string, z.ZodType> {
-  return new Map([...NAMED._map.entries()].map(([schema, { id }]) => [id, schema as z.ZodType]));
+  for (const [id, known] of NAMED) if (known.schema === schema) return { $ref: inDocument(id) };
+  return bare(madeWith({ it: schema })["it"] as JsonObject);
 }
 
 /** The document is the base of every reference, and 2020-12 is OpenAPI 3.1's own dialect. */

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
-import { requestSchema } from "../command-schema.ts";
+import { saidBy } from "../command-schema.ts";
 import { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
 import { liveEvents } from "./live.ts";
 import { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
@@ -81,7 +81,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.history}`]: { tag: "past", summary: "Results of all hosts", description: "Of one host after the other.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
   [`GET ${PATHS.history}/:name`]: { tag: "past", summary: "Results of one host", name: "The host's name.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
   [`POST ${PATHS.commands}`]: {
-    tag: "commands", summary: "A command: power, brakes, release, acknowledge", body: requestSchema,
+    tag: "commands", summary: "A command: power, brakes, release, acknowledge", body: saidBy,
     description: "Answered when it is on record. On TCP `by` is the caller's name, whatever the body says. What cuts the power of a serving host answers with `confirm` first: ask again with that name typed.",
     answers: { 200: json(answer, "What became of it; `exit` says whether it was done.") },
   },

@@ -7,11 +7,12 @@
 import { z } from "zod";
 
 /** The named schemas; each stands once in the document, and the others refer to it. */
-export const NAMED = z.registry<{ id: string; description?: string }>();
+export const NAMED = new Map<string, { readonly schema: z.ZodType; readonly description: string }>();
 
 /** Gives a schema its name in the document. */
 export function named<Schema extends z.ZodType>(id: string, description: string, schema: Schema): Schema {
-  NAMED.add(schema, { id, description });
+  if (NAMED.has(id)) throw new Error(`assertion failed: two schemas are named ${id}`);
+  NAMED.set(id, { schema, description });
   return schema;
 }
 
