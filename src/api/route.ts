@@ -7,8 +7,13 @@ import type { Now } from "../core/time.ts";
 import type { State } from "../core/state.ts";
 import type { Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
 import { ROLES } from "./contract.ts";
+import type { Access } from "./access/access.ts";
 import type { Feed } from "./feed.ts";
 import type { History } from "./history.ts";
+import type { Counts } from "./metrics/counts.ts";
+import type { ProcessFigures } from "./metrics/metric.ts";
+import type { Live } from "./stream.ts";
+import type { RoundStrips } from "./strips.ts";
 
 /**
  * How much may be asked for, from the least: nothing that needs a name; `/metrics` alone, for a scraper's token; then the roles
@@ -30,12 +35,36 @@ export type Caller = {
   readonly by: "socket" | "session" | "token" | "open";
   /** The address that the connection came from; null: the control socket. */
   readonly from: string | null;
+  /** What shows who it is; null where nothing has to. */
+  readonly credential: Credential | null;
 };
+
+export type Credential = {
+  readonly id: string;
+  /** Of a token. */
+  readonly name: string | null;
+  /** Wall clock; null: no end. */
+  readonly untilMs: number | null;
+  /** What has to come with every change by a cookie. */
+  readonly csrf: string | null;
+};
+
+/** As it stands in the journal and in the audit trail. */
+export function nameOf(caller: Caller): string {
+  const { user, credential } = caller;
+  if (user === null) return caller.by === "socket" ? "somebody on the control socket" : "nobody";
+  return credential?.name === null || credential === null ? user : `${user} (token ${credential.name})`;
+}
 
 export type Sources = {
   /** The running watcher, as far as it is asked here. */
   readonly watcher: { readonly state: State; readonly policy: Policy; command(by: string, command: Command): Promise<Answer & { readonly id: number }> };
   readonly history: History;
+  readonly strips: RoundStrips;
+  /** What has happened since the start, for /metrics. */
+  readonly counts: Counts;
+  /** What only the process around the watcher knows. */
+  processFigures(): Promise<ProcessFigures>;
   now(): Now;
   /** Reads the configuration again; the old one goes on when it is not accepted. */
   reload(): Promise<ReloadAnswer>;
@@ -45,7 +74,10 @@ export type Sources = {
 };
 
 /** What answers are made from: the sources, and what the doors share. */
-export type Served = Sources & { readonly feed: Feed };
+export type Served = Sources & { readonly feed: Feed; readonly live: Live; readonly access: Access; readonly doors: Doors };
+
+/** How this watcher can be reached from outside. */
+export type Doors = { /** `https://watcher.lan:8443`; null: there is no TCP. */ readonly url: string | null; /** SHA-256 of a certificate of its own. */ readonly fingerprint: string | null; readonly secure: boolean };
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -57,10 +89,18 @@ export type Reply =
   /**
    * `first`, and then whatever is written, without an end. `start` gives the function that ends it, which is called once, however
    * the reader leaves. Whoever does not keep up is cut off (send.ts); `heartbeat` is sent now and then, where nothing
-   * else shows that the other end is still there.
+   * else shows that the other end is still there. Who would rather not be cut off looks at the `line` before he writes.
    */
-  | { readonly kind: "stream"; readonly type: string; readonly first: string | Buffer; readonly heartbeat: string | null; start(write: (text: string | Buffer) => void): () => void }
+  | { readonly kind: "stream"; readonly type: string; readonly first: string | Buffer; readonly heartbeat: string | null; start(write: (text: string | Buffer) => void, line: Line): () => void }
   | FileReply;
+
+/** The connection that a stream goes out by. */
+export type Line = {
+  /** Bytes that were written and have not left yet. */
+  backlog(): number;
+  /** Ends it at once. */
+  cut(): void;
+};
 
 /** A file of the page as it was built. `forever`: its name changes with its content. */
 export type FileReply = { readonly kind: "file"; readonly type: string; readonly etag: string; readonly forever: boolean; readonly bytes: Buffer; readonly gzip?: Buffer; readonly brotli?: Buffer };
@@ -102,10 +142,12 @@ export function route<const Key extends string = never>(
 export class Refusal extends Error {
   readonly status: number;
   readonly headers: Headers;
-  constructor(status: number, message: string, headers: Headers = {}) {
+  readonly needs: Failure["needs"];
+  constructor(status: number, message: string, headers: Headers = {}, needs?: Failure["needs"]) {
     super(message);
     this.status = status;
     this.headers = headers;
+    this.needs = needs;
   }
 }
 
@@ -113,8 +155,8 @@ export function json(body: unknown, status = 200, headers: Headers = {}): Extrac
   return { kind: "json", status, body, headers };
 }
 
-export function failure(status: number, error: string, headers: Headers = {}): Extract<Reply, { kind: "json" }> {
-  const body: Failure = { error };
+export function failure(status: number, error: string, headers: Headers = {}, needs?: Failure["needs"]): Extract<Reply, { kind: "json" }> {
+  const body: Failure = { error, ...(needs === undefined ? {} : { needs }) };
   return json(body, status, headers);
 }
 
