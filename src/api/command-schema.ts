@@ -26,7 +26,8 @@ const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;
 
-const saidBy = z.strictObject({ by: text(BY_MAX), command });
+/** CommandRequest, before its texts are cleaned. */
+export const saidBy = z.strictObject({ by: text(BY_MAX), command });
 /** Over TCP the caller is known, and what the body says of it is not looked at. */
 const knownBy = z.strictObject({ by: z.string().max(BY_MAX).optional(), command });
 

@@ -9,6 +9,10 @@ import type { Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from 
 import { ROLES } from "./contract.ts";
 import type { Feed } from "./feed.ts";
 import type { History } from "./history.ts";
+import type { Counts } from "./metrics/counts.ts";
+import type { ProcessFigures } from "./metrics/metric.ts";
+import type { Live } from "./stream.ts";
+import type { RoundStrips } from "./strips.ts";
 
 /**
  * How much may be asked for, from the least: nothing that needs a name; `/metrics` alone, for a scraper's token; then the roles
@@ -36,6 +40,11 @@ export type Sources = {
   /** The running watcher, as far as it is asked here. */
   readonly watcher: { readonly state: State; readonly policy: Policy; command(by: string, command: Command): Promise<Answer & { readonly id: number }> };
   readonly history: History;
+  readonly strips: RoundStrips;
+  /** What has happened since the start, for /metrics. */
+  readonly counts: Counts;
+  /** What only the process around the watcher knows. */
+  processFigures(): Promise<ProcessFigures>;
   now(): Now;
   /** Reads the configuration again; the old one goes on when it is not accepted. */
   reload(): Promise<ReloadAnswer>;
@@ -45,7 +54,7 @@ export type Sources = {
 };
 
 /** What answers are made from: the sources, and what the doors share. */
-export type Served = Sources & { readonly feed: Feed };
+export type Served = Sources & { readonly feed: Feed; readonly live: Live };
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -57,10 +66,18 @@ export type Reply =
   /**
    * `first`, and then whatever is written, without an end. `start` gives the function that ends it, which is called once, however
    * the reader leaves. Whoever does not keep up is cut off (send.ts); `heartbeat` is sent now and then, where nothing
-   * else shows that the other end is still there.
+   * else shows that the other end is still there. Who would rather not be cut off looks at the `line` before he writes.
    */
-  | { readonly kind: "stream"; readonly type: string; readonly first: string | Buffer; readonly heartbeat: string | null; start(write: (text: string | Buffer) => void): () => void }
+  | { readonly kind: "stream"; readonly type: string; readonly first: string | Buffer; readonly heartbeat: string | null; start(write: (text: string | Buffer) => void, line: Line): () => void }
   | FileReply;
+
+/** The connection that a stream goes out by. */
+export type Line = {
+  /** Bytes that were written and have not left yet. */
+  backlog(): number;
+  /** Ends it at once. */
+  cut(): void;
+};
 
 /** A file of the page as it was built. `forever`: its name changes with its content. */
 export type FileReply = { readonly kind: "file"; readonly type: string; readonly etag: string; readonly forever: boolean; readonly bytes: Buffer; readonly gzip?: Buffer; readonly brotli?: Buffer };

@@ -9,6 +9,7 @@ import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents,
 import { pageFile } from "./page-files.ts";
 import type { Caller, Method, Reply, Route, Served } from "./route.ts";
 import { Refusal, failure, reaches, route } from "./route.ts";
+import { metrics, openapi, stream } from "./watching.ts";
 
 /** Whatever has no row of its own, outside `/v1/`. */
 const ELSEWHERE = "*";
@@ -23,6 +24,9 @@ export const ROUTES: readonly Route[] = [
   route("GET", `${PATHS.incidents}/:name`, "viewer", incident),
   route("GET", PATHS.history, "viewer", results, { query: RESULTS_QUERY }),
   route("GET", `${PATHS.history}/:name`, "viewer", results, { query: RESULTS_QUERY }),
+  route("GET", PATHS.stream, "viewer", stream),
+  route("GET", PATHS.metrics, "metrics", metrics),
+  route("GET", PATHS.openapi, "viewer", openapi, { early: true }),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
   route("POST", `${PATHS.record}/:name`, "admin", record),

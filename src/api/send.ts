@@ -92,7 +92,7 @@ async function pages(response: ServerResponse, { type, first, rest }: Extract<Re
 function stream(response: ServerResponse, { type, first, heartbeat, start }: Extract<Reply, { kind: "stream" }>, head: boolean): void {
   response.writeHead(200, { "content-type": type, "x-accel-buffering": "no" });
   if (head) {
-    start(() => {})();
+    start(() => {}, { backlog: () => 0, cut: () => {} })();
     response.end();
     return;
   }
@@ -113,7 +113,7 @@ function stream(response: ServerResponse, { type, first, heartbeat, start }: Ext
     response.write(text);
   };
   write(first);
-  const stop = start(write);
+  const stop = start(write, { backlog: () => response.writableLength, cut: () => void response.destroy() });
   const beat = heartbeat === null ? null : setInterval(() => write(heartbeat), HEARTBEAT_MS).unref();
   response.on("close", () => {
     stop();

@@ -19,6 +19,7 @@ import type { Caller, Served, Sources } from "./route.ts";
 import { failure } from "./route.ts";
 import { answer, find } from "./routes.ts";
 import { send } from "./send.ts";
+import { Live } from "./stream.ts";
 
 const http = process.getBuiltinModule("node:http");
 
@@ -27,7 +28,8 @@ const REQUEST_LIMIT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 /** Without progress in either direction; followers get a heartbeat more often. */
 const IDLE_LIMIT_MS = 60_000;
-const CONNECTIONS_MAX = 64;
+/** More than there may be streams (stream.ts), so that one stream too many is told so. */
+const CONNECTIONS_MAX = 320;
 const HEADER_BYTES_MAX = 8_192;
 
 export type ApiSources = Sources & { readonly watcher: { listen(listener: (told: Told) => void): () => void } };
@@ -64,7 +66,8 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
   checkSocketPath(socketPath);
   removeStale(socketPath);
   const feed = new Feed((listener) => sources.watcher.listen(listener), () => sources.now().wallMs, sources.history);
-  const served: Served = { ...sources, feed };
+  const live = new Live(sources, feed);
+  const served: Served = { ...sources, feed, live };
   const control = makeServer(served, options, null);
   await bind(control, { path: socketPath }).catch((error: unknown) => {
     feed.close();
@@ -91,6 +94,7 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
     tcp: bound === null || bound === undefined ? null : { host: bound.address, port: bound.port },
     tcpProblem,
     close: async () => {
+      live.close();
       feed.close();
       await Promise.all([control, tcp].map((server) => (server === null ? undefined : shut(server))));
     },
@@ -108,6 +112,7 @@ function makeServer(served: Served, options: ApiOptions, names: ReadonlySet<stri
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     // An answer to somebody who has left.
     response.on("error", () => response.destroy());
+    response.on("close", () => served.counts.request(response.statusCode));
     void serve(request, response, served, names).catch((error: unknown) => {
       options.onTrouble(`${request.method} ${printable(request.url ?? "")}: ${reason(error)}`);
       if (response.headersSent) return void response.destroy();
