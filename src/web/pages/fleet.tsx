@@ -24,7 +24,7 @@ import type { PageProps } from "./index.ts";
 /** Below this many hosts all are seen at once, and none is moved to the front. */
 const FEW = 12;
 const ROW_PX = 60;
-const ROW_PHONE_PX = 88;
+const ROW_PHONE_PX = 96;
 const GROUP_PX = 44;
 const PHONE = "(max-width: 720px)";
 
