@@ -132,6 +132,16 @@ describe("the package in a fresh Debian", { skip: labRefusal() ?? nspawnRefusal(
     assert.equal((await must("find /usr/lib/upkeep -newer /usr/lib/upkeep/package.json -type f | head -n 3")).trim(), "", "who types a command writes nothing into the package");
   });
 
+  test("the page, the interface and its description are served from the package", async () => {
+    const ask = (path: string): Promise<string> => must(`/usr/lib/upkeep/bin/node -e 'require("node:http").get("http://127.0.0.1:8080${path}", (answer) => { console.log(answer.statusCode, answer.headers["content-type"]); answer.setEncoding("utf8").on("data", (text) => process.stdout.write(text)); })'`);
+    const page = await ask("/");
+    assert.match(page, /^200 text\/html/);
+    const [, script = ""] = /<script[^>]* src="([^"]+)"/.exec(page) ?? [];
+    assert.match(await ask(script), /^200 text\/javascript/);
+    assert.match(await ask("/v1/openapi.json"), /^200 application\/json[^]*"openapi":\s*"3\.1/);
+    assert.match(await ask("/metrics"), /^200 [^]*upkeep_/);
+  });
+
   test("an upgrade in the middle of an operation waits for the on, and goes on with the new version", async () => {
     const pid = await property("MainPID");
     const mark = (await rig.records()).length;

@@ -36,7 +36,8 @@ function found(words) {
       }
       rate += (inHeading ? 10 : 0) + (inText ? 1 : 0);
     }
-    if (rate > 0) rated.push({ section, rate });
+    // A guide says what is meant; a decision, why it was so decided.
+    if (rate > 0) rated.push({ section, rate: rate + (section.page.startsWith("guides/") ? 3 : section.page.startsWith("adr/") || section.page === "changelog.html" ? -3 : 0) });
   }
   return rated.sort((a, b) => b.rate - a.rate).slice(0, SHOWN).map(({ section }) => section);
 }
