@@ -163,7 +163,12 @@ describe("the package in a fresh Debian", { skip: labRefusal() ?? nspawnRefusal(
     await must(`apt-get install -y --reinstall ${CHECKOUT}/upkeep_${VERSION}-1_amd64.deb`);
     assert.equal(await property("ActiveState"), "inactive");
     assert.equal((await sh(`systemctl is-enabled ${UNIT}`)).stdout.trim(), "enabled", "and starts at the next boot");
-    await must(`systemctl start ${UNIT}`);
+    // One that is not enabled, and was started by hand, goes on; and is no more enabled than it was.
+    await must(`systemctl disable ${UNIT} && systemctl start ${UNIT}`);
+    await must(`apt-get install -y --reinstall ${CHECKOUT}/upkeep_${VERSION}-1_amd64.deb`);
+    assert.equal(await property("ActiveState"), "active");
+    assert.equal((await sh(`systemctl is-enabled ${UNIT}`)).stdout.trim(), "disabled");
+    await must(`systemctl enable ${UNIT}`);
     await guarded();
   });
 
