@@ -41,7 +41,7 @@ function partsOf(root: string, pages: ReadonlyMap<string, Page>): readonly Part[
   if (index === undefined) throw new Error(`there is no ${INDEX}`);
   const parts: { title: string; groups: { title: string; pages: Page[] }[] }[] = [];
   const listed = new Set([INDEX]);
-  const folders: { group: { title: string; pages: Page[] }; path: string }[] = [];
+  const folders: { part: (typeof parts)[number]; title: string; path: string }[] = [];
   const walk = (tokens: readonly Token[]): void => {
     for (const token of tokens) {
       const part = parts.at(-1);
@@ -55,21 +55,23 @@ function partsOf(root: string, pages: ReadonlyMap<string, Page>): readonly Part[
           part.groups[0]?.pages.push(page);
         }
         if (target.kind === "folder") {
-          const group = { title: plain(token.tokens ?? []), pages: [] };
-          part.groups.push(group);
-          folders.push({ group, path: target.path });
+          folders.push({ part, title: plain(token.tokens ?? []), path: target.path });
         }
       } else if (token.type === "list") for (const item of (token as Tokens.List).items) walk(item.tokens);
       else if ("tokens" in token && token.tokens !== undefined) walk(token.tokens);
     }
   };
   walk(index.tokens);
-  for (const { group, path } of folders) {
+  for (const { part, title, path } of folders) {
+    // Folders in it that have no link of their own come after it, each under the title of its README.
+    const groups = new Map<string, Page[]>([[path, []]]);
     for (const page of pages.values()) {
-      if (posix.dirname(page.path) !== path || listed.has(page.path)) continue;
+      const folder = posix.dirname(page.path);
+      if (listed.has(page.path) || (folder !== path && (!folder.startsWith(`${path}/`) || folders.some((other) => other.path === folder)))) continue;
       listed.add(page.path);
-      group.pages.push(page);
+      groups.set(folder, [...(groups.get(folder) ?? []), page]);
     }
+    for (const [folder, members] of groups) part.groups.push({ title: folder === path ? title : (pages.get(`${folder}/README.md`)?.title ?? basename(folder)), pages: members });
   }
   const lost = [...pages.keys()].filter((path) => !listed.has(path) && !ABOUT.includes(path));
   if (lost.length > 0) throw new Error(`${INDEX} leads neither to ${lost.join(" nor to ")} nor to a folder that they are in`);

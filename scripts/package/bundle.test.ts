@@ -38,4 +38,5 @@ test("a module's place is where it was, seen from a piece", () => {
 test("what a module asks for by its place is known, and is in the package", () => {
   assert.deepEqual(placesIn("src/a/b.ts", 'new URL("./c.mjs", import.meta.url); join(import.meta.dirname, "../../d.json")'), ["src/a/c.mjs", "d.json"]);
   assert.ok(built.beside.includes("lab/machine.sh"), built.beside.join(" "));
+  for (const entry of ["src/cli/start.mjs", "src/watcher/start.mjs", "src/journal/history-worker-start.mjs", "src/config/load-apart-start.mjs", "sim/worker.ts", "lab/pdu-child.ts"]) assert.ok(built.entries.includes(entry), built.entries.join(" "));
 });

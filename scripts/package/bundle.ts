@@ -10,18 +10,10 @@ import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
-import type { Metafile, Plugin } from "esbuild";
+import type { BuildResult, Metafile, Plugin } from "esbuild";
 
-/** What is started by its path: by the launcher, by execve, as a thread, or as a child of the demonstration. */
-export const ENTRIES: readonly string[] = [
-  "src/cli/start.mjs",
-  "src/watcher/start.mjs",
-  "src/journal/history-worker-start.mjs",
-  "src/config/load-apart-start.mjs",
-  "sim/worker.ts",
-  "lab/host-server.ts",
-  "lab/pdu-child.ts",
-];
+/** What is started by its path from outside: by the launcher, and by execve. Threads and children are found (`bundle`). */
+export const ENTRIES: readonly string[] = ["src/cli/start.mjs", "src/watcher/start.mjs"];
 
 /** Nothing is written there: esbuild wants to know where it would be. */
 const OUT = "build/package";
@@ -38,6 +30,8 @@ export type Bundle = {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Folders of npm packages, relative to the checkout, parts of which are in there. */
   readonly packages: readonly string[];
+  /** What is started by its path. */
+  readonly entries: readonly string[];
   /** Files that a module reads from its place in the tree: paths in the checkout. */
   readonly beside: readonly string[];
   /** What an entry, or another file of the bundle, has loaded before its first line runs: paths in the checkout. */
@@ -45,10 +39,30 @@ export type Bundle = {
 };
 
 export async function bundle(root: string): Promise<Bundle> {
+  // A module that is started by its place (`new Worker(new URL("./worker.ts", import.meta.url))`) is an entry, too; and it
+  // may start others.
+  for (let entries = ENTRIES; ; ) {
+    const { built, places } = await once(root, entries);
+    const started = [...places].filter((path) => /\.(ts|mjs)$/.test(path) && !entries.includes(path));
+    if (started.length > 0) {
+      entries = [...entries, ...started.sort()];
+      continue;
+    }
+    const files = new Map(built.outputFiles.map((file) => [relative(join(root, OUT), file.path), file.contents]));
+    for (const entry of entries) {
+      // What stands in an entry itself would be placed as if it stood in a piece.
+      const own = Buffer.from(files.get(outputOf(entry)) ?? []).toString().replace(BANNER, "");
+      if (own === "" || own.includes("import.meta")) throw new Error(`${entry} is not in the bundle, or asks for its own place: let it import what does`);
+    }
+    return { files, entries, beside: besides(root, [...places].filter((path) => !entries.includes(path))), packages: packagesOf(built.metafile), atStart: (file) => loadedBy(built.metafile, `${OUT}/${file}`) };
+  }
+}
+
+async function once(root: string, entries: readonly string[]): Promise<{ readonly built: BuildResult<{ metafile: true; write: false }>; readonly places: ReadonlySet<string> }> {
   const places = new Set<string>();
-  const result = await build({
+  const built = await build({
     absWorkingDir: root,
-    entryPoints: [...ENTRIES],
+    entryPoints: [...entries],
     bundle: true,
     splitting: true,
     format: "esm",
@@ -71,17 +85,11 @@ export async function bundle(root: string): Promise<Bundle> {
     logLevel: "silent",
     plugins: [ownPlaces(root, places)],
   });
-  const files = new Map(result.outputFiles.map((file) => [relative(join(root, OUT), file.path), file.contents]));
-  for (const entry of ENTRIES) {
-    // What stands in an entry itself would be placed as if it stood in a piece.
-    const own = Buffer.from(files.get(started(entry)) ?? []).toString().replace(BANNER, "");
-    if (own === "" || own.includes("import.meta")) throw new Error(`${entry} is not in the bundle, or asks for its own place: let it import what does`);
-  }
-  return { files, beside: besides(root, places), packages: packagesOf(result.metafile), atStart: (file) => loadedBy(result.metafile, `${OUT}/${file}`) };
+  return { built, places };
 }
 
 /** Where an entry is in the bundle. */
-export function started(entry: string): string {
+function outputOf(entry: string): string {
   return entry.replace(/\.ts$/, ".mjs");
 }
 
@@ -118,12 +126,11 @@ export function placesIn(module: string, text: string): readonly string[] {
   return [...text.matchAll(/new URL\("([^"]+)", import\.meta\.url\)|join\(import\.meta\.dirname, "([^"]+)"\)/g)].map(([, beside, under]) => join(dirname(module), beside ?? under ?? ""));
 }
 
-/** The files among them. A thread or a child that is no entry, or a folder that nobody provides, would be missed at run time. */
-function besides(root: string, places: ReadonlySet<string>): readonly string[] {
-  const isFile = (path: string): boolean => statSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true;
-  const others = [...places].filter((path) => !ENTRIES.includes(path) && !PROVIDED.includes(path) && !NOT_NEEDED.includes(path)).sort();
-  const lost = others.filter((path) => /\.(ts|mjs|js)$/.test(path) || !isFile(path));
-  if (lost.length > 0) throw new Error(`a module asks for ${lost.join(", ")} by its place: say in scripts/package/bundle.ts whether that is an entry, provided, or not needed in the package`);
+/** The files among places. A folder that nobody provides would be missed at run time. */
+function besides(root: string, places: readonly string[]): readonly string[] {
+  const others = places.filter((path) => !PROVIDED.includes(path) && !NOT_NEEDED.includes(path)).sort();
+  const lost = others.filter((path) => statSync(join(root, path), { throwIfNoEntry: false })?.isFile() !== true);
+  if (lost.length > 0) throw new Error(`a module asks for ${lost.join(", ")} by its place: say in scripts/package/bundle.ts whether that is provided, or not needed in the package`);
   return others;
 }
 
