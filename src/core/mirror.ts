@@ -130,8 +130,10 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
 }
 
 function mergeMeta(turn: Turn, found: MetaRecord): void {
-  const { meta } = turn.state;
-  turn.patch({ meta: { ...found, nextIncident: Math.max(found.nextIncident, meta.nextIncident), nextToken: Math.max(found.nextToken, meta.nextToken) } });
+  const { meta, fleet } = turn.state;
+  // Of two marks of this store the later one: it may be a copy that has gone back once more.
+  const [anew = found.anew] = [found.anew, meta.anew].filter((mark) => mark !== undefined && mark.store === fleet?.store).sort((one, other) => (other?.token ?? 0) - (one?.token ?? 0));
+  turn.patch({ meta: { ...found, ...(anew === undefined ? {} : { anew }), nextIncident: Math.max(found.nextIncident, meta.nextIncident), nextToken: Math.max(found.nextToken, meta.nextToken) } });
 }
 
 /** A record of somebody else, or of an earlier life of ours. */

@@ -206,6 +206,8 @@ export type FleetState = {
   readonly folder: string;
   readonly life: string;
   readonly version: string;
+  /** The identity of the store. */
+  readonly store: string;
   /** Our lease, by our own clock; null: none. */
   readonly heldUntilMs: number | null;
   /** When the last one ended, and when the present one began. */
