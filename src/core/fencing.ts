@@ -66,7 +66,10 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
 }
 
 /** Takes an operation up from the ledger. */
-export function resume(turn: Turn, operation: Operation, sure: Run["sure"] = "own"): void {
+export function resume(turn: Turn, found: Operation, sure: Run["sure"] = "own"): void {
+  // What has passed since the decision counts also where nobody was in charge of it meanwhile.
+  const served = found.phase === "intended" && found.withdrawing === null && (turn.host(found.host)?.lastGoodAtMs ?? -Infinity) >= turn.now.bootMs - ageMs(found.phaseSince, turn.now);
+  const operation = served ? { ...found, withdrawing: `a good round came before the cut${found.origin.kind === "auto" ? "" : ": if it is still wanted, ask again"}` } : found;
   // With several watchers its record says whose it is now before anything else is done.
   const run = { ...freshRun(turn.now, true), sure, unrecorded: turn.state.fleet !== null, recordAtMs: turn.now.bootMs };
   turn.patch({ runs: new Map(turn.state.runs).set(operation.id, run), operations: new Map(turn.state.operations).set(operation.id, operation) });
@@ -273,7 +276,8 @@ function expired(turn: Turn, operation: Operation, run: Run): boolean {
 function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly OperationOutlet[]): void {
   const { sends } = operation;
   const goodMs = turn.host(operation.host)?.lastGoodAtMs ?? null;
-  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? run.takenUpMs)) {
+  const sentMs = operation.offAt === null ? run.takenUpMs : turn.now.bootMs - ageMs(operation.offAt, turn.now);
+  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? sentMs)) {
     return goOn(turn, amend(turn, operation, { withdrawing: "a good round came before the cut" }));
   }
   // What is cut already waits in the dark for the rest: the time of three tries is for all feeds together.

@@ -223,3 +223,17 @@ test("who is asked to stop while it hands a unit over that owes power hands it o
   holder.due({ kind: "stop" });
   settled(site);
 });
+
+test("an operation whose host served while nobody was in charge is given up, and the next outage is decided on anew", () => {
+  const site = Site.running();
+  site.wedge("logos");
+  reach(site, "intended");
+  const [first] = site.operations();
+  site.holder.kill();
+  site.heal("logos");
+  site.pass(7_000);
+  site.wedge("logos");
+  settled(site);
+  assert.notEqual(site.edges[0]?.operation, first?.id);
+  assert.match(site.watchers.flatMap((watcher) => watcher.told("withdrawn")).join(), /a good round came before the cut/);
+});

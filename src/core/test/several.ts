@@ -285,6 +285,10 @@ export class Site {
     this.#dead.add(host);
   }
 
+  heal(host: string): void {
+    this.#dead.delete(host);
+  }
+
   /** A wedged host comes back when its power comes back, 20 s later. */
   serves(host: string): boolean {
     const outlets = this.#hosts.get(host)?.levels.flat().map((outlet) => `${outlet.device}/${outlet.outlet}`) ?? [];
