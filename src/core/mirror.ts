@@ -9,11 +9,11 @@ import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
-import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
-import { inCharge, isUnderWay, kindOf, nameOf } from "./transaction.ts";
+import { inCharge, isUnderWay, kindOf, nameOf, storedIncident } from "./transaction.ts";
 import { EVERYTHING } from "./brake-records.ts";
 import { drive } from "./fencing.ts";
 import { goodRound } from "./turn-back.ts";
@@ -125,6 +125,8 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
       if (!turn.state.operations.has(id) && !turn.fleet.foreign.has(id) && !isUnderWay(turn, key)) turn.save(key, null, (value as Operation).host);
       return;
     }
+    case "incident":
+      return storedIncident(turn, nameOf(key), value as IncidentRecord);
     default:
   }
 }

@@ -235,6 +235,8 @@ export type FleetState = {
   readonly foreign: ReadonlyMap<number, Operation>;
   /** Those of them whose age is not known: found at a start or in a snapshot, or heard of after a sleep. */
   readonly ageless: ReadonlySet<number>;
+  /** Open incidents as they stand in the store. */
+  readonly incidents: Register<IncidentRecord>;
   readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;

@@ -237,3 +237,28 @@ test("an operation whose host served while nobody was in charge is given up, and
   assert.notEqual(site.edges[0]?.operation, first?.id);
   assert.match(site.watchers.flatMap((watcher) => watcher.told("withdrawn")).join(), /a good round came before the cut/);
 });
+
+test("an end that could not be recorded is taken back when another is in charge: one story everywhere", () => {
+  const site = Site.running();
+  const { holder } = site;
+  const open = (watcher: typeof holder) => watcher.state.hosts.get("logos")?.incident?.incident ?? null;
+  assert.equal(holder.ask({ kind: "brake", brake: "maintenance", scope: "logos", forMs: 3_600_000, reason: "test" }).exit, 0);
+  site.wedge("logos");
+  site.until(() => [...site.store.keys()].some((key) => key.startsWith("incident/")), 60_000);
+  const name = open(holder);
+  site.heal("logos");
+  site.pass(9_000);
+  site.cut(holder);
+  site.until(() => open(holder) === null, 10_000);
+  assert.equal(holder.of("incident").at(-1)?.record.outcome, "recovered by itself");
+  site.wedge("logos");
+  site.until(() => ((site.store.get("charge/sucker")?.value as { watcher?: string } | undefined)?.watcher ?? holder.name) !== holder.name, 30_000);
+  site.pass(10_000);
+  site.mend(holder);
+  site.pass(10_000);
+  for (const watcher of site.watchers) assert.deepEqual([open(watcher), watcher.of("incident").at(-1)?.record.outcome], [name, "open"], watcher.name);
+  assert.match(holder.told("charge").join(), new RegExp(`${name} is open again: its end is not on record, and ${site.holder.name} is in charge now`));
+  site.heal("logos");
+  site.pass(60_000);
+  for (const watcher of site.watchers) assert.deepEqual([open(watcher), watcher.of("incident").at(-1)?.record.outcome], [null, "recovered by itself"], watcher.name);
+});
