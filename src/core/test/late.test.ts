@@ -100,6 +100,25 @@ test("a cycle of a host that was wanted off gives back what was dark, also when 
   assert.deepEqual([hand.outlets.get("p1/1"), hand.outlets.get("p2/1") ?? "on"], ["on", "on"]);
 });
 
+test("a cycle of what may be dark that cannot be recorded cuts nothing, and gives power back all the same", () => {
+  const hand = Hand.running(two());
+  hand.command({ kind: "power", host: "logos", action: "off", reason: "by hand", again: false, confirm: "logos" });
+  hand.keep("logos", "bad", 30_000);
+  assert.equal(hand.operation(), undefined);
+  for (const device of ["p1", "p2"]) hand.unreachable.add(device);
+  hand.restart();
+  const before = hand.edges.length;
+  hand.auto.delete("store");
+  hand.command({ kind: "power", host: "logos", action: "cycle", reason: "by hand", again: true, confirm: "logos" });
+  hand.store("fail");
+  assert.equal(hand.reply()?.exit, 5);
+  hand.auto.add("store");
+  hand.unreachable.clear();
+  hand.keep("logos", "bad", 120_000);
+  assert.deepEqual(hand.edges.slice(before).map(({ key, to }) => `${to} ${key}`), ["on p1/1", "on p2/1"]);
+  assert.deepEqual([hand.record().wanted.state, hand.record().offByOthers, hand.operation()], ["on", [], undefined]);
+});
+
 test("with one feed's device out of reach nothing of the level is cut; lost after the first cut, power is back when its time is over", () => {
   const gone = Hand.running(two({ bootMs: 60_000 }));
   gone.unreachable.add("p2");
