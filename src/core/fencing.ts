@@ -370,7 +370,7 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
 function onConfirmed(turn: Turn, operation: Operation): void {
   const host = turn.record(operation.host);
   // An outlet that read on all the time has had no edge.
-  const switched = operation.kind !== "on" || turn.run(operation.id).resumed || turn.run(operation.id).switched;
+  const switched = operation.kind !== "on" || turn.run(operation.id).resumed || turn.run(operation.id).switched.length > 0;
   if (host !== undefined && switched) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
   if (operation.kind !== "on") note(turn, operation.host, "onConfirmedAt");
   over(turn, `owed-on:${operation.host}`, `${operation.host} has its power back`);

@@ -150,8 +150,8 @@ export type Run = {
   readonly orphan: boolean;
   /** Taken over from another watcher; whether an outlet that reads on has been on all the time can be told (`yes`) or not. */
   readonly sure: "own" | "not yet" | "yes" | "no";
-  /** This process has let an on go. */
-  readonly switched: boolean;
+  /** Outlets for which this process has let an on go. */
+  readonly switched: readonly string[];
   /** Outlets at which an act of this phase has ended. */
   readonly tried: readonly string[];
   /** Why the act under way was turned back although nobody withdrew it: counts as a failure of the device. */

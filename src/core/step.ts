@@ -18,6 +18,7 @@ import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
+import { mayStillArrive } from "./read-back.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
@@ -298,7 +299,7 @@ function recordNow(turn: Turn): void {
 
 function exitWhenDone(turn: Turn): void {
   if (!turn.state.stopping || turn.state.exited) return;
-  const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase));
+  const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase) || mayStillArrive(turn, operation));
   const unwritten = turn.state.outbox.size > 0 || [...turn.state.runs.values()].some((run) => run.unrecorded);
   // With several watchers what nobody lets us write now is not waited for.
   const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null && turn.state.fleet === null);

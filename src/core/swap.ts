@@ -170,7 +170,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     ? turn.tell("off-sent", operation.host, `off goes to ${key} (operation ${operation.id}, token ${operation.token})`)
     : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);
   if (action === "off") note(turn, operation.host, "offSentAt");
-  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: true } : {}) });
+  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: [...turn.run(operation.id).switched, key] } : {}) });
   turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, beforeMs: action === "off" ? (turn.state.fleet?.heldUntilMs ?? null) : null, because: `operation ${operation.id}, token ${operation.token}`, cause });
 }
 

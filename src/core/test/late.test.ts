@@ -81,6 +81,28 @@ test("who stops does not leave before what the full disk held up is written", ()
   assert.equal(hand.recorded()?.phase, "booting");
 });
 
+test("asked to stop with an off under way that nobody has seen arrive, it waits for that one's time and undoes it", () => {
+  for (const arrives of [true, false]) {
+    const hand = Hand.running(two());
+    hand.bad("logos", 4);
+    hand.advance(5_000);
+    hand.auto.delete("act");
+    hand.round("logos", "bad", { ping: "good" });
+    hand.deaf.add("p1/1");
+    hand.ready(hand.last("act"));
+    hand.acted(hand.last("act").act, { kind: "accepted", evidence: "" });
+    hand.auto.add("act");
+    hand.input({ kind: "stop" });
+    hand.ready(hand.last("act"));
+    hand.advance(2_000);
+    assert.deepEqual([hand.operation()?.phase, hand.of("exit").length], ["booting", 0], "it reads on, and nobody has switched it on");
+    hand.deaf.clear();
+    if (arrives) hand.outlets.set("p1/1", "off");
+    hand.advance(90_000);
+    assert.deepEqual([hand.outlets.get("p1/1") ?? "on", hand.bytes(), hand.of("exit").length], ["on", arrives ? ["off p1/1", "on p1/1"] : ["off p1/1"], 1]);
+  }
+});
+
 test("a cycle of a host that was wanted off gives back what was dark, also when it is withdrawn", () => {
   const hand = Hand.running(two());
   hand.auto.delete("act");
