@@ -160,7 +160,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     return;
   }
   // Unknown is not down, also when it was found while the swap was being recorded: nothing goes out, and it is asked for again.
-  const last = turn.host(operation.host)?.last?.outcome ?? "bad";
+  const last = turn.host(operation.host)?.last?.outcome ?? "unknown";
   if (action === "off" && last !== "bad" && (operation.origin.kind === "auto" || turn.run(operation.id).resumed)) {
     turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: false } });
     turn.emit({ kind: "cancel", act, because: `the last round is ${last}`, cause: turn.causeOf(operation.host) });
