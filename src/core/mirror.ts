@@ -4,7 +4,7 @@
 import { answerAsk, askAnswered } from "./ask.ts";
 import { setAside } from "./aside.ts";
 import { sessionLost, uncharged } from "./charge.ts";
-import { holdTheSick } from "./expiry.ts";
+import { holdTheSick, outlasts } from "./expiry.ts";
 import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
@@ -161,6 +161,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
   brake(turn, name, value: BrakeRecord, when) {
     const key: RecordKey = `brake/${name}`;
     const before = turn.state.brakes.get(key);
+    if (when === "change" && outlasts(turn, key, value)) return;
     turn.patch({ brakes: new Map(turn.state.brakes).set(key, value) });
     if (when === "load") return;
     if (value.endedBy !== undefined && before?.endedBy === undefined) {
@@ -339,7 +340,8 @@ function dropOperation(turn: Turn, id: number): void {
 /** By hand it is marked first, and everybody counts from zero; one that only vanishes has run out (ADR 8.10). */
 function dropBrake(turn: Turn, key: RecordKey): void {
   const brake = turn.state.brakes.get(key);
-  if (brake === undefined) return;
+  // One that is on its way is not the one that has gone.
+  if (brake === undefined || turn.state.outbox.get(key) === brake || isUnderWay(turn, key)) return;
   const brakes = new Map(turn.state.brakes);
   brakes.delete(key);
   turn.patch({ brakes });

@@ -229,6 +229,8 @@ function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }
     if (turn.state.outbox.has(key)) continue;
     // A charge that we were giving back is given back once: by now it may be somebody else's.
     if (kindOf(key) === "charge" && value === null && turn.fleet.charges.get(nameOf(key))?.watcher !== turn.policy.watcher) continue;
+    // Another has put it on for longer meanwhile (mirror.ts).
+    if (kindOf(key) === "brake" && value !== null && (turn.state.brakes.get(key) ?? value) !== value) continue;
     // Who was first has it; looked at again when his record has come in.
     if (kindOf(key) === "charge" && value !== null) turn.patchFleet({ dirty: true });
     else if (kindOf(key) === "ask" && value !== null && (value as AskRecord).answer !== null && !turn.fleet.asks.has(nameOf(key))) continue;

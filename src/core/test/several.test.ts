@@ -262,3 +262,24 @@ test("an end that could not be recorded is taken back when another is in charge:
   site.pass(60_000);
   for (const watcher of site.watchers) assert.deepEqual([open(watcher), watcher.of("incident").at(-1)?.record.outcome], [null, "recovered by itself"], watcher.name);
 });
+
+for (const [first, second] of [[600_000, 44_000], [44_000, 600_000]] as const) {
+  test(`of two inhibits that two people begin at once the longer holds: ${first}, then ${second}`, () => {
+    const site = Site.running();
+    const [one, two] = site.watchers as [typeof site.holder, typeof site.holder];
+    const say = (watcher: typeof site.holder, forMs: number) => watcher.input({ kind: "command", id: 77, by: "anna", command: { kind: "brake", brake: "inhibit", scope: "logos", forMs, reason: "test" } });
+    say(one, first);
+    say(two, second);
+    site.pass(5_000);
+    for (const watcher of [one, two]) assert.equal(watcher.of("reply").find(({ id }) => id === 77)?.exit, 0, watcher.name);
+    site.pass(55_000);
+    for (const watcher of site.watchers) assert.ok(watcher.state.brakes.has("brake/inhibit/logos"), watcher.name);
+    site.wedge("logos");
+    site.pass(60_000);
+    assert.deepEqual(site.edges, []);
+    // A later word of somebody who knows of it replaces it.
+    assert.equal(two.ask({ kind: "brake", brake: "inhibit", scope: "logos", forMs: 20_000, reason: "test" }).exit, 0);
+    site.pass(40_000);
+    for (const watcher of site.watchers) assert.equal(watcher.state.brakes.has("brake/inhibit/logos"), false, watcher.name);
+  });
+}
