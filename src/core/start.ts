@@ -68,7 +68,7 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   turn.patch({
     fleet: {
       folder, life, version, store: input.ledger, heldUntilMs: null, lostMs: turn.now.bootMs, joinedMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
-      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), incidents: Register.from<IncidentRecord>([]), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
+      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), incidents: Register.from<IncidentRecord>([]), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, common: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });

@@ -247,6 +247,8 @@ export type FleetState = {
   readonly observed: ReadonlySet<string> | null;
   /** The roster and the living for which that was worked out. */
   readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>, ReadonlySet<string>] | null;
+  /** The power device that all watchers hang on. */
+  readonly common: string | null;
   /** Another watcher's wall clock is that far from ours. */
   readonly skew: { readonly watcher: string; readonly byMs: number } | null;
 };
