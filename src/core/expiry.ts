@@ -64,13 +64,13 @@ export function holdTheSick(turn: Turn, brake: BrakeRecord): void {
 }
 
 /**
- * Two people have put the same brake on at two watchers, and neither knew of the other: the longer of the two holds. Ours, if it is
- * that, is still to be recorded; otherwise it is not any more.
+ * Two people have spoken of the same brake at two watchers, and neither knew of the other: of two that were put on the longer holds,
+ * and one that was put on holds against the end of the one before. Ours, if it is that, is still to be recorded; otherwise not any more.
  */
 export function outlasts(turn: Turn, key: RecordKey, theirs: BrakeRecord): boolean {
   const ours = turn.state.brakes.get(key);
-  if (ours === undefined || ours.endedBy !== undefined || theirs.endedBy !== undefined || !(turn.state.outbox.get(key) === ours || isUnderWay(turn, key))) return false;
-  const left = (brake: BrakeRecord): number => (brake.until === null ? Infinity : leftMs(brake.until, turn.now));
+  if (ours === undefined || !(turn.state.outbox.get(key) === ours || isUnderWay(turn, key))) return false;
+  const left = (brake: BrakeRecord): number => (brake.endedBy !== undefined ? -1 : brake.until === null ? Infinity : leftMs(brake.until, turn.now));
   if (left(ours) > left(theirs)) return true;
   turn.take(key);
   return false;

@@ -283,3 +283,22 @@ for (const [first, second] of [[600_000, 44_000], [44_000, 600_000]] as const) {
     for (const watcher of site.watchers) assert.equal(watcher.state.brakes.has("brake/inhibit/logos"), false, watcher.name);
   });
 }
+
+for (const order of ["the end first", "the new one first"]) {
+  test(`an inhibit that is put on anew while somebody else ends the one before holds: ${order}`, () => {
+    const site = Site.running();
+    const [one, two] = site.watchers as [typeof site.holder, typeof site.holder];
+    assert.equal(one.ask({ kind: "brake", brake: "inhibit", scope: "logos", forMs: 600_000, reason: "test" }).exit, 0);
+    site.pass(1_000);
+    const says = [
+      () => one.input({ kind: "command", id: 77, by: "anna", command: { kind: "unbrake", brake: "inhibit", scope: "logos" } }),
+      () => two.input({ kind: "command", id: 77, by: "ben", command: { kind: "brake", brake: "inhibit", scope: "logos", forMs: 900_000, reason: "test" } }),
+    ];
+    for (const say of order === "the end first" ? says : says.reverse()) say();
+    site.pass(70_000);
+    for (const watcher of site.watchers) assert.deepEqual([watcher.state.brakes.get("brake/inhibit/logos")?.by, watcher.state.brakes.get("brake/inhibit/logos")?.endedBy], ["ben", undefined], watcher.name);
+    site.wedge("logos");
+    site.pass(60_000);
+    assert.deepEqual(site.edges, []);
+  });
+}
