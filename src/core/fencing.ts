@@ -124,11 +124,10 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
   if (!turn.state.revisions.has(operationKey(id))) {
     // An on that a person asked for goes on asking: nothing is lost by it, and they want it.
     if (before.kind === "on") return retryIn(turn, id, RECORD_AGAIN_MS);
-    const because = `the intent could not be recorded: ${evidence}`;
     // Never recorded, so nothing was intended.
-    if (before.cut.length === 0) return end(turn, before, "withdrawn", because, null);
-    // But whoever asked for a cycle of what is dark already wants power there, whatever becomes of the rest.
-    if (before.phase === "intended") turn.patch({ operations: new Map(turn.state.operations).set(id, { ...before, phase: "on-sent", withdrawing: because, phaseSince: turn.stamp }) });
+    if (before.cut.length === 0) return end(turn, before, "withdrawn", `the intent could not be recorded: ${evidence}`, null);
+    // But whoever asked for a cycle of what is dark already wants power there: that is left of it.
+    turn.patch({ operations: new Map(turn.state.operations).set(id, { ...before, kind: "on", phase: "on-sent", phaseSince: turn.stamp }) });
     return retryIn(turn, id, RECORD_AGAIN_MS);
   }
   if (next.phase === "on-sent" || (OWING_PHASES.has(before.phase) && next.phase !== "off-sent")) {
