@@ -4,6 +4,7 @@
 
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../config/duration.ts";
+import type { ImportOptions } from "./commands/import.ts";
 import type { InitOptions } from "./commands/init.ts";
 import { CliError, EXIT, exitOf } from "./exit.ts";
 import type { Options } from "./options.ts";
@@ -171,6 +172,17 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--out <file>", "where to write (upkeep.yaml)")
     .option("--yes", "write without asking")
     .option("--force", "overwrite what is there");
+  const imports = group("import", "Write a first configuration from another program's files", "With a list of what was not carried over, by file, line and reason. It is disarmed, and no host has a power outlet yet.");
+  for (const [source, usage, summary, more, shown] of [
+    ["uptime-kuma", "<file>", "From Uptime Kuma", "A backup of version 1 (JSON), or the database kuma.db of any version, of which a copy is read.", ["upkeep import uptime-kuma /var/lib/uptime-kuma/kuma.db", "upkeep import uptime-kuma Uptime_Kuma_Backup.json --out upkeep.yaml"]],
+    ["gatus", "<path>", "From Gatus", "Its YAML file, or the folder of them.", ["upkeep import gatus config/config.yaml"]],
+    ["nagios", "<path...>", "From Nagios", "Object files, folders of them, or nagios.cfg, whose files are then read. Also of Naemon and Icinga 1.", ["upkeep import nagios /etc/nagios4/nagios.cfg", "upkeep import nagios hosts.cfg services.cfg /etc/nagios-plugins/config"]],
+    ["icinga", "<path...>", "From Icinga 2", "icinga2.conf with what it includes, or files and folders of objects.", ["upkeep import icinga /etc/icinga2/icinga2.conf --out /etc/upkeep/upkeep.yaml"]],
+  ] as const) {
+    make(imports, `${source} ${usage}`, summary, more, shown, async (options, path) => (await import("./commands/import.ts")).runImport(source, [path ?? []].flat(), options as ImportOptions))
+      .option("--out <file>", "where to write (upkeep.yaml)")
+      .option("--force", "overwrite what is there");
+  }
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));

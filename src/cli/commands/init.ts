@@ -4,12 +4,11 @@
 //
 // The schema and the prompts are loaded when they are needed: this command is the only one that wants them.
 
-import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import type { Draft, DraftDevice, DraftHost, DraftStore } from "../../config/draft.ts";
 import type { DriverFacts, DriverSetting } from "../../config/driver-settings.ts";
-import type { Problem } from "../../config/problems.ts";
+import { besides, judged, refuseToOverwrite, writeDraft } from "../draft-file.ts";
+import type { Judged } from "../draft-file.ts";
 import { CliError, EXIT } from "../exit.ts";
 import type { Answers } from "../init-answers.ts";
 import { outletOf, secretFile, yamlValue } from "../init-answers.ts";
@@ -42,9 +41,6 @@ export type InitWorld = {
 };
 
 const DEFAULT_OUT = "upkeep.yaml";
-const SECRET_MODE = 0o600;
-/** A configuration names no secret, and says where to strike all the same. */
-const CONFIG_MODE = 0o640;
 
 /** Runs `upkeep init`; resolves with the exit status. */
 export async function runInit(options: InitOptions, world: InitWorld): Promise<number> {
@@ -73,9 +69,7 @@ export async function runInit(options: InitOptions, world: InitWorld): Promise<n
     world.print(text);
     if (!(await (await world.ask()).yes(`Write this to ${path}?`))) throw new CliError(EXIT.no, "nothing was written");
   }
-  await mkdir(dirname(path), { recursive: true });
-  for (const [file, secret] of secrets) await write(file, `${secret}\n`, SECRET_MODE, options.force === true);
-  await write(path, text, CONFIG_MODE, options.force === true);
+  await writeDraft(path, text, secrets, options.force === true);
   const next = [`upkeep check -c ${path}`, `upkeep watch -c ${path}`, `upkeep status -c ${path}`];
   if (options.json === true) {
     world.print(JSON.stringify({ file: path, secrets: [...secrets.keys()], armed: false, until: endOfFirstWeek(world.nowMs()), hosts: answers.draft.hosts.length, devices: answers.draft.devices.length, problems: warnings, next }));
@@ -85,42 +79,6 @@ export async function runInit(options: InitOptions, world: InitWorld): Promise<n
   world.print("next:");
   for (const [index, what] of ["what is not yet as it should be", "the watcher, in the foreground (as a service: docs/guides/systemd.md)", "whether every host is guarded, and why not"].entries()) world.print(`  ${next[index]}    ${what}`);
   return EXIT.yes;
-}
-
-/** What was typed, by the whole path of the file that it goes to. */
-function besides(path: string, { typed }: Answers): ReadonlyMap<string, string> {
-  return new Map([...typed].map(([file, secret]) => [resolve(dirname(path), file), secret]));
-}
-
-type Judged = { readonly errors: readonly string[]; readonly warnings: readonly Problem[] };
-
-/** The real loader's word on what is to be written. */
-async function judged(path: string, text: string, secrets: ReadonlyMap<string, string>): Promise<Judged> {
-  const { loadConfig } = await import("../../config/load.ts");
-  const { problems } = await loadConfig(path, { readFile: async (file) => (file === path ? text : secrets.get(resolve(file)) ?? readFile(file)) });
-  const lines = text.split("\n");
-  const errors = problems.filter(({ severity }) => severity === "error").map(({ line, message, hint }) => `${message}${hint === null ? "" : ` (${hint})`}: ${(lines[line - 1] ?? "").trim()}`);
-  return { errors, warnings: problems.filter(({ severity }) => severity === "warning") };
-}
-
-async function refuseToOverwrite(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    const there = await stat(path).then(() => true, () => false);
-    if (there) throw new CliError(EXIT.usage, `${path} is there already: --force overwrites it, --out names another file`);
-  }
-}
-
-/** Whole or not at all, and never readable by others in between. */
-async function write(path: string, text: string, mode: number, overwrite: boolean): Promise<void> {
-  const target = overwrite ? join(dirname(path), `.${basename(path)}.${process.pid}`) : path;
-  const file = await open(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  if (overwrite) await rename(target, path);
 }
 
 async function fromFlags(options: InitOptions, drivers: readonly DriverFacts[], world: InitWorld): Promise<Answers> {
