@@ -17,6 +17,7 @@ const UP = "\u001b[A";
 
 /** What is shown, and what is typed then. */
 const TALK: readonly (readonly [RegExp, string])[] = [
+  [/Where shall I look/, "\r"],
   [/What switches the power/, "\r"],
   [/What is it called/, "\r"],
   [/address: Where the device is/, "10.0.0.9\r"],
@@ -33,6 +34,7 @@ const TALK: readonly (readonly [RegExp, string])[] = [
   [/address of ethos/, "10.0.0.12\r"],
   [/outlet of ethos/, "3\r"],
   [/next host/, "\r"],
+  [/what they serve/, "n"],
   [/What must answer/, "10.0.0.1\r"],
   [/Whom to call/, "you@example.org\r"],
   [/How many watchers/, "\r"],

@@ -22,7 +22,7 @@ export type DraftHost = {
 };
 
 /** Settings as they stand in the file: a secret is `{ file: … }` already. */
-export type DraftDevice = { readonly name: string; readonly driver: string; readonly settings: Readonly<Record<string, unknown>>; readonly notes?: readonly string[] };
+export type DraftDevice = { readonly name: string; readonly driver: string; readonly settings: Readonly<Record<string, unknown>> };
 
 export type DraftStore = { readonly kind: "embedded" } | { readonly kind: "etcd" | "zookeeper"; readonly servers: readonly string[] };
 
@@ -36,6 +36,8 @@ export type Draft = {
   /** Names of hosts by group. */
   readonly groups?: ReadonlyMap<string, readonly string[]>;
   readonly devices: readonly DraftDevice[];
+  /** What was found of power devices and is not used: comments. */
+  readonly deviceNotes?: readonly string[];
   readonly references: readonly string[];
   readonly mail: string | null;
   readonly store: DraftStore;
@@ -69,9 +71,11 @@ ${hosts.map(hostLines).join("")}`,
     ...(groups.length === 0 ? [] : [`# Hosts that belong together: a storm is judged in each group.
 groups:
 ${groups.map(([name, members]) => `  ${word(name)}: ${flow({ hosts: members })}\n`).join("")}`]),
+    ...(devices.length === 0 && (draft.deviceNotes ?? []).length > 0 ? [`# Power devices, which \`upkeep init --power\` or a section \`power\` puts to use.
+${comments(draft.deviceNotes)}`] : []),
     ...(devices.length === 0 ? [] : [`# What cuts their power. A secret stands in a file of its own, which only the watcher may read.
 power:
-${devices.map(({ name, driver, settings, notes }) => `${comments(notes)}  ${word(name)}:\n${[["driver", driver] as const, ...Object.entries(settings)].map(([key, value]) => `    ${line(key, value)}`).join("")}`).join("")}`]),
+${comments(draft.deviceNotes)}${devices.map(({ name, driver, settings }) => `  ${word(name)}:\n${[["driver", driver] as const, ...Object.entries(settings)].map(([key, value]) => `    ${line(key, value)}`).join("")}`).join("")}`]),
     references.length === 0
       ? `# What must answer before a host may be called dead, so that this watcher's own cable is no reason to cut: the router, a switch.
 ${watcher === null ? "" : line("watcher", own)}# watcher: { references: [10.0.0.1] }

@@ -2,20 +2,29 @@
 // reaches the disk, is disarmed, and overwrites nothing unless told to. A password is typed or read from standard input, never
 // taken from the command line, and goes into a file of its own with mode 0600.
 //
+// With --scan and --from it looks round first: what it finds is chosen by a person, or taken whole with --yes. It asks, and
+// switches nothing.
+//
 // The schema and the prompts are loaded when they are needed: this command is the only one that wants them.
 
+import { readFile } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import type { Draft, DraftDevice, DraftHost, DraftStore } from "../../config/draft.ts";
 import type { DriverFacts, DriverSetting } from "../../config/driver-settings.ts";
 import { besides, judged, refuseToOverwrite, writeDraft } from "../draft-file.ts";
 import type { Judged } from "../draft-file.ts";
+import type { Discovery, Source } from "../../discovery/discovery.ts";
 import { CliError, EXIT } from "../exit.ts";
 import type { Answers } from "../init-answers.ts";
 import { outletOf, secretFile, yamlValue } from "../init-answers.ts";
+import type { Asker } from "../init-questions.ts";
 
 export type InitOptions = {
   readonly out?: string;
   readonly host?: readonly string[];
+  readonly scan?: readonly string[];
+  readonly from?: readonly string[];
+  readonly community?: string;
   readonly power?: readonly string[];
   readonly set?: readonly string[];
   readonly secret?: readonly string[];
@@ -24,6 +33,7 @@ export type InitOptions = {
   readonly site?: string;
   readonly name?: string;
   readonly store?: string;
+  readonly look?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -37,7 +47,17 @@ export type InitWorld = {
   /** One line of standard input; null at its end. */
   readLine(): Promise<string | null>;
   /** The questions; loaded when they are asked. */
-  ask(): Promise<import("../init-questions.ts").Asker>;
+  ask(): Promise<Asker>;
+  /** Networks that this machine is in, as far as they may be scanned. */
+  networks(): readonly string[];
+  /** Loaded when somebody wants it. */
+  discovery(): Promise<Discovery>;
+  /** What is going on, in one line that the next replaces; null: it is over. */
+  progress(text: string | null): void;
+  /** What was found out on the way, beside the result. */
+  note(line: string): void;
+  /** Runs with a signal that Ctrl-C aborts: then what was found so far counts. */
+  interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 };
 
 const DEFAULT_OUT = "upkeep.yaml";
@@ -45,20 +65,23 @@ const DEFAULT_OUT = "upkeep.yaml";
 /** Runs `upkeep init`; resolves with the exit status. */
 export async function runInit(options: InitOptions, world: InitWorld): Promise<number> {
   const path = resolve(options.out ?? DEFAULT_OUT);
-  const byFlags = (options.host ?? []).length > 0;
-  if (!byFlags && (!world.terminal || options.yes === true)) {
-    throw new CliError(EXIT.usage, "init has nobody to ask here: name at least one host, for instance upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --reference 10.0.0.1 --mail you@example.org (upkeep init --help)");
+  const sources = await (await import("../init-find.ts")).sourcesOf(options);
+  const byFlags = (options.host ?? []).length > 0 || sources.length > 0;
+  const nobody = !world.terminal || options.yes === true;
+  if (!byFlags && nobody) {
+    throw new CliError(EXIT.usage, "init has nobody to ask here: name at least one host, for instance upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --reference 10.0.0.1 --mail you@example.org, or say where to look: --scan 10.0.0.0/24 --yes (upkeep init --help)");
   }
+  if (sources.length > 0 && !world.terminal && options.yes !== true) throw new CliError(EXIT.usage, "nobody can choose here among what --scan and --from find: --yes takes all of it");
   if (options.force !== true) await refuseToOverwrite([path]);
   const { driverFacts } = await import("../../config/driver-settings.ts");
   const drivers = driverFacts();
   const { draftText, endOfFirstWeek } = await import("../../config/draft.ts");
   const judge = (answers: Answers): Promise<Judged> => judged(path, draftText(answers.draft, world.nowMs()), besides(path, answers));
   let answers: Answers;
-  if (byFlags) answers = await fromFlags(options, drivers, world);
+  if (byFlags) answers = await found(await fromFlags(options, drivers, world), sources, options, world);
   else {
-    const { askForDraft } = await import("../init-questions.ts");
-    answers = await askForDraft(await world.ask(), drivers, async (partial) => (await judge(partial)).errors);
+    const [{ askForDraft }, { finderOf }] = await Promise.all([import("../init-questions.ts"), import("../init-find.ts")]);
+    answers = await askForDraft(await world.ask(), drivers, async (partial) => (await judge(partial)).errors, finderOf(world));
   }
   const { errors, warnings } = await judge(answers);
   if (errors.length > 0) throw new CliError(EXIT.configuration, `nothing was written, because of\n${errors.map((error) => `  ${error}`).join("\n")}`);
@@ -79,6 +102,17 @@ export async function runInit(options: InitOptions, world: InitWorld): Promise<n
   world.print("next:");
   for (const [index, what] of ["what is not yet as it should be", "the watcher, in the foreground (as a service: docs/guides/systemd.md)", "whether every host is guarded, and why not"].entries()) world.print(`  ${next[index]}    ${what}`);
   return EXIT.yes;
+}
+
+/** With what the sources know, if any are named. */
+async function found(answers: Answers, sources: readonly Source[], options: InitOptions, world: InitWorld): Promise<Answers> {
+  if (sources.length === 0) return options.look === true ? { ...answers, draft: await (await import("../init-find.ts")).withLooks(answers.draft, world) } : answers;
+  const { withFound, withLooks } = await import("../init-find.ts");
+  const community = options.community === undefined ? "public" : options.community === "-" ? await oneLine(world, "--community") : (await readFile(options.community, "utf8").catch(() => "")).trim();
+  if (community === "") throw new CliError(EXIT.usage, `--community ${options.community}: there is no community in it`);
+  const draft = await withFound(answers.draft, sources, { community, all: options.yes === true || !world.terminal }, world);
+  if (draft.hosts.length === 0) throw new CliError(EXIT.no, "nothing was written: no host was found or chosen");
+  return { ...answers, draft: options.look === true ? await withLooks(draft, world) : draft };
 }
 
 async function fromFlags(options: InitOptions, drivers: readonly DriverFacts[], world: InitWorld): Promise<Answers> {
