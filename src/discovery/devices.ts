@@ -173,8 +173,10 @@ async function byServiceRoot(address: string, port: number, signal: AbortSignal)
     asked.on("error", reject);
     asked.end();
   });
-  const root = JSON.parse(body) as unknown;
-  if (typeof root !== "object" || root === null || !("RedfishVersion" in root) || typeof root.RedfishVersion !== "string") return null;
-  const maker = ["Vendor", "Product", "Name"].map((key) => (root as Record<string, unknown>)[key]).filter((value) => typeof value === "string").join(", ");
-  return { address: host, driver: "redfish", settings: { url: `https://${host}${port === 443 ? "" : `:${port}`}` }, seen: oneLine(`speaks Redfish ${root.RedfishVersion}${maker === "" ? "" : `: ${maker}`}`), outlets: [] };
+  const root = JSON.parse(body) as Record<string, unknown> | null;
+  const version = root?.["RedfishVersion"];
+  // Some say no version; all say what they are (DSP0266 §8.6.5).
+  if (root === null || !(typeof version === "string" || (typeof root["@odata.type"] === "string" && root["@odata.type"].startsWith("#ServiceRoot.")))) return null;
+  const maker = ["Vendor", "Product", "Name"].map((key) => root[key]).filter((value) => typeof value === "string").join(", ");
+  return { address: host, driver: "redfish", settings: { url: `https://${host}${port === 443 ? "" : `:${port}`}` }, seen: oneLine(`speaks Redfish${typeof version === "string" ? ` ${version}` : ""}${maker === "" ? "" : `: ${maker}`}`), outlets: [] };
 }

@@ -50,7 +50,7 @@ const FILE_KINDS = Object.keys(PLACES) as readonly FileKind[];
 const CANDIDATES_MAX = 2_000;
 const NAMES_MAX = 1_000;
 const NAME_WAIT_MS = 1_500;
-const LOOKS_AT_ONCE = 8;
+const LOOKS_AT_ONCE = 16;
 
 /** `known-hosts`, `leases=FILE`; null: it is none. */
 export function sourceOf(text: string): Source | null {
