@@ -72,7 +72,7 @@ ${hosts.map(hostLines).join("")}`,
 groups:
 ${groups.map(([name, members]) => `  ${word(name)}: ${flow({ hosts: members })}\n`).join("")}`]),
     ...(devices.length === 0 && (draft.deviceNotes ?? []).length > 0 ? [`# Power devices, which \`upkeep init --power\` or a section \`power\` puts to use.
-${comments(draft.deviceNotes)}`] : []),
+${comments(draft.deviceNotes, "")}`] : []),
     ...(devices.length === 0 ? [] : [`# What cuts their power. A secret stands in a file of its own, which only the watcher may read.
 power:
 ${comments(draft.deviceNotes)}${devices.map(({ name, driver, settings }) => `  ${word(name)}:\n${[["driver", driver] as const, ...Object.entries(settings)].map(([key, value]) => `    ${line(key, value)}`).join("")}`).join("")}`]),
@@ -105,8 +105,8 @@ function hostLines({ name, address, power, probes, every, behind, notes }: Draft
   return `${comments(notes)}  ${word(name)}:\n${Object.entries({ ...short, probes }).map(([key, value]) => `    ${line(key, value)}`).join("")}`;
 }
 
-function comments(notes: readonly string[] | undefined): string {
-  return (notes ?? []).map((note) => oneLine(note)).filter((note) => note !== "").map((note) => `  # ${note}\n`).join("");
+function comments(notes: readonly string[] | undefined, indent = "  "): string {
+  return (notes ?? []).map((note) => oneLine(note)).filter((note) => note !== "").map((note) => `${indent}# ${note}\n`).join("");
 }
 
 function line(key: string, value: unknown): string {

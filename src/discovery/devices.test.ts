@@ -193,6 +193,7 @@ describe("looking at hosts", { concurrency: 2 }, () => {
     } }, stop.signal);
     assert.deepEqual(found.filter((address) => address.startsWith("127")), ["127.0.0.9"], "a refusal is an answer");
     assert.ok(asked <= 65, `${asked}`);
+    assert.deepEqual(process.getActiveResourcesInfo().filter((each) => each === "TCPConnectWrap"), [], "no connection is left under way");
     icmp.close();
   });
 });

@@ -73,8 +73,9 @@ function answers(address: string, port: number, signal: AbortSignal): Promise<bo
       signal.removeEventListener("abort", give);
       socket.removeAllListeners();
       socket.on("error", () => undefined);
-      // No FIN to wait for: what was asked is answered.
-      socket.resetAndDestroy();
+      // A FIN nobody waits for; while it connects a reset would wait for the connection that never comes.
+      if (!socket.connecting) socket.resetAndDestroy();
+      socket.destroy();
       resolve(there);
     };
     const give = (): void => done(false);

@@ -4,10 +4,14 @@
 //
 // An expression is parsed into a function of the names that it may use; it runs nothing that stands in the file.
 
+import type { Token } from "./icinga-tokens.ts";
+import { tokens } from "./icinga-tokens.ts";
+import type { Dictionary, Value } from "./icinga-values.ts";
+import { called, same, sum, text, truth, within } from "./icinga-values.ts";
 import { ImportError } from "./source-file.ts";
 
-export type Dictionary = Map<string, Value>;
-export type Value = string | number | boolean | null | Dictionary | readonly Value[];
+const DEEP_MAX = 200;
+
 export type Scope = (name: string) => Value | undefined;
 export type Expression = (scope: Scope) => Value;
 
@@ -35,63 +39,6 @@ export type Parsed = {
   readonly includes: readonly { readonly path: string; readonly recursive: boolean; readonly line: number }[];
   readonly beyond: readonly { readonly what: string; readonly line: number }[];
 };
-
-type Token = { readonly kind: "word" | "text" | "number" | "sign" | "line" | "end"; readonly text: string; readonly value: number; readonly line: number };
-
-const SIGNS = ["=>", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=", "{{", "}}", "{", "}", "(", ")", "[", "]", "=", "<", ">", "!", "+", "-", "*", "/", ".", ",", ";", ":", "?", "%", "|", "&", "^", "$", "@", "~"];
-const UNITS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400 };
-const DEEP_MAX = 200;
-
-function tokens(text: string, file: string): readonly Token[] {
-  const found: Token[] = [];
-  let line = 1;
-  let at = 0;
-  const push = (kind: Token["kind"], token: string, value = 0): void => void found.push({ kind, text: token, value, line });
-  const pass = (until: number): void => {
-    for (let index = at; index < until; index += 1) if (text[index] === "\n") line += 1;
-    at = until;
-  };
-  while (at < text.length) {
-    const rest = text.slice(at, at + 4_096);
-    const space = /^[ \t\r]+/.exec(rest)?.[0];
-    if (space !== undefined) at += space.length;
-    else if (text[at] === "\n") {
-      push("line", "\n");
-      pass(at + 1);
-    } else if (rest.startsWith("//") || rest.startsWith("#")) {
-      const end = text.indexOf("\n", at);
-      at = end === -1 ? text.length : end;
-    } else if (rest.startsWith("/*") || rest.startsWith("{{{")) {
-      const [open, close] = rest.startsWith("/*") ? [2, "*/"] : [3, "}}}"];
-      const end = text.indexOf(close, at + open);
-      if (end === -1) throw new ImportError(`${file}:${line}: what begins here does not end`);
-      if (open === 3) push("text", text.slice(at + open, end));
-      pass(end + close.length);
-    } else if (text[at] === '"') {
-      let end = at + 1;
-      let said = "";
-      while (end < text.length && text[end] !== '"') {
-        if (text[end] === "\\") said += ({ n: "\n", t: "\t", r: "\r" }[text[(end += 1)] ?? ""] ?? text[end] ?? "");
-        else said += text[end];
-        end += 1;
-      }
-      if (end >= text.length) throw new ImportError(`${file}:${line}: text that does not end`);
-      push("text", said);
-      pass(end + 1);
-    } else {
-      const [number, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|[smhd])?(?![A-Za-z0-9_])/.exec(rest) ?? [];
-      const word = /^[A-Za-z_][A-Za-z0-9_]*/.exec(rest)?.[0];
-      const sign = SIGNS.find((each) => rest.startsWith(each));
-      if (number !== undefined) push("number", number, Number(digits) * (UNITS[unit] ?? 1));
-      else if (word !== undefined) push("word", word);
-      else if (sign !== undefined) push("sign", sign);
-      else throw new ImportError(`${file}:${line}: ${JSON.stringify(rest[0])} is not understood`);
-      at += (number ?? word ?? sign ?? " ").length;
-    }
-  }
-  push("end", "");
-  return found;
-}
 
 /** One file. What it cannot be understood in at all is an ImportError with its line. */
 export function parseIcinga(text: string, file: string): Parsed {
@@ -395,55 +342,12 @@ function binary(operator: string, left: Expression, right: Expression): Expressi
   }
 }
 
-/** As Icinga has it: empty text, zero and nothing are false. */
-export function truth(value: Value | undefined): boolean {
-  return value instanceof Map ? value.size > 0 : Array.isArray(value) ? value.length > 0 : Boolean(value);
-}
-
-function same(a: Value, b: Value): boolean {
-  return a === b || ((a === null || a === "") && (b === null || b === ""));
-}
-
-function within(item: Value, list: Value): boolean {
-  return Array.isArray(list) && list.includes(item);
-}
-
-function sum(a: Value, b: Value): Value {
-  if (a instanceof Map && b instanceof Map) return new Map([...a, ...b]);
-  if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b];
-  if (a === null || b === null) return a ?? b;
-  return typeof a === "number" && typeof b === "number" ? a + b : `${text(a)}${text(b)}`;
-}
-
 function memberOf(of: Expression, key: Expression): Expression {
   return (scope) => {
     const owner = of(scope);
     if (owner instanceof Map) return owner.get(text(key(scope))) ?? null;
     return Array.isArray(owner) ? (owner[Number(key(scope))] ?? null) : null;
   };
-}
-
-function called(name: string, given: readonly Value[]): Value {
-  const [first = null, second = null] = given;
-  if (name === "string") return text(first);
-  if (name === "len") return first instanceof Map ? first.size : Array.isArray(first) ? first.length : text(first).length;
-  // By hand and not as a regular expression: a pattern of many stars must not take for ever.
-  return glob(text(first), text(second));
-}
-
-function glob(pattern: string, subject: string): boolean {
-  let [at, star, from, mark] = [0, -1, 0, 0];
-  while (from < subject.length) {
-    if (pattern[at] === "*") [star, mark, at] = [at, from, at + 1];
-    else if (at < pattern.length && (pattern[at] === "?" || pattern[at] === subject[from])) [at, from] = [at + 1, from + 1];
-    else if (star === -1) return false;
-    else [mark, from, at] = [mark + 1, mark + 1, star + 1];
-  }
-  return /^\**$/.test(pattern.slice(at));
-}
-
-export function text(value: Value | undefined): string {
-  return typeof value === "string" ? value : typeof value === "number" || typeof value === "boolean" ? String(value) : "";
 }
 
 /** Carries an assignment out on what is being made. */

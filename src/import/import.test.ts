@@ -276,6 +276,8 @@ describe("command lines", () => {
     assert.deepEqual(asked("check_ntp_time -H {address} -w 0.5 -c 1"), "ntp");
     assert.deepEqual(asked("check_ssh -4 {address}"), "ssh");
     assert.match(String(asked("check_snmp -H {address} -o 1.3.6.1.2.1.1.3.0 -C hunter2")), /secret/);
+    for (const way of ["--community hunter2", "--community=hunter2", "-Chunter2", "-C public --authpasswd=hunter2"]) assert.match(String(asked(`check_snmp -H {address} -o sysUpTime.0 ${way}`)), /secret/, way);
+    assert.deepEqual(asked("check_snmp -H {address} -o sysUpTime.0 --community=public"), { snmp: { oid: "1.3.6.1.2.1.1.3.0" } });
     assert.match(String(asked("check_anything --password=hunter2 {address}")), /secret/);
     assert.match(String(asked("check_disk -w 10%")), /runs on/);
     assert.match(String(asked("check_http -H {address} -C 14")), /certificate/);

@@ -93,16 +93,17 @@ const NEVER: Readonly<Record<string, string>> = {
 
 const SECRET_OPTION = /^--?(pass|passwd|password|auth|authorization|authentication|secret|token|key|apikey|community|authpassword|privpasswd|authpasswd)/i;
 /** Short options that carry a secret, by plugin. */
-const SECRET_SHORT: Readonly<Record<string, string>> = { check_http: "ab", check_pgsql: "p", check_mysql: "p", check_mysql_query: "p", check_ldap: "P", check_ldaps: "P", check_snmp: "UAX", check_radius: "pF", check_smtp: "P", check_ups: "", check_game: "" };
+const SECRET_SHORT: Readonly<Record<string, string>> = { check_http: "ab", check_pgsql: "p", check_mysql: "p", check_mysql_query: "p", check_ldap: "P", check_ldaps: "P", check_snmp: "CUAX", check_radius: "pF", check_smtp: "P", check_ups: "", check_game: "" };
 
 /** A command line as a probe, or why it is none. */
 export function understand({ program, args }: PluginCommand): Understood {
   const name = program.slice(program.lastIndexOf("/") + 1);
   const never = NEVER[name] ?? (/^check_nrpe|^check_local_/.test(name) ? AGENT : null);
   if (never !== null) return { why: never };
-  const secret = args.find((arg) => SECRET_OPTION.test(arg) || (arg.length > 1 && arg[0] === "-" && (SECRET_SHORT[name] ?? "").includes(arg[1] as string) && arg[1] !== "-"));
-  const community = name === "check_snmp" ? valueOf(args, "-C") : null;
-  if ((secret !== undefined && !(name === "check_snmp" && /^--community/.test(secret))) || (community !== null && community !== "public")) return { why: "its arguments hold what looks like a secret, which everybody on the machine would see: write `plugin` with env:, or the probe with { file: … }" };
+  // The community that every agent ships with is none.
+  const open = name === "check_snmp" && ["-C", "--community"].every((option) => [null, "public"].includes(valueOf(args, option)));
+  const secret = args.some((arg) => !(open && /^(-C|--community)/.test(arg)) && (SECRET_OPTION.test(arg) || (/^-[^-]/.test(arg) && (SECRET_SHORT[name] ?? "").includes(arg[1] as string))));
+  if (secret) return { why: "its arguments hold what looks like a secret, which everybody on the machine would see: write `plugin` with env:, or the probe with { file: … }" };
   if (name === "check_http" && args.some((arg) => /^(-C|--certificate)/.test(arg))) return { why: "it looks at a certificate, and power mends none; http and tls tell it in their evidence" };
   const row = ROWS[name];
   if (row !== undefined) {
@@ -118,7 +119,7 @@ export function understand({ program, args }: PluginCommand): Understood {
 function valueOf(args: readonly string[], option: string): string | null {
   const index = args.findIndex((arg) => arg.startsWith(option));
   const found = args[index];
-  return found === undefined ? null : found.length > option.length ? found.slice(option.length) : (args[index + 1] ?? null);
+  return found === undefined ? null : found.length > option.length ? found.slice(option.length).replace(/^=/, "") : (args[index + 1] ?? null);
 }
 
 /** As getopt_long(3) reads them; null: one that the row does not know. */
