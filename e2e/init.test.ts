@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "../lab/child.ts";
+import { labRefusal, startLab } from "../lab/machine.ts";
 import { UPKEEP } from "../lab/rig.ts";
 import { lacking } from "../lab/third-party.ts";
 import { until } from "./watching.ts";
@@ -76,6 +77,29 @@ test("questions on a terminal; what they lead to passes the check", { skip: lack
     const effective = await run([UPKEEP, "check", "--effective", "ethos", "-c", out], { timeoutMs: LIMIT_MS });
     assert.match(effective.stdout, /sucker\/3/);
   } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("Ctrl-C ends a scan with what was found so far, and writes it", { skip: labRefusal() ?? false }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-e2e-init-"));
+  const lab = await startLab();
+  try {
+    const node = await lab.node("watcher");
+    const out = join(folder, "upkeep.yaml");
+    writeFileSync(join(folder, "hosts"), "10.77.0.99 logos\n");
+    // Four thousand addresses on the wire where nobody is: a minute, if it were left alone.
+    const child = node.spawn([UPKEEP, "init", "--from", `hosts=${join(folder, "hosts")}`, "--scan", "10.77.64.0/20", "--yes", "--out", out], { stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    await until("it scans", () => said.includes("Ctrl-C"), LIMIT_MS);
+    child.kill("SIGINT");
+    assert.equal(await ended, 0, said);
+    assert.match(said, /addresses answer, as far as they were asked/);
+    assert.match(readFileSync(out, "utf8"), /^  logos:/m);
+  } finally {
+    await lab.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -37,7 +37,10 @@ export async function withFound(draft: Draft, sources: readonly Source[], how: {
   for (const source of sources) if (source.kind !== "scan" || asker === null || (await asker.yes(`Ask every address of ${source.subnet} whether somebody is there?`))) wanted.push(source);
   const discovery = await world.discovery();
   try {
-    const found = await looking(world, (signal) => search(discovery, wanted, how.community, signal, (text) => world.progress(text)));
+    const found = await looking(world, (signal) => {
+      if (wanted.some(({ kind }) => kind === "scan")) world.note("asking every address; Ctrl-C ends it with what there is");
+      return search(discovery, wanted, how.community, signal, (text) => world.progress(text));
+    });
     for (const line of found.said) world.note(line);
     const addresses = new Set(draft.hosts.map(({ address }) => address));
     const fresh = found.candidates.filter(({ address }) => !addresses.has(address));

@@ -4,8 +4,7 @@
 // The machine itself and its router are known and are no candidates: a watcher cannot guard the host that it runs on, and the
 // router is what everybody else is judged by.
 
-import { Resolver } from "node:dns/promises";
-import { lookup } from "node:dns/promises";
+import { Resolver, lookup } from "node:dns/promises";
 import { glob } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -63,11 +62,11 @@ export const SOURCE_NAMES: readonly string[] = FILE_KINDS;
 
 export { addressesIn, ownAddresses };
 
-/** Opens what is needed to look; `close` frees it. */
-export function openDiscovery(nowMs: () => number = Date.now): Discovery {
+/** Opens what is needed to look; `close` frees it. `servers`: name servers instead of this machine's. */
+export function openDiscovery(nowMs: () => number = Date.now, servers: readonly string[] | null = null): Discovery {
   const icmp = openIcmp();
   return {
-    gather: (sources, signal, progress) => gather(sources, icmp, nowMs(), signal, progress),
+    gather: (sources, signal, progress) => gather(sources, icmp, nowMs(), servers, signal, progress),
     async look(addresses, signal, progress) {
       const found = new Map<string, readonly Answered[]>();
       await pooled(addresses, LOOKS_AT_ONCE, signal, async (address) => {
@@ -90,7 +89,7 @@ export function openDiscovery(nowMs: () => number = Date.now): Discovery {
   };
 }
 
-async function gather(sources: readonly Source[], icmp: Icmp, nowMs: number, signal: AbortSignal, progress: Progress): Promise<Gathered> {
+async function gather(sources: readonly Source[], icmp: Icmp, nowMs: number, servers: readonly string[] | null, signal: AbortSignal, progress: Progress): Promise<Gathered> {
   const said: string[] = [];
   const sightings: Sighting[] = [];
   for (const source of sources) {
@@ -111,7 +110,7 @@ async function gather(sources: readonly Source[], icmp: Icmp, nowMs: number, sig
     }
   }
   await findAddresses(sightings, signal, said);
-  await findNames(sightings, signal);
+  await findNames(sightings, servers, signal);
   const gateway = defaultGateway();
   const not = new Set([...ownAddresses().addresses, ...(gateway === null ? [] : [gateway])]);
   const candidates = candidatesOf(sightings, not);
@@ -163,9 +162,10 @@ async function findAddresses(sightings: Sighting[], signal: AbortSignal, said: s
 }
 
 /** Addresses without a name are asked of the name server. */
-async function findNames(sightings: Sighting[], signal: AbortSignal): Promise<void> {
+async function findNames(sightings: Sighting[], servers: readonly string[] | null, signal: AbortSignal): Promise<void> {
   const named = new Set(sightings.filter(({ names }) => names.length > 0).map(({ address }) => address));
   const resolver = new Resolver({ timeout: NAME_WAIT_MS, tries: 1 });
+  if (servers !== null) resolver.setServers(servers);
   const wanted = sightings.map((sighting, index) => ({ sighting, index })).filter(({ sighting: { address } }) => address !== null && !named.has(address));
   await pooled(wanted.slice(0, NAMES_MAX), 16, signal, async ({ sighting, index }) => {
     const names = await within(2 * NAME_WAIT_MS, resolver.reverse(sighting.address as string));

@@ -134,9 +134,11 @@ describe("sightings", () => {
       { address: null, names: ["ETHOS"], source: "known_hosts" },
       { address: null, names: ["nobody"], source: "known_hosts" },
       { address: "10.0.0.1", names: ["router"], source: "/etc/hosts" },
+      { address: "fd00::13", names: ["web.example.org"], source: "/etc/hosts" },
+      { address: "fd00::14", names: ["six"], source: "/etc/hosts" },
       { address: "10.0.0.14", names: ["Büro\u001b[2J 3\nx: y"], source: "a lease" },
     ];
-    assert.deepEqual(candidatesOf(sightings, new Set(["10.0.0.1"])).map(({ address, name, sources }) => `${address} ${name} ${sources.join("+")}`), ["10.0.0.2 web a lease", "10.0.0.12 ethos the scan+a lease+known_hosts", "10.0.0.13 web-2 /etc/hosts", "10.0.0.14 Buro-2J-3-x-y a lease"]);
+    assert.deepEqual(candidatesOf(sightings, new Set(["10.0.0.1"])).map(({ address, name, sources }) => `${address} ${name} ${sources.join("+")}`), ["10.0.0.2 web a lease", "10.0.0.12 ethos the scan+a lease+known_hosts", "10.0.0.13 web-2 /etc/hosts", "10.0.0.14 Buro-2J-3-x-y a lease", "fd00::14 six /etc/hosts"]);
   });
 
   test("networks", () => {

@@ -30,8 +30,12 @@ export function candidatesOf(sightings: readonly Sighting[], not: ReadonlySet<st
     found.names.push(...names);
     found.sources.add(source);
   }
-  return [...byAddress].sort(([a], [b]) => compare(a, b)).map(([address, { names, sources }]) => {
-    const written = names.find((name) => isIP(name) === 0 && name !== "") ?? address;
+  const bestOf = (address: string, names: readonly string[]): string => names.find((name) => isIP(name) === 0 && name !== "") ?? address;
+  // A machine that has an address of either family under one name is one machine, and asked by IPv4 as everybody does.
+  const byFour = new Set([...byAddress].filter(([address]) => isIP(address) === 4).map(([address, { names }]) => shortOf(bestOf(address, names))));
+  const once = [...byAddress].filter(([address, { names }]) => isIP(address) === 4 || !byFour.has(shortOf(bestOf(address, names))));
+  return once.sort(([a], [b]) => compare(a, b)).map(([address, { names, sources }]) => {
+    const written = bestOf(address, names);
     const short = isIP(written) === 0 ? (written.split(".")[0] as string) : written;
     const name = nameFrom(short, taken);
     return { address, name, writtenAs: name === short ? null : written, sources: [...sources] };

@@ -7,7 +7,9 @@
 
 import { parseAddress } from "../config/address.ts";
 import type { DraftHost } from "../config/draft.ts";
+import { parseSection } from "../config/expect.ts";
 import { nameFrom, oneLine } from "../config/names.ts";
+import { ProblemList } from "../config/problems.ts";
 import { probeList } from "../config/sections/probes.ts";
 
 /** Where something stands; no line in a database. */
@@ -55,7 +57,7 @@ export class Collected {
     const there = this.#hosts.get(key);
     if (there !== undefined) return there;
     const parsed = parseAddress(address);
-    if (!parsed.ok) return this.left(place, wanted, `${parsed.message}: ${parsed.hint}`);
+    if (!parsed.ok) return this.left(place, wanted || "(no name)", `${parsed.message}: ${parsed.hint}`);
     if (this.#hosts.size >= HOSTS_MAX) return this.leftOnce(place, "hosts", `more than ${HOSTS_MAX} of them`);
     const host: HostUnderWay = { place, wanted, address, notes: [], probes: new Map(), everyMs: null, behind: null, group: null };
     this.#hosts.set(key, host);
@@ -128,19 +130,10 @@ export class Collected {
 
 /** What the loader would say of one probe, or null. */
 export function probeProblem(probe: unknown): string | null {
-  const parsed = probeList.safeParse([probe]);
-  if (parsed.success) return null;
-  return `Upkeep would not take it: ${parsed.error.issues.map((issue) => plain(issue.message)).join("; ").slice(0, 200)}`;
-}
-
-/** The messages of the schema travel as JSON (config/expect.ts); here the sentence is enough. */
-function plain(message: string): string {
-  try {
-    const told: unknown = JSON.parse(message);
-    return typeof told === "object" && told !== null && "message" in told ? String(told.message) : message;
-  } catch {
-    return message;
-  }
+  const problems = new ProblemList();
+  parseSection(probeList, [probe], { place: () => ({ file: "", line: 1, column: 1 }) }, problems);
+  const [first] = problems.sorted();
+  return first === undefined ? null : `Upkeep would not take ${typeof probe === "object" && probe !== null ? Object.keys(probe).join() : String(probe)}: ${first.message}${first.hint === null ? "" : ` (${first.hint})`}`;
 }
 
 /** `30s`, `5m`. */

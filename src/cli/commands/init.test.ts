@@ -69,7 +69,7 @@ describe("flags", () => {
     assert.equal(policy.site, "rack: 4");
     assert.deepEqual([...policy.hosts.values()].map((host) => host.levels.flat().map(({ device, outlet }) => `${device}/${outlet}`)), [["sucker/2"], ["sucker/3"]]);
     assert.doesNotMatch(lines.join("\n"), /se same/);
-    assert.deepEqual(lines.slice(-3).map((line) => line.trim().split(" ").slice(0, 2).join(" ")), ["upkeep check", "upkeep watch", "upkeep status"]);
+    assert.deepEqual(lines.slice(-4).map((line) => line.trim().split(" ").slice(0, 2).join(" ")), ["upkeep check", "upkeep watch", "upkeep status", "upkeep power"]);
   });
 
   test("--json: one object, with the warnings of the loader", async () => {

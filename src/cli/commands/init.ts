@@ -93,14 +93,22 @@ export async function runInit(options: InitOptions, world: InitWorld): Promise<n
     if (!(await (await world.ask()).yes(`Write this to ${path}?`))) throw new CliError(EXIT.no, "nothing was written");
   }
   await writeDraft(path, text, secrets, options.force === true);
-  const next = [`upkeep check -c ${path}`, `upkeep watch -c ${path}`, `upkeep status -c ${path}`];
+  const steps: (readonly [string, string])[] = [
+    [`upkeep check -c ${path}`, "what is not yet as it should be"],
+    [`upkeep watch -c ${path}`, "the watcher, in the foreground (as a service: docs/guides/systemd.md)"],
+    [`upkeep status -c ${path}`, "whether every host is guarded, and why not"],
+  ];
+  const fed = answers.draft.hosts.find(({ power }) => power !== null);
+  // A drill that is there today: the outlet counts as proved when the host came back.
+  if (fed !== undefined) steps.push([`upkeep power ${fed.name} cycle -c ${path}`, "whether it is the right outlet: off and on again, once for each host, before you arm"]);
+  const next = steps.map(([command]) => command);
   if (options.json === true) {
     world.print(JSON.stringify({ file: path, secrets: [...secrets.keys()], armed: false, until: endOfFirstWeek(world.nowMs()), hosts: answers.draft.hosts.length, devices: answers.draft.devices.length, problems: warnings, next }));
     return EXIT.yes;
   }
   world.print(`wrote ${[path, ...secrets.keys()].join(" and ")}; disarmed: until you write armed: true it decides and tells, and cuts nothing`);
   world.print("next:");
-  for (const [index, what] of ["what is not yet as it should be", "the watcher, in the foreground (as a service: docs/guides/systemd.md)", "whether every host is guarded, and why not"].entries()) world.print(`  ${next[index]}    ${what}`);
+  for (const [command, what] of steps) world.print(`  ${command}    ${what}`);
   return EXIT.yes;
 }
 
