@@ -2,7 +2,7 @@
 
 import { createInterface } from "node:readline";
 import type { InitWorld } from "./commands/init.ts";
-import { addressesIn, ownAddresses } from "../discovery/subnet.ts";
+import { networksToOffer } from "../discovery/subnet.ts";
 import { complain, print } from "./terminal.ts";
 
 export function initWorld(): InitWorld {
@@ -16,7 +16,7 @@ export function initWorld(): InitWorld {
       const { value, done } = await lines.next();
       return done === true ? null : value;
     },
-    networks: () => ownAddresses().networks.filter((network) => "addresses" in addressesIn(network)),
+    networks: networksToOffer,
     discovery: async () => (await import("../discovery/discovery.ts")).openDiscovery(),
     progress(text) {
       // Where nobody sees it, it would only be in the way.

@@ -25,12 +25,15 @@ export type FoundDevice = {
 export type DeviceOptions = {
   /** May read; `public` is what devices ship with. */
   readonly community: string;
-  /** Other than the usual ones, in tests. */
-  readonly ports?: { readonly snmp?: number; readonly telnet?: number; readonly ipmi?: number; readonly redfish?: number };
+  /** Other than the usual ones, in tests; null: not asked there. */
+  readonly ports?: { readonly snmp?: number | null; readonly telnet?: number | null; readonly ipmi?: number | null; readonly redfish?: number | null };
+  /** For each first answer. */
+  readonly waitMs?: number;
 };
 
-const WAIT_MS = 1_500;
-const WALK_MS = 10_000;
+const WAIT_MS = 3_000;
+/** An SNMP agent of a small card takes its time for a table. */
+const WALK_WAITS = 5;
 const BANNER_BYTES_MAX = 4_096;
 const ROOT_BYTES_MAX = 65_536;
 const OUTLETS_MAX = 96;
@@ -40,20 +43,22 @@ const SYS_DESCR = "1.3.6.1.2.1.1.1.0";
 /** Everything at this address that could switch power. Never rejects. */
 export async function devicesAt(address: string, options: DeviceOptions, signal: AbortSignal): Promise<readonly FoundDevice[]> {
   const { snmp = 161, telnet = 23, ipmi = 623, redfish = 443 } = options.ports ?? {};
+  const { waitMs = WAIT_MS } = options;
   const limited = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)]);
-  const found = await Promise.all([
-    bySnmp(address, snmp, options.community, limited(WALK_MS)),
-    byConsole(address, telnet, limited(WAIT_MS)),
-    byPresence(address, ipmi, limited(WAIT_MS)),
-    byServiceRoot(address, redfish, limited(WAIT_MS)),
-  ].map((each) => each.catch(() => null)));
+  const asked = [
+    snmp === null ? null : bySnmp(address, snmp, options.community, waitMs, limited(WALK_WAITS * waitMs)),
+    telnet === null ? null : byConsole(address, telnet, limited(waitMs)),
+    ipmi === null ? null : byPresence(address, ipmi, limited(waitMs)),
+    redfish === null ? null : byServiceRoot(address, redfish, limited(waitMs)),
+  ];
+  const found = await Promise.all(asked.map((each) => each?.catch(() => null) ?? null));
   return found.filter((each) => each !== null);
 }
 
 const at = (address: string, port: number, usual: number): { readonly address: string } => ({ address: port === usual ? address : net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}` });
 
-async function bySnmp(address: string, port: number, community: string, signal: AbortSignal): Promise<FoundDevice | null> {
-  const client: Pick<SnmpClient, "get" | "next" | "close"> = await SnmpClient.open({ host: address, port, access: { version: "1", community }, stepMs: WAIT_MS }, signal);
+async function bySnmp(address: string, port: number, community: string, stepMs: number, signal: AbortSignal): Promise<FoundDevice | null> {
+  const client: Pick<SnmpClient, "get" | "next" | "close"> = await SnmpClient.open({ host: address, port, access: { version: "1", community }, stepMs }, signal);
   try {
     const [object, described] = await client.get([SYS_OBJECT_ID, SYS_DESCR], signal);
     if (object?.kind !== "oid") return null;

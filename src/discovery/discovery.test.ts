@@ -16,7 +16,7 @@ test("a scan, a file, and the names that dnsmasq has", { skip: lacking("dnsmasq"
   const reversed = (last: number): string => `${last}.${NET.split(".").reverse().join(".")}.in-addr.arpa`;
   await withDaemon({
     name: "dnsmasq",
-    files: () => ({ leases: `0 52:54:00:00:00:0b ${NET}.9 no-loopback *\n0 52:54:00:00:00:0c 10.0.0.12 ethos *\n0 52:54:00:00:00:0d ${[...ownAddresses().addresses][0]} myself *\n` }),
+    files: () => ({ leases: `0 52:54:00:00:00:0b ${NET}.9 no-loopback *\n0 52:54:00:00:00:0c 10.0.0.12 ethos *\n0 52:54:00:00:00:0d ${[...ownAddresses().addresses][0]} myself *\n0 52:54:00:00:00:0e 198.51.100.7 stranger *\n` }),
     argv: (_folder, port) => [programPath("dnsmasq") as string, "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file", `--port=${port}`, "--listen-address=127.0.0.1", "--bind-interfaces", `--ptr-record=${reversed(1)},web1.example.org`, `--ptr-record=${reversed(2)},evil name: { armed`],
   }, async ({ folder, port }) => {
     const discovery = openDiscovery(Date.now, [`127.0.0.1:${port}`]);
@@ -29,6 +29,7 @@ test("a scan, a file, and the names that dnsmasq has", { skip: lacking("dnsmasq"
       assert.match(named[2] as string, /^[0-9.]+ [A-Za-z0-9._-]+$/, "whatever the server calls it");
       assert.deepEqual(said.filter((line) => line.startsWith("/nowhere")), ["/nowhere: there is no such file"]);
       assert.ok(said.some((line) => line.startsWith(`${NET}.0/30: 2 of 2 addresses answer`)), said.join("\n"));
+      assert.ok(said.some((line) => line.startsWith("one public address was left out")), said.join("\n"));
       const early = await discovery.gather(sources, AbortSignal.abort(), () => undefined);
       assert.deepEqual(early.candidates, []);
     } finally {

@@ -19,7 +19,7 @@ import type { Answered } from "./look.ts";
 import { pooled, scan } from "./scan.ts";
 import { candidatesOf } from "./sightings.ts";
 import type { Candidate, Sighting } from "./sightings.ts";
-import { addressesIn, defaultGateway, ownAddresses } from "./subnet.ts";
+import { addressesIn, defaultGateway, oursOnly, ownAddresses } from "./subnet.ts";
 import { readTail } from "./tail.ts";
 
 export type { Answered, Candidate, FoundDevice };
@@ -113,7 +113,10 @@ async function gather(sources: readonly Source[], icmp: Icmp, nowMs: number, ser
   await findNames(sightings, servers, signal);
   const gateway = defaultGateway();
   const not = new Set([...ownAddresses().addresses, ...(gateway === null ? [] : [gateway])]);
-  const candidates = candidatesOf(sightings, not);
+  const ours = oursOnly();
+  const strangers = new Set(sightings.map(({ address }) => address).filter((address) => address !== null && !ours(address)));
+  if (strangers.size > 0) said.push(`${strangers.size === 1 ? "one public address was" : `${strangers.size} public addresses were`} left out: what is not on a network of yours is not asked anything; name it with --host`);
+  const candidates = candidatesOf(sightings.filter(({ address }) => address === null || ours(address)), not);
   if (candidates.length > CANDIDATES_MAX) said.push(`${candidates.length} hosts were found; the first ${CANDIDATES_MAX} are shown`);
   return { candidates: candidates.slice(0, CANDIDATES_MAX), said, gateway };
 }

@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { readLines } from "./files.ts";
 import type { FileKind } from "./files.ts";
 import { candidatesOf, isMachine } from "./sightings.ts";
-import { addressesIn } from "./subnet.ts";
+import { addressesIn, offered, oursOnly } from "./subnet.ts";
 import { readTail } from "./tail.ts";
 
 const NOW = Date.UTC(2026, 10, 29, 12);
@@ -125,6 +125,12 @@ describe("files", () => {
 });
 
 describe("sightings", () => {
+  test("whose they are: private networks, and those of this machine", () => {
+    const ours = oursOnly({ eth0: [{ address: "203.0.113.9", netmask: "255.255.255.0", family: "IPv4", mac: "", internal: false, cidr: "203.0.113.9/24" }, { address: "2001:db8:7::9", netmask: "ffff:ffff:ffff:ffff::", family: "IPv6", mac: "", internal: false, cidr: "2001:db8:7::9/64", scopeid: 0 }] });
+    for (const address of ["10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd00::7", "203.0.113.200", "2001:db8:7::1"]) assert.ok(ours(address), address);
+    for (const address of ["140.82.121.3", "172.32.0.1", "203.0.114.1", "2001:db8:8::1", "x"]) assert.ok(!ours(address), address);
+  });
+
   test("one host an address, with its best name; what has only a name is of the machine of that name", () => {
     const sightings = [
       { address: "10.0.0.12", names: [], source: "the scan" },
@@ -155,6 +161,7 @@ describe("sightings", () => {
     assert.match(String(count("0.0.0.0/0")), /at most/);
     assert.match(String(count("203.0.113.0/24")), /other people/);
     assert.equal(count("203.0.113.0/24", ["203.0.112.0/20"]), 254, "one's own network is nobody else's");
+    assert.deepEqual(["10.77.3.9/16", "10.0.0.9/24", "10.0.9.9/20"].map(offered), ["10.77.3.0/24", "10.0.0.0/24", "10.0.0.0/20"]);
     for (const wrong of ["", "10.0.0.0/33", "10.0.0/24", "fd00::/64", "10.0.0.0/24; x", "10.0.0.0/-1"]) assert.match(String(count(wrong)), /no IPv4 network/, wrong);
   });
 });

@@ -16,7 +16,7 @@ export type Answered = { readonly probe: unknown; readonly evidence: string };
 
 type Try = { readonly kind: ProbeName; readonly settings: Readonly<Record<string, unknown>> };
 
-const WAIT_MS = 1_500;
+const WAIT_MS = 3_000;
 const TRIES: readonly Try[] = [
   { kind: "ping", settings: {} },
   { kind: "ssh", settings: {} },
@@ -34,23 +34,23 @@ const TRIES: readonly Try[] = [
 ];
 
 /** All probes that answer at this address; none where `signal` cuts it short. */
-export async function look(address: string, tools: ProbeTools, signal: AbortSignal, tries: readonly Try[] = TRIES): Promise<readonly Answered[]> {
+export async function look(address: string, tools: ProbeTools, signal: AbortSignal, tries: readonly Try[] = TRIES, waitMs = WAIT_MS): Promise<readonly Answered[]> {
   const probes = await loadProbes(tries.map(({ kind }) => kind));
   const target: Target = { host: address, address, family: isIP(address) === 6 ? 6 : 4 };
-  const found = await Promise.all(tries.map((each) => attempt(each, target, probes, tools, signal)));
+  const found = await Promise.all(tries.map((each) => attempt(each, (kind, settings) => ask(kind, settings, target, probes, tools, AbortSignal.any([signal, AbortSignal.timeout(waitMs)])))));
   return found.filter((each) => each !== null);
 }
 
-async function attempt({ kind, settings }: Try, target: Target, probes: Probes, tools: ProbeTools, signal: AbortSignal): Promise<Answered | null> {
-  let finding = await ask(kind, settings, target, probes, tools, signal);
-  if (finding === null || finding.sign === "silent") finding = await ask(kind, settings, target, probes, tools, signal);
+async function attempt({ kind, settings }: Try, asked: (kind: ProbeName, settings: Try["settings"]) => Promise<Finding | null>): Promise<Answered | null> {
+  let finding = await asked(kind, settings);
+  if (finding === null || finding.sign === "silent") finding = await asked(kind, settings);
   if (finding === null) return null;
   if (finding.outcome === "good") return { probe: written(kind, settings), evidence: `${kind}: ${finding.evidence}` };
   const status = kind === "http" ? finding.perfdata?.find(({ label }) => label === "status")?.value : undefined;
   if (status === undefined || !(status >= 100 && status < 500)) return null;
   // A log-in or a redirect is an answer of a server that lives; that it gives it again shows that it was no accident.
   const settled = { ...settings, status };
-  const again = await ask(kind, settled, target, probes, tools, signal);
+  const again = await asked(kind, settled);
   return again?.outcome === "good" ? { probe: written(kind, settled), evidence: `${kind}: ${again.evidence}` } : null;
 }
 
@@ -74,7 +74,7 @@ async function ask(kind: ProbeName, settings: Readonly<Record<string, unknown>>,
   const probe = probes.get(kind);
   if (options === null || probe === undefined) return null;
   try {
-    return await probe.run(target, openProbe({ kind, options } as ProbeTask).options, tools, AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
+    return await probe.run(target, openProbe({ kind, options } as ProbeTask).options, tools, signal);
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
 // are private (RFC 1918, RFC 6598, link-local, loopback) or that this machine is in.
 
 import { readFileSync } from "node:fs";
-import { isIPv4 } from "node:net";
+import { BlockList, isIP, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { numberOf } from "./sightings.ts";
 
@@ -27,6 +27,18 @@ export function ownAddresses(): { readonly addresses: ReadonlySet<string>; reado
   return { addresses: new Set(all.map((each) => each.address)), networks: [...new Set(outward.map((each) => withoutHost(each.cidr as string)))] };
 }
 
+/** What a scan could be offered for: this machine's networks, of a large one the 256 addresses around its own. */
+export function networksToOffer(): readonly string[] {
+  const outward = Object.values(networkInterfaces()).flat().filter((each) => each !== undefined && each.family === "IPv4" && !each.internal && each.cidr !== null);
+  return [...new Set(outward.map((each) => offered(each?.cidr as string)))].filter((network) => "addresses" in addressesIn(network));
+}
+
+/** One network of at most a /20. */
+export function offered(cidr: string): string {
+  const [address = "", bits = "32"] = cidr.split("/");
+  return withoutHost(Number(bits) < PREFIX_MIN ? `${address}/24` : cidr);
+}
+
 function withoutHost(cidr: string): string {
   const network = networkOf(cidr) as Network;
   return `${addressOf(network.from)}/${network.prefix}`;
@@ -34,6 +46,22 @@ function withoutHost(cidr: string): string {
 
 export function addressOf(number: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
+}
+
+/** Says of an address whether it is on a network that is private, or that this machine is in: strangers' machines are not asked. */
+export function oursOnly(interfaces = networkInterfaces()): (address: string) => boolean {
+  const ours = new BlockList();
+  for (const network of PRIVATE) {
+    const [address = "", prefix] = network.split("/");
+    ours.addSubnet(address, Number(prefix));
+  }
+  // RFC 4193.
+  ours.addSubnet("fc00::", 7, "ipv6");
+  for (const each of Object.values(interfaces).flat()) {
+    const [, prefix] = each?.cidr?.split("/") ?? [];
+    if (each !== undefined && prefix !== undefined) ours.addSubnet(each.address, Number(prefix), each.family === "IPv6" ? "ipv6" : "ipv4");
+  }
+  return (address) => isIP(address) !== 0 && ours.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }
 
 /** The addresses of machines in a network, or why it is not scanned. */
