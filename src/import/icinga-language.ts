@@ -63,7 +63,7 @@ class Parser {
     const beyond: { what: string; line: number }[] = [];
     for (this.#lines(); this.#peek().kind !== "end"; this.#lines()) {
       const { text, line, kind } = this.#peek();
-      if (kind === "word" && (text === "object" || text === "template" || text === "apply")) definitions.push(this.#definition());
+      if (kind === "word" && (text === "object" || text === "template" || text === "apply")) this.#orBeyond(line, () => definitions.push(this.#definition()), (what) => beyond.push({ what: `${text} ${what}`, line }));
       else if (kind === "word" && /^(include|include_recursive|include_zones|library)$/.test(text)) {
         this.#next();
         const path = this.#peek();
@@ -83,6 +83,8 @@ class Parser {
         this.#skip();
       } else {
         beyond.push({ what: text, line });
+        // Past it first: a sign that closes what was never opened ends no line.
+        this.#next();
         this.#skip();
       }
     }
@@ -122,6 +124,26 @@ class Parser {
   }
 
   #bodyLine(): BodyLine {
+    const { line } = this.#peek();
+    let found: BodyLine | null = null;
+    this.#orBeyond(line, () => (found = this.#bodyLineAsRead()), (what) => (found = { kind: "beyond", what, line }));
+    return found as unknown as BodyLine;
+  }
+
+  /** What holds an expression that is beyond us where there is no value yet to say so: the rest of it is passed. */
+  #orBeyond(line: number, read: () => unknown, otherwise: (what: string) => unknown): void {
+    const deep = this.#deep;
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      this.#deep = deep;
+      this.#skip();
+      otherwise(`${error.message} (line ${line})`);
+    }
+  }
+
+  #bodyLineAsRead(): BodyLine {
     const { text, line, kind } = this.#peek();
     if (kind === "word" && text === "import") {
       this.#next();
@@ -158,10 +180,12 @@ class Parser {
   /** An expression, or one that says that it is beyond us; then the rest of the line is passed. */
   #attempt(parse: () => Expression): Expression {
     const { line } = this.#peek();
+    const deep = this.#deep;
     try {
       return parse();
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;
+      this.#deep = deep;
       this.#skip();
       return () => {
         throw new Unsupported(`${error.message} in line ${line}`);

@@ -13,6 +13,7 @@ import { lacking, programPath, thirdParty } from "../../lab/third-party.ts";
 import { runImport } from "../cli/commands/import.ts";
 import type { ImportSource } from "../cli/commands/import.ts";
 import { CliError } from "../cli/exit.ts";
+import { run } from "../cli/program.ts";
 import { draftText } from "../config/draft.ts";
 import { nameFrom, oneLine } from "../config/names.ts";
 import { loadConfig } from "../config/load.ts";
@@ -68,13 +69,13 @@ describe("Uptime Kuma", () => {
     assert.deepEqual([...got.config.policy.hosts.keys()], ["door.example.org", "Word", "Names", "Data", "Zurich-Buro-31m", "x-evil-armed-true"]);
     assert.deepEqual(probesOf(got).slice(0, 4), [
       'probes: [ { http: { url: https://door.example.org/ } } ]',
-      'probes: [ { http: { url: http://10.0.0.21/, body: /\\/welcome\\// } }, ping, ssh ]',
+      'probes: [ { http: { url: http://10.0.0.21/, body: /\\/welcome\\// } }, ping, ssh, { snmp: { oid: 1.3.6.1.2.1.1.3.0, min: 100 } } ]',
       "probes: [ { dns: { name: www.example.org, type: AAAA } } ]",
       "probes: [ { postgres: { port: 5433 } } ]",
     ]);
     assert.equal(got.config.policy.hosts.get("Word")?.everyMs, 20_000, "the shortest of its three");
     assert.equal(got.config.policy.hosts.get("door.example.org")?.group, "Servers");
-    said(got, /^uptime-kuma\.json:3: notificationList: /, /^uptime-kuma\.json:11: Login \(http\): its URL holds a user name/, /^uptime-kuma\.json:12: Basic .*headers/, /^uptime-kuma\.json:13: Data .*its query/, /json:14: Not now .*paused/, /json:15: Mirror .*upside down/, /json:16: Pushed .*waits to be told/, /json:6: Door .*200-299/, /json:18: .*as a name; the host is called x-evil-armed-true/);
+    said(got, /^uptime-kuma\.json:3: notificationList: /, /^uptime-kuma\.json:11: Login \(http\): its URL holds a user name/, /^uptime-kuma\.json:12: Basic .*headers/, /^uptime-kuma\.json:13: Data .*its query/, /json:14: Not now .*paused/, /json:15: Mirror .*upside down/, /json:16: Pushed .*waits to be told/, /json:6: Door .*200-299/, /json:20: Its secret .*a secret/, /json:18: .*as a name; the host is called x-evil-armed-true/);
     assert.ok(!/[\u202e\u001b]/.test(got.text + got.told.join("")), "nothing that a terminal obeys");
   });
 
@@ -252,6 +253,66 @@ describe("what Debian ships", () => {
     // No host in it: understood to the end, and nothing to carry over.
     await refused("icinga", from("icinga2-common", "usr/share/icinga2/include"), /could be carried over/, 1);
   });
+});
+
+test("a file of Icinga that closes what was never opened is read to its end", async () => {
+  const got = await imported("icinga", file("closed.conf", `}\n)]}\nobject Host "h" {\n address = "10.0.0.1"\n check_command = "hostalive"\n}\n}`));
+  assert.equal(got.config.policy.hosts.size, 1);
+});
+
+test("a rule whose head is beyond what is read is left, and the next is read", async () => {
+  const got = await imported("icinga", file("head.conf", `object Host "h" {\n address = "10.0.0.1"\n check_command = "hostalive"\n vars[f("x")] = 1\n}\napply Service for (x in get_objects(Host)) {\n check_command = "ssh"\n}\nobject Host "k" { address = "10.0.0.2"\n check_command = "hostalive" }\n`));
+  assert.deepEqual([...got.config.policy.hosts.keys()], ["k"]);
+  said(got, /head\.conf:6: apply the function get_objects \(line 6\): this part of the language is not read/, /head\.conf:1: Host h: the function f/);
+});
+
+describe("the command", () => {
+  test("--json: one object with the list; nothing is overwritten; what is nested for ever is refused", async () => {
+    const out = join(folder, "json/upkeep.yaml");
+    const told: string[] = [];
+    assert.equal(await runImport("gatus", [join(SAMPLES, "gatus.yaml")], { out, json: true }, (line) => told.push(line)), 0);
+    const said = JSON.parse(told.join("\n")) as { file: string; armed: boolean; hosts: number; probes: number; checks: number; notCarried: { file: string; line: number; what: string; why: string }[] };
+    assert.deepEqual([said.file, said.armed, said.hosts, said.probes, said.checks], [out, false, 4, 5, 5]);
+    assert.deepEqual(said.notCarried[0], { file: "gatus.yaml", line: 2, what: "alerting", why: "whom to call is written under alerts:" });
+    await assert.rejects(runImport("gatus", [join(SAMPLES, "gatus.yaml")], { out }, () => undefined), /--force/);
+    assert.equal(await runImport("gatus", [join(SAMPLES, "gatus.yaml")], { out, force: true }, () => undefined), 0);
+    await refused("gatus", file("deep.yaml", `endpoints: ${"[".repeat(200_000)}`), /nested too deeply|deep\.yaml:1/);
+    await refused("icinga", file("deep.conf", `const X = ${"!".repeat(200_000)}true`), /nested too deeply/);
+    await refused("uptime-kuma", file("deep.json", `{"monitorList":${"[".repeat(200_000)}`), /neither a database nor JSON/);
+  });
+
+  test("by the command line, with several files", async () => {
+    const out = join(folder, "by-command-line.yaml");
+    assert.equal(await run(["import", "nagios", join(SAMPLES, "nagios/hosts.cfg"), join(SAMPLES, "nagios/services.cfg"), "--out", out, "--json"], "0.0.0"), 0);
+    assert.ok((await loadConfig(out)).ok);
+    assert.equal(await run(["import", "gatus", join(SAMPLES, "gatus.yaml"), "another", "--out", out], "0.0.0"), 2);
+  });
+});
+
+describe("damaged files", () => {
+  const samples: readonly (readonly [ImportSource, string, string?])[] = [["uptime-kuma", "uptime-kuma.json"], ["gatus", "gatus.yaml"], ["nagios", "nagios/services.cfg", "nagios/hosts.cfg"], ["nagios", "nagios/hosts.cfg", "nagios/services.cfg"], ["icinga", "icinga/conf.d/services.conf", "icinga/conf.d/hosts.conf"], ["icinga", "icinga/conf.d/hosts.conf"]];
+  const PIECES = ["", "{", "}", "[", "]", '"', "'", "\n", ":", "$", "*", "!", "&a", "\\", ";", "=", "null", "-1", "\u0000", "\ud800", "define host {", "apply Service ", "assign where ", "<<: *a", "x".repeat(300)];
+
+  for (const [source, name, beside] of samples) {
+    test(`${name}: read or refused, in words`, async () => {
+      const whole = readFileSync(join(SAMPLES, name), "utf8");
+      const path = file("damaged", "");
+      const out = join(folder, "damaged.yaml");
+      let read = 0;
+      await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(whole.length), fc.nat(40), fc.constantFrom(...PIECES)), { minLength: 1, maxLength: 3 }), async (cuts) => {
+        writeFileSync(path, cuts.reduce((text, [at, length, piece]) => text.slice(0, at) + piece + text.slice(at + length), whole));
+        try {
+          await runImport(source, [path, ...(beside === undefined ? [] : [join(SAMPLES, beside)])], { out, force: true }, (line) => assert.doesNotMatch(line, /[\x00-\x1f]/));
+          read += 1;
+        } catch (error) {
+          assert.ok(error instanceof CliError, String((error as Error).stack));
+          assert.notEqual(error.exit, 3, `the loader would not take it: ${error.message}`);
+        }
+      }), { numRuns: 40 });
+      // JSON forgives nothing.
+      assert.ok(read > 0 || name.endsWith(".json"));
+    });
+  }
 });
 
 describe("command lines", () => {

@@ -11,6 +11,7 @@ import { parseSection } from "../config/expect.ts";
 import { nameFrom, oneLine } from "../config/names.ts";
 import { ProblemList } from "../config/problems.ts";
 import { probeList } from "../config/sections/probes.ts";
+import { ImportError } from "./source-file.ts";
 
 /** Where something stands; no line in a database. */
 export type Place = { readonly file: string; readonly line: number | null };
@@ -43,6 +44,8 @@ const LIST_MAX = 20_000;
 /** Of the schema. */
 const PROBES_MAX = 16;
 const NOTES_MAX = 12;
+/** Checks of all hosts together: a service of `*` on ten thousand hosts is ten thousand. */
+const CHECKS_MAX = 500_000;
 const EVERY_MIN_MS = 1_000;
 const EVERY_MAX_MS = 3_600_000;
 
@@ -51,6 +54,7 @@ export class Collected {
   readonly #list: NotCarried[] = [];
   readonly #told = new Set<string>();
   #carried = 0;
+  #seen = 0;
 
   /** The host of this key, made when it is asked for first; null (told) where its address is none. `wanted` is what it should be called. */
   host(key: string, address: string, wanted: string, place: Place): HostUnderWay | null {
@@ -70,6 +74,7 @@ export class Collected {
 
   /** A check that became this probe. What the loader would not take is left, with its words. */
   probe(host: HostUnderWay, probe: unknown, what: string, place: Place): void {
+    this.#count();
     const problem = probeProblem(probe);
     if (problem !== null) return void this.left(place, what, problem);
     const key = JSON.stringify(probe);
@@ -88,6 +93,7 @@ export class Collected {
 
   /** Something that is not carried over. Null, so that it can be returned. */
   left(place: Place, what: string, why: string): null {
+    this.#count();
     if (this.#list.length < LIST_MAX) this.#list.push({ ...place, what: oneLine(what), why: oneLine(why, 300) });
     return null;
   }
@@ -97,6 +103,11 @@ export class Collected {
     if (this.#told.has(`${what}\0${why}`)) return null;
     this.#told.add(`${what}\0${why}`);
     return this.left(place, what, why);
+  }
+
+  #count(): void {
+    this.#seen += 1;
+    if (this.#seen > CHECKS_MAX) throw new ImportError(`more than ${CHECKS_MAX} checks`);
   }
 
   finish(): Imported {

@@ -159,6 +159,7 @@ function commandLine(written: string, commands: ReadonlyMap<string, string>, res
   // `\!` is a `!` of an argument.
   const [name = "", ...args] = written.split(/(?<!\\)!/).map((each) => each.replaceAll("\\!", "!"));
   const line = commands.get(name.trim());
+  if ([line ?? "", ...args].some((each) => each.length > LINE_MAX)) return { why: "its command line is too long" };
   if (line === undefined) return { why: `its command ${name.trim()} is not defined in these files` };
   let missing: string | null = null;
   const fill = (text: string, deep: number): string => text.replace(/\$([^$\s]*)\$/g, (_, macro: string) => {

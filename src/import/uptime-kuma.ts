@@ -123,6 +123,8 @@ function carry(monitor: Monitor, groups: ReadonlyMap<string, string>, collected:
   if (yes(monitor, "upsidedown")) return void left("it is upside down: up is bad");
   const found = lookOf(monitor, type, left);
   if (found === null) return;
+  // Version 2 has conditions on what comes back.
+  if (!/^(\[\s*\])?$/.test(text(monitor, "conditions"))) left("its conditions: the answer alone is judged here; dns has `answer`");
   const { address, probe } = found;
   const host = collected.host(address.toLowerCase(), address, nameOf(address, called), place);
   if (host === null) return;
@@ -166,9 +168,23 @@ function lookOf(monitor: Monitor, type: string, left: (why: string) => null): Lo
       left("its query, which needs the password: here it is only asked whether the server accepts connections. Write { postgres: { query: …, password: { file: … } } }");
       return { address: hostOfUrl(url.href), probe: { postgres: at } };
     }
+    case "snmp":
+      return snmp(monitor, hostname, port, left);
     default:
       return left(NO_PROBE[type] ?? "Upkeep has no probe for it");
   }
+}
+
+function snmp(monitor: Monitor, address: string, port: number | null, left: (why: string) => null): Look | null {
+  const version = text(monitor, "snmpversion") || "2c";
+  // Its community stands where the password of RADIUS does.
+  const community = text(monitor, "radiuspassword");
+  if (version === "3" || (community !== "" && community !== "public")) return left("its community or user is a secret: write { snmp: { oid, community: { file: … } } }");
+  const expected = text(monitor, "expectedvalue");
+  const operator = text(monitor, "jsonpathoperator") || "==";
+  const bound = expected === "" ? {} : operator === "==" ? { equals: expected } : operator === ">=" && Number.isFinite(Number(expected)) ? { min: Number(expected) } : operator === "<=" && Number.isFinite(Number(expected)) ? { max: Number(expected) } : null;
+  if (bound === null) left(`it must be ${operator} ${expected}: snmp has equals, min and max`);
+  return { address, probe: { snmp: { oid: text(monitor, "snmpoid"), ...(version === "1" ? { version } : {}), ...(port === null || port === 161 ? {} : { port }), ...bound } } };
 }
 
 function web(monitor: Monitor, type: string, left: (why: string) => null): Look | null {

@@ -51,6 +51,8 @@ async function read(source: ImportSource, paths: readonly string[]): Promise<Imp
     return await READ[source](paths);
   } catch (error) {
     if (error instanceof ImportError) throw new CliError(EXIT.usage, error.message);
+    // What is nested a hundred thousand deep is nobody's configuration, and overflows whichever parser reads it.
+    if (error instanceof RangeError) throw new CliError(EXIT.usage, `${paths.join(", ")}: nested too deeply`);
     throw error;
   }
 }
