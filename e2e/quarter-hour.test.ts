@@ -81,17 +81,21 @@ test("the page, word for word, from nothing to guarded 3 of 3", { skip: labRefus
 
     const armed = await type(arm);
     assert.equal(armed.code, 0, `${armed.stdout}${armed.stderr}`);
-    const guarded = async (hosts: number): Promise<Ran> => {
-      const said = await until(`${hosts} are guarded`, async () => {
+    // Only the host whose power was just cycled, and only by the brakes that a cycle puts on.
+    const waits = await until("the other two are guarded", async () => {
+      const ran = await type(`${again} --json`);
+      const unguarded = (JSON.parse(ran.stdout) as Status).hosts.filter((host) => !host.guarded);
+      return unguarded.length <= 1 && unguarded.every(({ host, brakes }) => host === "logos" && brakes.every(({ brake }) => brake === "boot" || brake === "debounce")) && unguarded;
+    }, 400_000, 1_000);
+    t.diagnostic(`guarded ${3 - waits.length} of 3: ${after()}`);
+    if (process.argv.includes("--to-the-end")) {
+      const said = await until("three are guarded", async () => {
         const ran = await type(again);
-        return ran.stdout.startsWith(`guarded ${hosts} of 3`) && ran;
+        return ran.code === 0 && ran;
       }, 400_000, 1_000);
-      t.diagnostic(`guarded ${hosts} of 3: ${after()}`);
-      return said;
-    };
-    const [third] = (JSON.parse((await guarded(2).then(() => type(`${again} --json`))).stdout) as Status).hosts.filter((host) => !host.guarded);
-    assert.deepEqual([third?.host, third?.brakes.map(({ brake }) => brake)], ["logos", ["boot"]]);
-    if (process.argv.includes("--to-the-end")) assert.equal((await guarded(3)).code, 0);
+      assert.match(said.stdout, /^guarded 3 of 3/);
+      t.diagnostic(`guarded 3 of 3: ${after()}`);
+    }
     assert.ok(performance.now() - beganMs < QUARTER_HOUR_MS, after());
     assert.equal((await rig.records()).filter((record) => record.kind === "edge").length, 2, "and nothing else was ever switched");
   } finally {

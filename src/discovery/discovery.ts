@@ -93,7 +93,10 @@ async function gather(sources: readonly Source[], icmp: Icmp, nowMs: number, ser
   const said: string[] = [];
   const sightings: Sighting[] = [];
   for (const source of sources) {
-    if (signal.aborted) break;
+    if (signal.aborted) {
+      said.push(`${source.kind === "scan" ? source.subnet : source.kind}: not looked at any more`);
+      continue;
+    }
     if (source.kind !== "scan") sightings.push(...(await fromFiles(source.kind, source.file, nowMs, said)));
     else {
       const within = addressesIn(source.subnet);
