@@ -28,8 +28,9 @@ Host:     logos
 Incident: lusab-babad (upkeep why lusab-babad)
 Alarm:    held:logos, critical
 Told by:  watcher rikis of homelab
+Manual:   docs/reference/alarms.md#held
 
-This is repeated until it is over or acknowledged.
+This is repeated until it is over or acknowledged: upkeep ack held:logos
 `);
 });
 

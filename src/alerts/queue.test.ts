@@ -11,7 +11,7 @@ const DELIVERED: Delivery = { kind: "delivered", note: null, left: [] };
 const PAUSE = { first: 1, most: 4 } as const;
 
 function message(text: string, state: MessageState = "raised", alarm = "held:logos", severity: Message["severity"] = "critical"): Message {
-  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, atMs: 0 };
+  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, happened: text, done: "", asked: "", count: 1, atMs: 0 };
 }
 
 /** A channel whose attempts the test ends, and a queue before it. */
@@ -21,7 +21,7 @@ function rig(waiting: readonly Waiting[] = []): { queue: DeliveryQueue; attempt:
   const reports: string[] = [];
   let changes = 0;
   const channel: Channel = {
-    name: "test",
+    name: "test", kind: "test", grouped: false,
     deliver: (each, only, signal) =>
       new Promise((end) => {
         const attempt = { message: each, only, signal, end };
@@ -144,10 +144,10 @@ test("the queue is bounded: the oldest of the least severe goes", async () => {
   queue.add(message("under way", "raised", "x", "info"));
   await attempt();
   queue.add(message("least", "raised", "y", "info"));
-  for (let n = 0; n < 98; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
-  assert.equal(queue.waiting.length, 100);
+  for (let n = 0; n < 498; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
+  assert.equal(queue.waiting.length, 500);
   queue.add(message("one more", "raised", "z", "warning"));
-  assert.equal(queue.waiting.length, 100);
+  assert.equal(queue.waiting.length, 500);
   assert.ok(!queue.waiting.some((each) => each.message.subject === "least"));
   assert.ok(queue.waiting.some((each) => each.message.subject === "under way"));
   assert.match(reports[0] ?? "", /too many alerts wait for test: "least"/);
