@@ -110,8 +110,8 @@ test("a template with a mistake is a mistake of the configuration, at its line a
 test("routes: what is of the wrong shape, and then what does not exist", async () => {
   const shape = await problemsOf("  mail: { to: root }\n  routes:\n    - { hours: §\"8-18\", to: mail }\n    - { severity: §fatal, to: mail }\n    - { kind: §helt, to: mail }\n    - { §too: mail }\n  timeZone: §Europe/Berlim\n".replace("- { §too: mail }", "- { to: §5 }"));
   assert.match(shape.join("\n"), /no hours of the week[^]*critical[^]*held, storm[^]*no time zone/);
-  const names = await problemsOf("  mail: { to: root }\n  routes:\n    - { to: §male }\n    - { groups: §dbs, to: mail }\n    - { hosts: §[web9], to: mail }\n  escalate: [{ after: 1m, to: §boss }]\n");
-  assert.match(names.join("\n"), /CHANNEL_UNKNOWN there is no channel male did you mean "mail"[^]*GROUP_UNKNOWN no group is named dbs did you mean "db"[^]*HOST_UNKNOWN[^]*CHANNEL_UNKNOWN there is no channel boss/);
+  const names = await problemsOf("  mail: { to: root }\n  routes:\n    - { to: §mai }\n    - { groups: §dbs, to: mail }\n    - { hosts: §[web9], to: mail }\n  escalate: [{ after: 1m, to: §boss }]\n");
+  assert.match(names.join("\n"), /CHANNEL_UNKNOWN there is no channel mai did you mean "mail"[^]*GROUP_UNKNOWN no group is named dbs did you mean "db"[^]*HOST_UNKNOWN[^]*CHANNEL_UNKNOWN there is no channel boss/);
 });
 
 test("lints: hours and hosts that no route takes, channels that nothing names", async () => {
