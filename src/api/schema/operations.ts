@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
 import { saidBy } from "../command-schema.ts";
-import { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
+import { answer, recordAnswer, reloadAnswer } from "./commands.ts";
 import { liveEvents } from "./live.ts";
 import { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
 import { listOf, text, time } from "./schema.ts";
@@ -30,6 +30,8 @@ export type OperationDescription = {
   readonly name?: string;
   readonly query?: Readonly<Record<string, { readonly description: string; readonly schema: z.ZodType }>>;
   readonly body?: z.ZodType;
+  /** A body as somebody would send it. */
+  readonly example?: unknown;
   /** By HTTP status; every other is a Failure. */
   readonly answers: Readonly<Record<number, Given>>;
 };
@@ -82,6 +84,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.history}/:name`]: { tag: "past", summary: "Results of one host", name: "The host's name.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
   [`POST ${PATHS.commands}`]: {
     tag: "commands", summary: "A command: power, brakes, release, acknowledge", body: saidBy,
+    example: { by: "anna", command: { kind: "brake", brake: "maintenance", scope: "logos", forMs: 7_200_000, reason: "a new disk" } },
     description: "Answered when it is on record. On TCP `by` is the caller's name, whatever the body says. What cuts the power of a serving host answers with `confirm` first: ask again with that name typed.",
     answers: { 200: json(answer, "What became of it; `exit` says whether it was done.") },
   },
@@ -92,4 +95,3 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.openapi}`]: { tag: "about", summary: "This document", answers: { 200: { description: "OpenAPI 3.1.", type: JSON_TYPE, schema: null } } },
 };
 
-export { failure };

@@ -28,6 +28,7 @@ export const PAGES: readonly Page[] = [
   { path: "/hosts/:host", title: ":host", role: "viewer", load: async () => (await import("./host.tsx")).Host },
   { path: "/incidents", title: "Incidents", nav: { word: "Incidents", key: "i" }, role: "viewer", load: async () => (await import("./incidents.tsx")).Incidents },
   { path: "/incidents/:incident", title: ":incident", role: "viewer", load: async () => (await import("./incident.tsx")).Incident },
+  { path: "/docs", title: "The interface", role: "viewer", still: true, load: async () => (await import("./interface.tsx")).Interface },
   { path: "/log-in", title: "Log in", role: "anyone", bare: true, still: true, load: async () => (await import("./log-in.tsx")).LogIn },
   { path: "/set-up", title: "Set up", role: "anyone", bare: true, still: true, load: async () => (await import("./set-up.tsx")).SetUp },
 ];
