@@ -12,6 +12,7 @@ export const answer = named("Answer", "What became of a command.", z.strictObjec
   incident: text().nullable(),
   operation: count().nullable(),
   confirm: text().nullable().describe("The name that must be typed before this is done: ask again with `confirm`."),
+  event: count().nullable().describe("Number of the line of the journal that says so, for `upkeep why`; null: none is known."),
 }));
 
 export const reloadAnswer = named("ReloadAnswer", "Whether the configuration was taken over. If not, the old one goes on.", z.strictObject({ accepted: flag(), problems: listOf(text()).describe("`FILE:LINE:COLUMN: …`, errors and warnings.") }));

@@ -62,8 +62,8 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.status}`]: { tag: "now", summary: "Everything as it is now", query: { host: { ...host, description: "Restricts `hosts` to this one, and leaves the rest as it is." } }, answers: { 200: json(statusReport, "The status.") } },
   [`GET ${PATHS.hosts}/:name`]: { tag: "now", summary: "One host as it is now", name: "The host's name.", answers: { 200: json(hostReport, "The host.") } },
   [`GET ${PATHS.why}/:name`]: {
-    tag: "now", summary: "Why a host is judged so, and what happens next; or what happened in an incident",
-    description: "What was seen, what it counts for, what would happen next and why it has not happened, in sentences that can be read on the telephone.", name: "A host's or an incident's name.", answers: { 200: json(whyReport, "The reasoning.") },
+    tag: "now", summary: "Why a host is judged so, and what happens next; what happened in an incident, or what led to a line of the journal",
+    description: "What was seen, what it counts for, what would happen next and why it has not happened, in sentences that can be read on the telephone.", name: "A host's or an incident's name, or the number of a line.", answers: { 200: json(whyReport, "The reasoning.") },
   },
   [`GET ${PATHS.stream}`]: {
     tag: "live", summary: "What changes, as it changes",
