@@ -7,6 +7,8 @@ import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { Counts } from "../api/metrics/counts.ts";
+import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
@@ -23,6 +25,7 @@ import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
 import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./notify.ts";
 import { openPlace } from "./place.ts";
+import { processFigures } from "./process-figures.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
 import { loadParts, makeSite } from "./site.ts";
@@ -82,6 +85,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
 
+  const strips = new RoundStrips(() => config.policy.hosts);
+  const counts = new Counts();
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
@@ -92,14 +97,20 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         journal: {
           told: (told, at) => {
             history.told(told, at);
+            counts.told(told);
             log.told(told, at.wallMs);
             if (told.kind === "acknowledged") alerts.acknowledged();
           },
           input: (input, at) => {
             turnedMs = at.bootMs;
             history.input(input, at);
+            strips.take(input, at);
+            counts.input(input, watcher.state);
           },
-          incident: (record) => history.incident(record),
+          incident: (record) => {
+            history.incident(record);
+            counts.incident(record);
+          },
         },
         alerts,
         rounds: { start: (...args) => site.rounds.start(...args) },
@@ -191,7 +202,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
