@@ -12,7 +12,7 @@ import { Calls } from "./called.ts";
 import type { ChannelOptions } from "./channels.ts";
 import { makeChannel } from "./channels.ts";
 import { wallClock } from "./hours.ts";
-import type { Message, MessageState } from "./message.ts";
+import type { Extra, Message, MessageState } from "./message.ts";
 import { compose, testMessage } from "./message.ts";
 import type { QueueOptions, QueueReport } from "./queue.ts";
 import { DeliveryQueue } from "./queue.ts";
@@ -138,28 +138,29 @@ export function createAlerts(config: AlertsConfig, report: (text: string) => voi
   };
   rehome(kept.undelivered);
 
-  const say = (alarm: Alarm, state: MessageState, because: string, to: readonly string[], note = ""): void => put(compose(alarm, state, because, sender, wallMs(), randomUUID(), note), to);
+  const say = (alarm: Alarm, state: MessageState, because: string, to: readonly string[], extra: Extra = {}): void => put(compose(alarm, state, because, sender, wallMs(), randomUUID(), extra), to);
 
-  const raise = (alarm: Alarm, again: boolean): void => {
+  const raise = (alarm: Alarm, again: boolean, event?: number): void => {
+    const extra = { event: event ?? null };
     const called = (calls.of(alarm.alarm)?.to ?? []).map((each) => each.channel).filter((name) => all().includes(name));
     const taken = channelsFor(alarm, calling.routes, all(), now);
     // A reminder that no route takes at this hour goes to those who were called, and not to everybody.
     const to = all().filter((name) => called.includes(name) || ((taken.routed || called.length === 0) && taken.to.includes(name)));
     const [old, fresh] = [to.filter((name) => called.includes(name)), to.filter((name) => !called.includes(name))];
     calls.tell(alarm, to, steadyMs());
-    say(alarm, again ? "again" : "raised", "", again && old.length > 0 ? old : to);
+    say(alarm, again ? "again" : "raised", "", again && old.length > 0 ? old : to, extra);
     // Who hears of it for the first time hears it as such.
-    if (again && old.length > 0 && fresh.length > 0) say(alarm, "raised", "", fresh);
+    if (again && old.length > 0 && fresh.length > 0) say(alarm, "raised", "", fresh, extra);
     void save();
     afterwards();
   };
-  const over = (alarm: Alarm, because: string): void => {
+  const over = (alarm: Alarm, because: string, event?: number): void => {
     const call = calls.of(alarm.alarm);
     const called = all().filter((name) => call?.to.some((each) => each.channel === name) === true);
     // Called by another watcher, or before there was a file: whoever may have been called hears the end.
     const possible = new Set([...routed(alarm), ...calling.escalate.flatMap((step) => step.to)]);
     calls.forget(alarm.alarm);
-    say(alarm, "over", because, called.length > 0 ? called : all().filter((name) => possible.has(name)));
+    say(alarm, "over", because, called.length > 0 ? called : all().filter((name) => possible.has(name)), { event: event ?? null });
     void save();
   };
   /** Once the core's step has been carried out as a whole: what is missing then was ended by another watcher, who says so. */
@@ -180,7 +181,7 @@ export function createAlerts(config: AlertsConfig, report: (text: string) => voi
       const to = due.to.filter((name) => calls.of(alarm.alarm)?.to.some((each) => each.channel === name) !== true);
       if (to.length === 0) continue;
       calls.tell(alarm, to, steadyMs());
-      say(alarm, "raised", "", to, `Nobody has acknowledged this for ${Math.max(1, Math.round((steadyMs() - sinceMs) / 60_000))} min, so you are called, too.`);
+      say(alarm, "raised", "", to, { note: `Nobody has acknowledged this for ${Math.max(1, Math.round((steadyMs() - sinceMs) / 60_000))} min, so you are called, too.` });
     }
     const [next] = calls.due(calling.escalate, open(), steadyMs(), now);
     if (next === undefined) return;

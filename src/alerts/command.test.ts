@@ -9,7 +9,7 @@ import type { Message } from "./message.ts";
 
 const MESSAGE: Message = {
   id: "1", alarm: "held:logos", kind: "held", severity: "critical", host: "logos", incident: "lusab-babad", state: "raised",
-  subject: "logos is held $(touch /tmp/no) `id`", body: "What happened:\n  It is held.\n", happened: "It is held.", done: "", asked: "", count: 1, atMs: 0,
+  subject: "logos is held $(touch /tmp/no) `id`", body: "What happened:\n  It is held.\n", happened: "It is held.", done: "", asked: "", count: 1, atMs: 0, event: 17,
 };
 const SENDER = { site: "homelab", watcher: "rikis" } as const;
 const NEVER = new AbortController().signal;
@@ -38,7 +38,7 @@ test("the text comes on standard input, the facts in the environment, and nothin
   const env = Object.fromEntries(readFileSync(join(folder, "env"), "utf8").trim().split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
   const ours = Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("UPKEEP_")));
   assert.deepEqual(ours, {
-    UPKEEP_ID: "1", UPKEEP_COUNT: "1", UPKEEP_ALARM: "held:logos", UPKEEP_KIND: "held", UPKEEP_SEVERITY: "critical", UPKEEP_STATE: "raised", UPKEEP_HOST: "logos",
+    UPKEEP_ID: "1", UPKEEP_EVENT: "17", UPKEEP_COUNT: "1", UPKEEP_ALARM: "held:logos", UPKEEP_KIND: "held", UPKEEP_SEVERITY: "critical", UPKEEP_STATE: "raised", UPKEEP_HOST: "logos",
     UPKEEP_INCIDENT: "lusab-babad", UPKEEP_SUBJECT: MESSAGE.subject, UPKEEP_SITE: "homelab", UPKEEP_WATCHER: "rikis",
   });
   const allowed = new Set(["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "PWD", "OLDPWD", "SHLVL", "_"]);

@@ -52,6 +52,7 @@ function environment(message: Message, { site, watcher }: Sender): Record<string
     UPKEEP_KIND: message.kind,
     UPKEEP_SEVERITY: message.severity,
     UPKEEP_STATE: message.state,
+    UPKEEP_EVENT: message.event === null ? "" : String(message.event),
     UPKEEP_COUNT: String(message.count),
     UPKEEP_HOST: oneLine(message.host ?? ""),
     UPKEEP_INCIDENT: oneLine(message.incident ?? ""),

@@ -26,7 +26,7 @@ export function digest(messages: readonly Message[], { site, watcher }: Sender):
   const body = `${[`${messages.length} messages in one, the newest of ${new Date(last.atMs).toISOString()}, told by watcher ${watcher} of ${site}.`, ...sets.map(paragraph), ...end].join("\n\n")}\n`;
   return {
     id: first.id, alarm: `several:${first.id}`, kind: "several", severity, host: null, incident: null, state, subject, body,
-    happened: heads.join("; "), done: "", asked: lasting.length === 0 ? "" : "See upkeep alerts list", count: messages.length, atMs: last.atMs,
+    happened: heads.join("; "), done: "", asked: lasting.length === 0 ? "" : "See upkeep alerts list", count: messages.length, atMs: last.atMs, event: null,
   };
 }
 
@@ -68,6 +68,7 @@ function paragraph(set: readonly Message[]): string {
     ...sentences(set, (each) => each.done).map((line) => `Done: ${line}`),
     ...sentences(set, (each) => each.asked).map((line) => `Asked of you: ${line}`),
     ...incidents(set),
+    ...events(set),
   ];
   return [title, ...lines.map((line) => `  ${line}`)].join("\n");
 }
@@ -88,4 +89,9 @@ function sentences(set: readonly Message[], of: (each: Message) => string): read
 function incidents(set: readonly Message[]): readonly string[] {
   const names = [...new Set(set.flatMap((each) => (each.incident === null ? [] : [each.incident])))];
   return names.length === 0 ? [] : [`Incidents: ${names.join(", ")} (upkeep why INCIDENT)`];
+}
+
+function events(set: readonly Message[]): readonly string[] {
+  const numbers = set.flatMap((each) => (each.event === null ? [] : [each.event]));
+  return numbers.length === 0 ? [] : [`Events: ${numbers.join(", ")} (upkeep why EVENT)`];
 }

@@ -70,7 +70,7 @@ async function send(options: MailOptions, password: string | null, sender: Sende
     // One conversation per alarm and incident in the reader's program (RFC 5322, §3.6.4); no automatic answers (RFC 3834).
     references: thread,
     inReplyTo: thread,
-    headers: { "Auto-Submitted": "auto-generated", "X-Upkeep-Event": message.id, "X-Upkeep-Alarm": message.alarm, ...(message.incident === null ? {} : { "X-Upkeep-Incident": message.incident }) },
+    headers: { "Auto-Submitted": "auto-generated", ...(message.event === null ? {} : { "X-Upkeep-Event": String(message.event) }), "X-Upkeep-Alarm": message.alarm, ...(message.incident === null ? {} : { "X-Upkeep-Incident": message.incident }) },
     ...(message.severity === "critical" ? { priority: "high" as const } : {}),
   });
   const given = await within(sent, totalMs, signal, () => transport.close());

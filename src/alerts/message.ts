@@ -27,6 +27,8 @@ export type Message = {
   readonly count: number;
   /** Wall clock, Unix milliseconds. */
   readonly atMs: number;
+  /** Number of the line of the journal that led to it, the same as in the log, the stream and `upkeep why`; null: none. */
+  readonly event: number | null;
 };
 
 /** An alarm of the core, or a test. */
@@ -39,15 +41,17 @@ const PART_MAX = 2_000;
 /** One section a kind: what it means, and what to do at night. */
 const MANUAL = "docs/reference/alarms.md";
 
-/** `because` is why it is over; not used while it lasts. `note` is one sentence more, such as that nobody has acknowledged it. */
-export function compose(alarm: Telling, state: MessageState, because: string, sender: Sender, atMs: number, id: string, note = ""): Message {
+export type Extra = { /** One sentence more, such as that nobody has acknowledged it. */ readonly note?: string; readonly event?: number | null };
+
+/** `because` is why it is over; not used while it lasts. */
+export function compose(alarm: Telling, state: MessageState, because: string, sender: Sender, atMs: number, id: string, { note = "", event = null }: Extra = {}): Message {
   const { kind, severity, host, incident } = alarm;
   const part = (text: string): string => printable(text).slice(0, PART_MAX);
   return {
     id, alarm: oneLine(alarm.alarm), kind, severity, host, incident, state,
-    subject: subjectOf(alarm, state, because, sender), body: bodyOf(alarm, state, because, sender, atMs, note),
+    subject: subjectOf(alarm, state, because, sender), body: bodyOf(alarm, state, because, sender, atMs, note, event),
     happened: part(state === "over" ? because : alarm.happened), done: state === "over" ? "" : part(alarm.done), asked: state === "over" ? "" : part(alarm.asked),
-    count: 1, atMs,
+    count: 1, atMs, event,
   };
 }
 
@@ -72,7 +76,7 @@ function subjectOf(alarm: Telling, state: MessageState, because: string, { site 
   }
 }
 
-function bodyOf(alarm: Telling, state: MessageState, because: string, { site, watcher }: Sender, atMs: number, note: string): string {
+function bodyOf(alarm: Telling, state: MessageState, because: string, { site, watcher }: Sender, atMs: number, note: string, event: number | null): string {
   const what: readonly (readonly [string, string])[] = state === "over"
     ? [["It is over", because], ["It was", alarm.happened]]
     : [["What happened", alarm.happened], ["What was done", alarm.done], ["What is asked of you", alarm.asked]];
@@ -81,6 +85,7 @@ function bodyOf(alarm: Telling, state: MessageState, because: string, { site, wa
     ["Host", alarm.host],
     ["Incident", alarm.incident === null ? null : `${alarm.incident}   (upkeep why ${alarm.incident})`],
     ["Alarm", `${alarm.alarm}, ${alarm.severity}`],
+    ["Event", event === null ? null : `${event}   (upkeep why ${event})`],
     ["Told by", `watcher ${watcher} of ${site}`],
     ["Manual", state === "over" || alarm.kind === "test" ? null : `${MANUAL}#${alarm.kind}`],
   ];

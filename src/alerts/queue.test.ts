@@ -11,7 +11,7 @@ const DELIVERED: Delivery = { kind: "delivered", note: null, left: [] };
 const PAUSE = { first: 1, most: 4 } as const;
 
 function message(text: string, state: MessageState = "raised", alarm = "held:logos", severity: Message["severity"] = "critical"): Message {
-  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, happened: text, done: "", asked: "", count: 1, atMs: 0 };
+  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, happened: text, done: "", asked: "", count: 1, atMs: 0, event: null };
 }
 
 /** A channel whose attempts the test ends, and a queue before it. */

@@ -84,7 +84,7 @@ function parse(text: string): Kept | null {
 /** A message of before had no parts. */
 function upgraded(waiting: unknown): unknown {
   if (!isObject(waiting) || !isObject(waiting["message"])) return waiting;
-  return { ...waiting, message: { happened: waiting["message"]["subject"], done: "", asked: "", count: 1, ...waiting["message"] } };
+  return { ...waiting, message: { happened: waiting["message"]["subject"], done: "", asked: "", count: 1, event: null, ...waiting["message"] } };
 }
 
 function isCalled(value: unknown): value is Called {
@@ -106,7 +106,7 @@ function isMessage(value: unknown): value is Message {
   const texts = ["id", "alarm", "kind", "subject", "body", "happened", "done", "asked"].every((name) => typeof value[name] === "string");
   const maybe = ["host", "incident"].every((name) => value[name] === null || typeof value[name] === "string");
   const oneOf = (name: string, all: readonly string[]) => all.includes(String(value[name]));
-  return texts && maybe && typeof value["atMs"] === "number" && typeof value["count"] === "number" && oneOf("severity", ["critical", "warning", "info"]) && oneOf("state", ["raised", "again", "over"]);
+  return texts && maybe && typeof value["atMs"] === "number" && typeof value["count"] === "number" && (value["event"] === null || typeof value["event"] === "number") && oneOf("severity", ["critical", "warning", "info"]) && oneOf("state", ["raised", "again", "over"]);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -67,7 +67,7 @@ function roomFor(text: string, { escape, textMax }: CallableHook): number {
 function fieldsOf(message: Message, { site, watcher }: Sender): Readonly<Record<Field, string>> {
   const key = `${site}/${message.alarm}`;
   return {
-    id: message.id, alarm: message.alarm, key: key.length <= KEY_MAX ? key : `${key.slice(0, KEY_MAX - 33)}#${digestOf(key)}`, kind: message.kind, severity: message.severity, state: message.state,
+    id: message.id, event: message.event === null ? "" : String(message.event), alarm: message.alarm, key: key.length <= KEY_MAX ? key : `${key.slice(0, KEY_MAX - 33)}#${digestOf(key)}`, kind: message.kind, severity: message.severity, state: message.state,
     host: message.host ?? "", source: message.host ?? site, incident: message.incident ?? "", site, watcher,
     title: message.subject, text: message.body.trimEnd(), happened: message.happened, done: message.done, asked: message.asked, count: String(message.count),
     at: new Date(message.atMs).toISOString(), until: new Date(message.atMs + UNTIL_MS).toISOString(),

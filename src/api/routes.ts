@@ -4,6 +4,7 @@
 // what no other row has, outside `/v1/`: the page, whose own paths only it knows.
 
 import { command, record, reload } from "./asking.ts";
+import { alertTest, alerts } from "./calling.ts";
 import { PATHS } from "./contract.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
 import { pageFile } from "./page-files.ts";
@@ -29,6 +30,8 @@ export const ROUTES: readonly Route[] = [
   route("GET", PATHS.openapi, "viewer", openapi, { early: true }),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
+  route("GET", PATHS.alerts, "viewer", alerts),
+  route("POST", PATHS.alertTest, "operator", alertTest),
   route("POST", `${PATHS.record}/:name`, "admin", record),
   route("GET", ELSEWHERE, "anyone", (asked) => pageFile(asked), { early: true }),
 ];

@@ -5,6 +5,7 @@
 import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
+import { reportOf } from "../api/calling.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import { Counts } from "../api/metrics/counts.ts";
@@ -202,7 +203,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {

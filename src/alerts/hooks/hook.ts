@@ -67,6 +67,7 @@ export type HookFacts = {
 /** What may stand in templates. */
 export const FIELDS = {
   id: "the message's own id, the same in the log, in the mail's header and in a retry",
+  event: "the number of the line of the journal that led to it, for `upkeep why`, or empty",
   alarm: "the alarm's name, the same from `raised` to `over`: `held:logos`",
   key: "site and alarm in one, for services that keep alarms apart by a key",
   kind: "`held`, `storm`, …",

@@ -2,10 +2,10 @@
 // of this exists when the program runs.
 
 import type { z } from "zod";
-import type { Answer, AuditLine, EventLine, Failure, Health, HostReport, IncidentReport, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, StatusReport, TokenReport, UserReport, WhyReport } from "../contract.ts";
+import type { AlertTest, AlertTestRequest, AlertsReport, Answer, AuditLine, EventLine, Failure, Health, HostReport, IncidentReport, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, StatusReport, TokenReport, UserReport, WhyReport } from "../contract.ts";
 import type { LiveEvents } from "../live.ts";
 import type { auditLine, session, setUp, tokenReport, userReport } from "./access.ts";
-import type { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
+import type { alertTest, alertTestRequest, alertsReport, answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
 import type { liveEvents } from "./live.ts";
 import type { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
 import type { health, hostReport, statusReport } from "./status.ts";
@@ -28,6 +28,9 @@ export type Checked = All<[
   Same<typeof answer, Answer>,
   Same<typeof reloadAnswer, ReloadAnswer>,
   Same<typeof recordAnswer, RecordAnswer>,
+  Same<typeof alertsReport, AlertsReport>,
+  Same<typeof alertTestRequest, AlertTestRequest>,
+  Same<typeof alertTest, AlertTest>,
   Same<typeof failure, Failure>,
   Same<typeof session, Session>,
   Same<typeof setUp, SetUp>,
