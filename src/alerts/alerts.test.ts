@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -156,3 +158,44 @@ test("without channels alarms go nowhere and nothing breaks", async () => {
   assert.equal(alerts.pending(), 0);
   await alerts.close();
 });
+
+test("a mail server that was away for a while: everything arrives, in order, in one mail", { skip: smtpRefusal() ?? false }, () => inFolder(async (folder) => {
+  const smtp = await startSmtp();
+  // What is away answers nothing, or takes connections and says nothing: both, one after the other.
+  let away: "closed" | "silent" | null = "silent";
+  const gate = createServer((socket) => {
+    socket.on("error", () => undefined);
+    if (away === "closed") return void socket.destroy();
+    if (away === "silent") return void socket.resume();
+    const onward = connect(smtp.port, smtp.address).on("error", () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => gate.listen(0, "127.0.0.1", resolve));
+  const mail = { to: ["root@mail.lab.test"], from: "upkeep@mail.lab.test", host: "127.0.0.1", port: (gate.address() as AddressInfo).port, username: null, password: null, tls: "none" } as const;
+  const config: AlertsConfig = { ...NOBODY, dataDir: folder, channels: [byMail(mail)], groupMs: 50 };
+  const reports: string[] = [];
+  try {
+    const first = createAlerts(config, (text) => reports.push(text), TUNING);
+    first.raise(HELD, false);
+    away = "closed";
+    for (let n = 0; n < 40; n += 1) first.raise({ ...HELD, alarm: `held:web${n}`, host: `web${n}`, happened: `web${n} is held: its budget is spent.` }, false);
+    for (let n = 0; n < 40; n += 2) first.over({ ...HELD, alarm: `held:web${n}`, host: `web${n}` }, "back");
+    await until("failures were reported", () => reports.length > 0);
+    // The watcher does not wait for it to come back, either.
+    await first.close();
+    away = null;
+    const second = createAlerts(config, (text) => reports.push(text), TUNING);
+    await until("all delivered", () => second.pending() === 0);
+    await second.close();
+    const mails = (await smtp.waitForMails(1)).map((each) => each.replace(/=\n/g, ""));
+    assert.equal(mails.length, 1);
+    const [text = ""] = mails;
+    assert.match(text, /61 messages in one/);
+    for (let n = 0; n < 40; n += 1) assert.match(text, new RegExp(`\\bweb${n}\\b`));
+    assert.match(text, /critical: 41 hosts held \(logos, web0, web1[^]*over: 20 hosts held \(web0, web2/);
+    assert.equal(reports.filter((report) => /alerts by mail fail/.test(report)).length, 1, reports.join("; "));
+  } finally {
+    gate.close();
+    await smtp.stop();
+  }
+}));
