@@ -130,6 +130,16 @@ test("a file of undelivered alerts that makes no sense is reported and does not 
   await alerts.close();
 }));
 
+test("a file of the release before is taken up, and calls that make no sense are left out", () => inFolder(async (folder) => {
+  const old = { id: "1", alarm: "held:logos", kind: "held", severity: "critical", host: "logos", incident: null, state: "raised", subject: "as it was", body: "text", atMs: 0 };
+  writeFileSync(join(folder, "alerts.json"), JSON.stringify({ v: 1, undelivered: { command: [{ message: old, attempts: 3, only: null }] }, called: [7, null, {}, { alarm: {}, to: [], sinceMs: 0, acknowledged: false }, { alarm: HELD, to: [{ channel: 7 }], sinceMs: 0, acknowledged: false }] }));
+  const alerts = createAlerts({ ...NOBODY, dataDir: folder, channels: [byCommand(pager(folder))] }, assert.fail, TUNING);
+  alerts.follow(() => new Map());
+  await until("delivered", () => alerts.pending() === 0);
+  await alerts.close();
+  assert.deepEqual(log(folder), ["raised as it was"]);
+}));
+
 test("a data folder that cannot be written is reported once, and alerts go out all the same", () => inFolder(async (folder) => {
   const reports: string[] = [];
   const alerts = createAlerts({ ...NOBODY, dataDir: join(folder, "gone"), channels: [byCommand(pager(folder))] }, (text) => reports.push(text), TUNING);

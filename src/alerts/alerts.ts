@@ -163,12 +163,18 @@ export function createAlerts(config: AlertsConfig, report: (text: string) => voi
     say(alarm, "over", because, called.length > 0 ? called : all().filter((name) => possible.has(name)), { event: event ?? null });
     void save();
   };
+  let later = false;
+  const afterwards = (): void => {
+    if (!later) queueMicrotask(afterStep);
+    later = true;
+  };
   /** Once the core's step has been carried out as a whole: what is missing then was ended by another watcher, who says so. */
-  const afterwards = (): void => queueMicrotask(() => {
+  const afterStep = (): void => {
+    later = false;
     const current = openNow();
     if (current !== null) for (const { alarm } of calls.all) if (!current.has(alarm.alarm)) calls.forget(alarm.alarm);
     look();
-  });
+  };
 
   /** Calls whom it is time to call, and looks again when there is next something to do. */
   function look(): void {

@@ -5,6 +5,7 @@
 // characters on one line: a line break would end a mail's header (RFC 5322, §2.2).
 
 import type { Alarm } from "../core/io.ts";
+import { ALARM_MANUAL } from "../core/words.ts";
 
 /** raised: for the first time. again: nobody has acknowledged it yet, or it has changed. over: it has ended. */
 export type MessageState = "raised" | "again" | "over";
@@ -38,8 +39,6 @@ export type Sender = { readonly site: string; readonly watcher: string };
 
 const SUBJECT_MAX = 140;
 const PART_MAX = 2_000;
-/** One section a kind: what it means, and what to do at night. */
-const MANUAL = "docs/reference/alarms.md";
 
 export type Extra = { /** One sentence more, such as that nobody has acknowledged it. */ readonly note?: string; readonly event?: number | null };
 
@@ -87,7 +86,7 @@ function bodyOf(alarm: Telling, state: MessageState, because: string, { site, wa
     ["Alarm", `${alarm.alarm}, ${alarm.severity}`],
     ["Event", event === null ? null : `${event}   (upkeep why ${event})`],
     ["Told by", `watcher ${watcher} of ${site}`],
-    ["Manual", state === "over" || alarm.kind === "test" ? null : `${MANUAL}#${alarm.kind}`],
+    ["Manual", state === "over" || alarm.kind === "test" ? null : `${ALARM_MANUAL}#${alarm.kind}`],
   ];
   const paragraphs = what.filter(([, text]) => text.trim() !== "").map(([title, text]) => `${title}:\n  ${printable(text).slice(0, PART_MAX)}`);
   const table = facts.flatMap(([title, text]) => (text === null ? [] : [`${`${title}:`.padEnd(10)}${oneLine(text)}`]));

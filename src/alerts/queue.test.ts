@@ -145,10 +145,10 @@ test("the queue is bounded: the oldest of the least severe goes", async () => {
   queue.add(message("under way", "raised", "x", "info"));
   await attempt();
   queue.add(message("least", "raised", "y", "info"));
-  for (let n = 0; n < 498; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
-  assert.equal(queue.waiting.length, 500);
+  for (let n = 0; n < 1_998; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
+  assert.equal(queue.waiting.length, 2_000);
   queue.add(message("one more", "raised", "z", "warning"));
-  assert.equal(queue.waiting.length, 500);
+  assert.equal(queue.waiting.length, 2_000);
   assert.ok(!queue.waiting.some((each) => each.message.subject === "least"));
   assert.ok(queue.waiting.some((each) => each.message.subject === "under way"));
   assert.match(reports[0] ?? "", /too many alerts wait for test: "least"/);
@@ -261,4 +261,12 @@ test("closing does not wait for the window", { timeout: 5_000 }, async () => {
   (await attempt()).end(DELIVERED);
   await closed;
   assert.deepEqual(queue.waiting, []);
+});
+
+test("closing at once begins nothing: what waits belongs to who comes after", { timeout: 5_000 }, async () => {
+  const { queue, open } = rig([], { firstMs: 60_000, windowMs: 60_000 });
+  queue.add(message("one"));
+  await queue.close(0);
+  assert.equal(open(), 0);
+  assert.equal(queue.waiting.length, 1);
 });

@@ -43,9 +43,8 @@ const PAUSE_MS = { first: 5_000, most: 300_000 } as const;
 const RETRY_AFTER_MAX_MS = 3_600_000;
 /** At most five minutes apart: about a day. */
 const ATTEMPTS_MAX = 290;
-const WAITING_MAX = 500;
-/** Messages in one digest. */
-const TOGETHER_MAX = 200;
+/** A storm over a large fleet, one message a host. */
+const WAITING_MAX = 2_000;
 const SEVERITIES: readonly Message["severity"][] = ["info", "warning", "critical"];
 
 export class DeliveryQueue {
@@ -63,6 +62,8 @@ export class DeliveryQueue {
   #lastMs = Number.NEGATIVE_INFINITY;
   /** While it waits for more, and not after a failure. */
   #gathering = false;
+  /** Said once, until there is room again. */
+  #overflowing = false;
   #closing = false;
   #hurry = false;
   readonly #abort = new AbortController();
@@ -98,8 +99,9 @@ export class DeliveryQueue {
   /** Gives what waits `graceMs` to be delivered, then ends; what is left stays in `waiting`. */
   async close(graceMs: number): Promise<void> {
     if (this.#waiting.length > 0 && this.#failures === 0) {
-      this.#hurry = true;
-      if (this.#gathering) this.#wake();
+      // Without a moment to spare nothing is begun: whoever takes the rest over would send it again.
+      this.#hurry = graceMs > 0;
+      if (this.#hurry && this.#gathering) this.#wake();
       let timer: NodeJS.Timeout | undefined;
       const limit = new Promise<void>((resolve) => { timer = setTimeout(resolve, graceMs); });
       await Promise.race([limit, new Promise<void>((resolve) => { this.#idle = resolve; })]);
@@ -134,7 +136,7 @@ export class DeliveryQueue {
     if (!this.channel.grouped || this.#options.group === undefined || first.alone === true) return [first];
     const key = JSON.stringify(first.only);
     const end = this.#waiting.findIndex((each) => each.alone === true || JSON.stringify(each.only) !== key);
-    return this.#waiting.slice(0, Math.min(end < 0 ? this.#waiting.length : end, TOGETHER_MAX));
+    return this.#waiting.slice(0, end < 0 ? this.#waiting.length : end);
   }
 
   #gatherMs(): number {
@@ -183,6 +185,7 @@ export class DeliveryQueue {
         }
         break;
     }
+    if (this.#waiting.length < WAITING_MAX) this.#overflowing = false;
     this.#options.onChange();
     this.#next();
   }
@@ -233,6 +236,7 @@ export class DeliveryQueue {
     const gone = candidates.find((each) => SEVERITIES.indexOf(each.message.severity) === least);
     if (gone === undefined) return;
     this.#waiting = this.#waiting.filter((each) => each !== gone);
-    this.#options.report(`too many alerts wait for ${this.channel.name}: ${JSON.stringify(gone.message.subject)} is dropped`);
+    if (!this.#overflowing) this.#options.report(`too many alerts wait for ${this.channel.name}: ${JSON.stringify(gone.message.subject)} is dropped, and whatever comes on top of ${WAITING_MAX}`);
+    this.#overflowing = true;
   }
 }

@@ -158,7 +158,7 @@ function templatesOf(body: HookBody): readonly (readonly [Path, string])[] {
 /** In the clear to another machine. */
 function warnPlain(url: string, place: Parameters<ProblemList["add"]>[0], { problems }: Work): void {
   const host = URL.parse(url)?.hostname ?? "";
-  if (/^http:/.test(url) && !/^(localhost|127\..*|\[::1\])$/.test(host)) problems.add(place, "ALERTS_PLAIN", "alerts, and what allows them, go over the network in the clear", "write https://, if the server can");
+  if (url.startsWith("http:") && !/^(localhost|127\..*|\[::1\])$/.test(host)) problems.add(place, "ALERTS_PLAIN", "alerts, and what allows them, go over the network in the clear", "write https://, if the server can");
 }
 
 async function resolveDeadman(input: AlertsInput["deadman"], { gathered, secrets, problems }: Work): Promise<AlertsConfig["deadman"]> {

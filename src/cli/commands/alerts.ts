@@ -2,14 +2,11 @@
 // night in which it has to. Exit 1 when a test was not delivered, or something waits for a channel that fails.
 
 import type { AlarmReport, AlertTest, AlertTestRequest, AlertsReport, StatusReport } from "../../api/contract.ts";
-import { PATHS } from "../../api/contract.ts";
+import { ALARM_MANUAL, PATHS } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import { moment, paint, print, printable, printJson, table } from "../terminal.ts";
-
-/** Every kind of alarm is a section of it. */
-const MANUAL = "docs/reference/alarms.md";
 
 /** Runs `upkeep alerts list`. */
 export async function runAlertsList(options: Options): Promise<number> {
@@ -41,11 +38,12 @@ function alarms(status: StatusReport, report: AlertsReport): readonly string[] {
     const style = alarm.severity === "critical" ? "red" : alarm.severity === "warning" ? "yellow" : "cyan";
     // Several watchers: it was told by another one.
     const told = call === undefined || call.told.length === 0 ? "told by another watcher, or to nobody" : `told ${call.told.map(({ channel, at }) => `${printable(channel)} ${moment(at, status.at)}`).join(", ")}`;
-    const next = alarm.acknowledged ? "acknowledged" : call?.next == null ? `upkeep ack ${printable(alarm.alarm)}` : `${call.next.to.map(printable).join(", ")} at ${moment(call.next.at, status.at)} unless: upkeep ack ${printable(alarm.alarm)}`;
+    const due = call?.next ?? null;
+    const next = alarm.acknowledged ? "acknowledged" : due === null ? `upkeep ack ${printable(alarm.alarm)}` : `${due.to.map(printable).join(", ")} at ${moment(due.at, status.at)} unless: upkeep ack ${printable(alarm.alarm)}`;
     return [
       `${paint(style, alarm.severity)} ${printable(alarm.alarm)}: ${printable(alarm.happened)}`,
       `  ${printable(alarm.asked)}`,
-      `  ${paint("dim", `${told}; ${next}; ${MANUAL}#${alarm.kind}`)}`,
+      `  ${paint("dim", `${told}; ${next}; ${ALARM_MANUAL}#${alarm.kind}`)}`,
     ];
   });
 }
