@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -172,7 +173,7 @@ test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an a
       }),
       argv: (folder, where) => ["prometheus", `--config.file=${folder}/prometheus.yaml`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${where}`, "--log.level=warn"],
     }, async (prometheus) => {
-      const asked = async (path: string) => (await ask({ host: "127.0.0.1", port: prometheus.port }, "GET", path)).json as Answered;
+      const asked = (path: string) => prometheusSays(prometheus.port, path);
       const one = async (expression: string) => (await asked(`/api/v1/query?query=${encodeURIComponent(expression)}`)).data?.result?.[0]?.value?.[1];
       await until("what is guarded, as Prometheus has it", async () => (await one("sum(upkeep_host_guarded)")) === "2", 60_000);
       assert.equal(await one('up{job="upkeep"}'), "1");
@@ -187,6 +188,17 @@ test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an a
     await all.close();
   }
 });
+
+/** Nothing while it still starts. */
+function prometheusSays(port: number, path: string): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    http.get({ host: "127.0.0.1", port, path, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk)).on("error", reject);
+      response.on("end", () => resolve(response.statusCode === 200 ? (JSON.parse(text) as Answered) : {}));
+    }).on("error", reject);
+  });
+}
 
 type Answered = { data?: {
   result?: { value?: [number, string] }[];
