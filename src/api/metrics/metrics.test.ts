@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { withDaemon } from "../../../lab/daemon.ts";
 import { lacking, thirdParty } from "../../../lab/third-party.ts";
+import type { TokenReport } from "../contract.ts";
 import { ask, opened, post } from "../doors-for-tests.ts";
 import type { Opened } from "../doors-for-tests.ts";
 import { openWorld, until } from "../world-for-tests.ts";
@@ -157,7 +158,7 @@ test("the dashboard is a whole model: no two panels in one place, every expressi
   }
 });
 
-test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an alert fires", { skip: lacking("prometheus") }, async () => {
+test("a real Prometheus scrapes a watcher by a token that may do nothing else, evaluates the shipped rules, and an alert fires", { skip: lacking("prometheus") }, async () => {
   thirdParty("Prometheus", ["prometheus", "--version"]);
   const all = await opened();
   try {
@@ -165,11 +166,21 @@ test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an a
     // What becomes of it takes as long as Prometheus takes to start: an outlet that does not obey, and the host is held.
     all.world.stuck.add("3");
     all.world.wedged.add("ethos");
+    const admin = await post(all.control, "/v1/users", { user: "anna", role: "admin", password: "a watcher that watches the watchers" });
+    assert.equal(admin.status, 201, admin.text);
+    const token = await post(all.control, "/v1/tokens", { name: "prometheus", user: "anna", scopes: ["metrics"], forMs: null });
+    const { secret = "" } = token.json as TokenReport;
+    assert.match(secret, /^.{20,}$/);
+    const authorization = `Bearer ${secret}`;
+    assert.equal((await ask(all.tcp, "GET", "/metrics")).status, 401, "there is a user now");
+    assert.equal((await ask(all.tcp, "GET", "/metrics", { headers: { authorization } })).status, 200);
+    assert.equal((await ask(all.tcp, "GET", "/v1/status", { headers: { authorization } })).status, 403);
     const port = "port" in all.tcp ? all.tcp.port : 0;
     await withDaemon({
       name: "prometheus",
       files: () => ({
-        "prometheus.yaml": `global: { scrape_interval: 500ms, evaluation_interval: 500ms }\nrule_files: [${RULES}]\nscrape_configs: [{ job_name: upkeep, scrape_timeout: 500ms, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+        "prometheus.yaml": `global: { scrape_interval: 500ms, evaluation_interval: 500ms }\nrule_files: [${RULES}]\nscrape_configs: [{ job_name: upkeep, scrape_timeout: 500ms, authorization: { credentials_file: token }, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+        token: secret,
       }),
       argv: (folder, where) => ["prometheus", `--config.file=${folder}/prometheus.yaml`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${where}`, "--log.level=warn"],
     }, async (prometheus) => {
