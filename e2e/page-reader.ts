@@ -132,6 +132,5 @@ export async function addUser(rig: Pick<Rig, "socket">, user: string, role: stri
 
 /** Where a watcher says that its page is. */
 export async function addressOf(watching: Watching): Promise<string> {
-  const line = await until("the watcher says where its page is", () => /https?:\/\/[^\s"]+\//.exec(watching.stderr)?.[0]);
-  return line;
+  return `${await until("the watcher says where its page is", () => /https?:\/\/[^\s"/,]+/.exec(watching.stderr)?.[0])}/`;
 }

@@ -23,7 +23,7 @@ let socketNumber = 0;
 export const newPath = () => join(folder, `${(socketNumber += 1)}.sock`);
 
 /** Where to knock. */
-export type Door = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+export type Door = { readonly socketPath: string } | { readonly host: string; readonly port: number; readonly localAddress?: string; readonly headers?: Record<string, string> };
 export type Got = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string; readonly json: unknown };
 
 /** One request, and its answer as a whole. */
