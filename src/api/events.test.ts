@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UpkeepError } from "../core/errors.ts";
 import type { Told } from "../core/io.ts";
-import type { Answer, EventLine, IncidentReport, StatusReport, WhyReport } from "./contract.ts";
+import type { Answer, AuditLine, EventLine, IncidentReport, StatusReport, WhyReport } from "./contract.ts";
 import { ask, errorOf, follow, opened, post } from "./doors-for-tests.ts";
 import type { ApiSources } from "./server.ts";
 import { openWorld, until } from "./world-for-tests.ts";
@@ -112,6 +112,8 @@ test("one number everywhere: a command's answer, the stream, the events, who was
     assert.equal(told.kind, "event");
     assert.match(told.event.because, /a new disk/);
     assert.equal(told.events.at(-1)?.seq, answer.event);
+    const audited = (await ask(it.control, "GET", "/v1/audit")).text.trim().split("\n").map((each) => JSON.parse(each) as AuditLine);
+    assert.ok(audited.at(-1)?.answer.endsWith(`(line ${answer.event})`), audited.at(-1)?.answer);
     it.world.wedged.add("ethos");
     const called = await until("somebody is called", () => it.world.called.find((seq) => seq > (answer.event ?? 0)));
     const why = (await ask(it.tcp, "GET", `/v1/why/${called}`)).json as Extract<WhyReport, { kind: "event" }>;

@@ -29,8 +29,7 @@ export type ShellConfig = {
   readonly dataDir: string;
   /** `<dataDir>/upkeep.sock`; short enough for the kernel. */
   readonly socketPath: string;
-  /** `null`: no TCP. */
-  readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
+  readonly api: ApiConfig;
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
   /** Where the records are. */
@@ -66,6 +65,16 @@ export type DeviceSpec = { readonly name: string; readonly stepMs: number; reado
 
 /** For how long results and their roll-ups are kept, and in how many bytes. */
 export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
+
+export type ApiConfig = {
+  /** `null`: no TCP. */
+  readonly listen: { readonly host: string; readonly port: number } | null;
+  readonly required: boolean;
+  /** By which this machine may be called, beside its own. */
+  readonly names: readonly string[];
+  /** `own`: a certificate that the watcher makes. PEM. */
+  readonly tls: "none" | "own" | { readonly cert: string; readonly key: Secret };
+};
 
 export type AlertsConfig = {
   readonly channels: readonly ChannelSpec[];

@@ -4,6 +4,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { logOut } from "./api.ts";
+import { OpenAction } from "./parts/act.tsx";
 import { Dialog } from "./parts/dialog.tsx";
 import { Mark } from "./parts/mark.tsx";
 import { Problem, Waiting } from "./parts/text.tsx";
@@ -76,6 +77,7 @@ function Framed({ found }: { readonly found: Found | null }) {
       <main id="main" tabIndex={-1}>
         {found === null ? <NotFound /> : found.page.role !== "anyone" && !may(found.page.role) ? <Problem error={`This page is for who has the role ${found.page.role}; yours is ${session.value?.role ?? "none"}.`} /> : site.value === null && found.page.still !== true ? <First /> : <Shown {...found} />}
       </main>
+      <OpenAction />
       {help ? <Help onClose={() => setHelp(false)} /> : null}
     </div>
   );
@@ -178,8 +180,9 @@ function You({ onHelp }: { readonly onHelp: () => void }) {
           <legend>Light or dark</legend>
           {THEMES.map(([value, word]) => <label key={value}><input type="radio" name="theme" checked={theme.value === value} onChange={() => (theme.value = value)} />{word}</label>)}
         </fieldset>
-        {PAGES.filter((page) => page.nav === undefined && MENU.has(page.path) && may(page.role === "anyone" ? "viewer" : page.role)).map((page) => <a key={page.path} href={page.path} onClick={close}>{page.title}</a>)}
+        {PAGES.filter((page) => page.nav === undefined && MENU.has(page.path) && (who !== null || page.path !== "/account") && may(page.role === "anyone" ? "viewer" : page.role)).map((page) => <a key={page.path} href={page.path} onClick={close}>{page.title}</a>)}
         <button type="button" onClick={() => { close(); onHelp(); }}>Keys</button>
+        {who === null ? <a href="/set-up" onClick={close}>Make the first user</a> : null}
         {who === null ? null : <button type="button" onClick={() => void leave()}>Log out</button>}
       </div>
     </details>

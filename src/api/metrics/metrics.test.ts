@@ -4,11 +4,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { withDaemon } from "../../../lab/daemon.ts";
 import { lacking, thirdParty } from "../../../lab/third-party.ts";
+import type { TokenReport } from "../contract.ts";
 import { ask, opened, post } from "../doors-for-tests.ts";
 import type { Opened } from "../doors-for-tests.ts";
 import { openWorld, until } from "../world-for-tests.ts";
@@ -156,7 +158,7 @@ test("the dashboard is a whole model: no two panels in one place, every expressi
   }
 });
 
-test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an alert fires", { skip: lacking("prometheus") }, async () => {
+test("a real Prometheus scrapes a watcher by a token that may do nothing else, evaluates the shipped rules, and an alert fires", { skip: lacking("prometheus") }, async () => {
   thirdParty("Prometheus", ["prometheus", "--version"]);
   const all = await opened();
   try {
@@ -164,15 +166,25 @@ test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an a
     // What becomes of it takes as long as Prometheus takes to start: an outlet that does not obey, and the host is held.
     all.world.stuck.add("3");
     all.world.wedged.add("ethos");
+    const admin = await post(all.control, "/v1/users", { user: "anna", role: "admin", password: "a watcher that watches the watchers" });
+    assert.equal(admin.status, 201, admin.text);
+    const token = await post(all.control, "/v1/tokens", { name: "prometheus", user: "anna", scopes: ["metrics"], forMs: null });
+    const { secret = "" } = token.json as TokenReport;
+    assert.match(secret, /^.{20,}$/);
+    const authorization = `Bearer ${secret}`;
+    assert.equal((await ask(all.tcp, "GET", "/metrics")).status, 401, "there is a user now");
+    assert.equal((await ask(all.tcp, "GET", "/metrics", { headers: { authorization } })).status, 200);
+    assert.equal((await ask(all.tcp, "GET", "/v1/status", { headers: { authorization } })).status, 403);
     const port = "port" in all.tcp ? all.tcp.port : 0;
     await withDaemon({
       name: "prometheus",
       files: () => ({
-        "prometheus.yaml": `global: { scrape_interval: 500ms, evaluation_interval: 500ms }\nrule_files: [${RULES}]\nscrape_configs: [{ job_name: upkeep, scrape_timeout: 500ms, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+        "prometheus.yaml": `global: { scrape_interval: 500ms, evaluation_interval: 500ms }\nrule_files: [${RULES}]\nscrape_configs: [{ job_name: upkeep, scrape_timeout: 500ms, authorization: { credentials_file: token }, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
+        token: secret,
       }),
       argv: (folder, where) => ["prometheus", `--config.file=${folder}/prometheus.yaml`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${where}`, "--log.level=warn"],
     }, async (prometheus) => {
-      const asked = async (path: string) => (await ask({ host: "127.0.0.1", port: prometheus.port }, "GET", path)).json as Answered;
+      const asked = (path: string) => prometheusSays(prometheus.port, path);
       const one = async (expression: string) => (await asked(`/api/v1/query?query=${encodeURIComponent(expression)}`)).data?.result?.[0]?.value?.[1];
       await until("what is guarded, as Prometheus has it", async () => (await one("sum(upkeep_host_guarded)")) === "2", 60_000);
       assert.equal(await one('up{job="upkeep"}'), "1");
@@ -187,6 +199,17 @@ test("a real Prometheus scrapes a watcher, evaluates the shipped rules, and an a
     await all.close();
   }
 });
+
+/** Nothing while it still starts. */
+function prometheusSays(port: number, path: string): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    http.get({ host: "127.0.0.1", port, path, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk)).on("error", reject);
+      response.on("end", () => resolve(response.statusCode === 200 ? (JSON.parse(text) as Answered) : {}));
+    }).on("error", reject);
+  });
+}
 
 type Answered = { data?: {
   result?: { value?: [number, string] }[];

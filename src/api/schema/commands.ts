@@ -29,4 +29,4 @@ export const alertsReport = named("Alerts", "How people are called: who was told
 }));
 export const alertTestRequest = named("AlertTestRequest", "The channel to try; null: all.", z.strictObject({ channel: text().nullable() }));
 export const alertTest = named("AlertTest", "How the test of a channel went.", z.strictObject({ channel: text(), delivered: flag(), evidence: text().nullable().describe("What was said against it.") }));
-export const failure = named("Failure", "Why there is no answer, in a sentence.", z.strictObject({ error: text() }));
+export const failure = named("Failure", "Why there is no answer, in a sentence.", z.strictObject({ error: text(), needs: z.literal("code").exactOptional().describe("Asked again with this, it may be answered: the six digits of the phone.") }));

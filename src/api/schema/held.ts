@@ -4,7 +4,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { failure } from "./commands.ts";
 import { documented, keyOf } from "./openapi.ts";
-import { EVENTS_TYPE, JSON_TYPE, LINES_TYPE, OPERATIONS } from "./operations.ts";
+import { EVENTS_TYPE, JSON_TYPE, LINES_TYPE } from "./description.ts";
+import { OPERATIONS } from "./operations.ts";
 import { differences } from "./schema.ts";
 import { liveEvents } from "./live.ts";
 

@@ -4,8 +4,9 @@
 import { z } from "zod";
 import { ROUTES } from "../routes.ts";
 import type { Route } from "../route.ts";
-import type { Given, OperationDescription } from "./operations.ts";
-import { OPERATIONS, TAGS } from "./operations.ts";
+import type { Given, OperationDescription } from "./description.ts";
+import { TAGS } from "./description.ts";
+import { OPERATIONS } from "./operations.ts";
 import { failure } from "./commands.ts";
 import { NAMED } from "./schema.ts";
 

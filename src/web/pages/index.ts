@@ -29,6 +29,9 @@ export const PAGES: readonly Page[] = [
   { path: "/incidents", title: "Incidents", nav: { word: "Incidents", key: "i" }, role: "viewer", load: async () => (await import("./incidents.tsx")).Incidents },
   { path: "/incidents/:incident", title: ":incident", role: "viewer", load: async () => (await import("./incident.tsx")).Incident },
   { path: "/docs", title: "The interface", role: "viewer", still: true, load: async () => (await import("./interface.tsx")).Interface },
+  { path: "/account", title: "Your account", role: "viewer", still: true, load: async () => (await import("./account.tsx")).Account },
+  { path: "/users", title: "Users", role: "admin", still: true, load: async () => (await import("./users.tsx")).Users },
+  { path: "/audit", title: "Who asked for what", role: "admin", still: true, load: async () => (await import("./audit.tsx")).Audit },
   { path: "/log-in", title: "Log in", role: "anyone", bare: true, still: true, load: async () => (await import("./log-in.tsx")).LogIn },
   { path: "/set-up", title: "Set up", role: "anyone", bare: true, still: true, load: async () => (await import("./set-up.tsx")).SetUp },
 ];
