@@ -32,6 +32,8 @@ export type World = {
   storeFailure: string | null;
   /** The device cannot be opened or read while this is not null. */
   deviceFailure: string | null;
+  /** Numbers of the lines that called somebody. */
+  readonly called: number[];
   close(): Promise<void>;
 };
 
@@ -92,7 +94,7 @@ export function openWorld(options: WorldOptions = {}): World {
     clock: { now, at },
     store: storeOf(() => world.storeFailure),
     journal: past.journal,
-    alerts: { raise: () => {}, over: () => {} },
+    alerts: { raise: (_alarm, _again, event) => void (event === undefined ? undefined : world.called.push(event)), over: () => {} },
     rounds: {
       start: (host, _limitMs, onRound) => {
         const began = now().bootMs;
@@ -137,7 +139,7 @@ export function openWorld(options: WorldOptions = {}): World {
   };
   const watcher = new Watcher(ports, policy);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [],
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
@@ -212,6 +214,15 @@ function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["jo
       incident: async (name) => incidents.get(name),
       results: async () => ({ text: "", nextMs: null }),
       hosts: async () => [],
+      chain: async (seq, limit) => {
+        const chain: HistoryEvent[] = [];
+        for (let line = written().find((each) => each.seq === seq); line !== undefined && chain.length < limit;) {
+          chain.unshift(line);
+          const { cause } = line;
+          line = written().find((each) => each.seq === cause);
+        }
+        return chain;
+      },
       eventsOf: async (name) => written().filter((line) => line.incident === name),
     },
   };

@@ -66,7 +66,7 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   // ---- looking
   make(program, "status [host]", "How it stands", "Whether the fleet is guarded; verdicts, counters, power, brakes, and what is asked of you. Exit 1 when a host is down or not guarded.", ["upkeep status", "upkeep status logos", "upkeep status --json | jq '.hosts[] | select(.guarded | not)'"],
     async (options, host) => (await import("./commands/status.ts")).runStatus(host, options));
-  make(program, "why <host|incident>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, or how an incident went and how long each phase took.", ["upkeep why logos", "upkeep why lusab-babad"],
+  make(program, "why <host|incident|line>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, how an incident went and how long each phase took, or what led to a line of the journal: its number stands in the log, in messages and in answers.", ["upkeep why logos", "upkeep why lusab-babad", "upkeep why 1234"],
     async (options, name) => (await import("./commands/why.ts")).runWhy(needed(name), options));
   make(program, "events", "What was seen, decided, refused and done", "The journal, line by line; with --json one object a line.", ["upkeep events --since 1h", "upkeep events --follow --host logos", "upkeep events --since 1d --json"],
     async (options) => (await import("./commands/events.ts")).runEvents(options))

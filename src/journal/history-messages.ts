@@ -19,6 +19,8 @@ export type Question =
   | { readonly about: "events"; readonly query: EventQuery }
   | { readonly about: "incidents"; readonly query: IncidentQuery }
   | { readonly about: "incident"; readonly incident: string }
+  /** A line and those that led to it. */
+  | { readonly about: "chain"; readonly seq: number; readonly limit: number }
   /** Names of hosts of which there are results. */
   | { readonly about: "hosts" }
   /** A ResultsPage. */

@@ -147,6 +147,8 @@ function ask(opened: HistoryFile, question: Question): unknown {
       return opened.incidents(question.query);
     case "incident":
       return opened.incident(question.incident);
+    case "chain":
+      return opened.chain(question.seq, question.limit);
     case "hosts":
       return opened.results.hosts();
     case "results":
