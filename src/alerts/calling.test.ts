@@ -241,6 +241,24 @@ test("a storm is one message at a channel that groups, and one each where alarms
   }
 }));
 
+test("a storm over a thousand hosts is one message, and calling for it does not hold up the watcher", () => onRig(async (rig) => {
+  const receiver = await startHookReceiver();
+  try {
+    const chat: ChannelOptions = { name: "chat", kind: "hook", hook: "slack", grouped: true, settings: { url: `${receiver.url}/slack/services/T0/B0/abc` }, secrets: [] };
+    const alerts = rig.start({ channels: [chat], groupMs: 2_000, escalate: [{ severity: ["warning"], afterMs: 600_000, to: ["chat"] }] });
+    const startMs = performance.now();
+    for (let n = 0; n < 1_000; n += 1) rig.raise(alerts, unguarded(`h${n}`));
+    // 60 ms on a quiet machine with two cores.
+    assert.ok(performance.now() - startMs < 3_000, `${performance.now() - startMs} ms`);
+    await until("delivered", () => alerts.pending() === 0);
+    assert.deepEqual(receiver.received.map(({ refused }) => refused), [null]);
+    assert.match(JSON.stringify(receiver.received[0]?.body), /1000 hosts unguarded/);
+    await alerts.close();
+  } finally {
+    await receiver.close();
+  }
+}));
+
 test("a test tries a channel at once, closes what it opened, and says what went wrong", () => onRig(async (rig) => {
   const receiver = await startHookReceiver();
   try {
