@@ -107,7 +107,7 @@ export async function ownMachine({ times, seed, say = () => undefined }: OwnMach
 async function tokenIn(folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const access = new Access({ folder, issuer: "own machine", nowMs: () => Date.now(), warn: () => undefined });
-  await addUser(access, { user: "person", role: "admin", password: "a person of the lab" });
+  await addUser(access, { user: "person", role: "admin", password: "somebody at the lab" });
   const { secret = "" } = addToken(access, { name: "person", scopes: ["read"], forMs: null, user: "person" }, { role: "admin", user: null, by: "socket", from: null, credential: null });
   access.close();
   return secret;
