@@ -154,8 +154,9 @@ describe("what servers do wrong", () => {
     });
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const { port } = silent.address() as AddressInfo;
-    assert.match(failed(await deliver(hookOf("slack", `http://127.0.0.1:${port}`), message())), /HPE_/);
+    const spoken = await deliver(hookOf("slack", `http://127.0.0.1:${port}`), message());
     await new Promise((resolve) => silent.close(resolve));
+    assert.match(failed(spoken), /HPE_/);
     assert.match(failed(await deliver(hookOf("slack", `http://127.0.0.1:${port}`), message())), /ECONNREFUSED/);
   });
 
