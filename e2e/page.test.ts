@@ -48,6 +48,28 @@ describe("the page", { skip: noBrowser }, () => {
     reader.isCalm();
   });
 
+  test("the interface can be read, searched and tried, from what this watcher serves", async () => {
+    const { page } = reader;
+    await page.goto(`${address}docs`);
+    await reader.reads("GET /v1/status");
+    await page.getByLabel("Search").fill("maintenance");
+    await page.getByRole("heading", { name: "GET /v1/status" }).waitFor({ state: "detached" });
+    await reader.reads("POST /v1/commands");
+    await reader.isFit("the interface");
+    await page.getByRole("link", { name: "Command" }).first().click();
+    await reader.reads("Command");
+    await page.locator("#post-commands").getByRole("button", { name: "Copy" }).click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl .*"maintenance".*\/v1\/commands$/);
+    const narrow = await readers.reader({ width: 390, height: 800, dark: true });
+    await narrow.page.goto(`${address}docs?q=incident`);
+    await narrow.reads("GET /v1/incidents");
+    await narrow.isFit("the interface on a phone, in the dark");
+    narrow.isCalm();
+    await narrow.leave();
+    reader.isCalm();
+    await page.goto(address);
+  });
+
   test("the link makes the first user, once", async () => {
     const { page } = reader;
     const link = await setUpLink(rig);
