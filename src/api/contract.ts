@@ -4,14 +4,16 @@
 // HTTP/1.1 with JSON. TCP is read-only until there are users; the control socket takes commands, and the permission of its
 // file (0660) is who may. Errors are `{ error: "a sentence" }` with a status of 400 or above.
 
+import type { AvailabilityParts } from "../core/availability.ts";
+import type { Forecast } from "../core/forecast.ts";
 import type { Command } from "../core/io.ts";
 import type { Why } from "../core/explain.ts";
 import type { IncidentReport } from "../core/report.ts";
 
 export { UpkeepError } from "../core/errors.ts";
-export { inWords } from "../core/words.ts";
+export { availabilityInWords, inWords } from "../core/words.ts";
 export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
-export type { Command, Why };
+export type { AvailabilityParts, Command, Forecast, Why };
 
 export const PATHS = {
   /** `?host=NAME` restricts `hosts`. → StatusReport */
@@ -29,6 +31,11 @@ export const PATHS = {
    * `/v1/history?…` of all hosts, one after the other.
    */
   history: "/v1/history",
+  /**
+   * `?from=TIME&to=TIME&step=all|month|day&by=host|group&host=NAME&perDay=N` → AvailabilityReport. Without `from` and `to`: this
+   * month (UTC) until now. `perDay`: outages to reckon with in the forecast.
+   */
+  availability: "/v1/availability",
   /** → server-sent events (live.ts): a snapshot, then what changes. */
   stream: "/v1/stream",
   /** GET → Session or 401; POST LoginRequest → Session, DELETE ends it. */
@@ -115,6 +122,38 @@ export type RollupLine = {
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly maxMs: number | null;
+};
+
+// ---- availability (ADR 23) ----------------------------------------------------------------------------------------------
+
+export const AVAILABILITY_STEPS = ["all", "month", "day"] as const;
+export type AvailabilityStep = (typeof AVAILABILITY_STEPS)[number];
+/** Periods of one answer, and lines of hosts in it. */
+export const PERIODS_MAX = 1_000;
+export const AVAILABILITY_LINES_MAX = 50_000;
+
+/** `availability`: of the time that was watched and not planned away, the share in which it was up; null: there is none. */
+export type AvailabilityLine = AvailabilityParts & { readonly availability: number | null };
+
+export type AvailabilityReport = {
+  readonly site: string;
+  /** Whose record this is: each watcher knows what was while it ran. */
+  readonly watcher: string;
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  /** Since when it is on record how hosts stand; what lies before is unknown. Null: not yet. */
+  readonly recordedSince: string | null;
+  readonly periods: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly total: AvailabilityLine;
+    readonly groups: readonly (AvailabilityLine & { readonly group: string; readonly hosts: number })[];
+    /** Empty with `by=group`. */
+    readonly hosts: readonly (AvailabilityLine & { readonly host: string; readonly group: string })[];
+  }[];
+  /** What to expect of the configuration and of the last 90 days. Empty with `by=group`. `odds`: that all of a group are down at one moment, if one has nothing to do with another. */
+  readonly forecast: { readonly hosts: readonly (Forecast & { readonly host: string; readonly group: string })[]; readonly groups: readonly { readonly group: string; readonly hosts: number; readonly odds: number | null }[] };
 };
 
 // ---- who may (ADR 19) ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // What the API reads of the past, as a port: the journal implements it. Answers may be late, because the history is written
 // in batches; the feed (feed.ts) adds what was told since.
 
+import type { AvailabilityAnswer, AvailabilityQuery } from "../core/availability.ts";
 import type { IncidentRecord } from "../core/records.ts";
 
 /** A line of the journal as the history keeps it. */
@@ -48,6 +49,7 @@ export type History = {
   eventsOf(incident: string): Soon<readonly HistoryEvent[]>;
   /** Probe results or their roll-ups, page by page. */
   results(query: ResultsQuery): Soon<ResultsPage>;
+  availability(query: AvailabilityQuery): Soon<AvailabilityAnswer>;
   /** Names of hosts of which there are results, also of those that are not watched any more. */
   hosts(): Soon<readonly string[]>;
 };

@@ -9,10 +9,11 @@ import type { IncidentRecord } from "../core/records.ts";
 import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts";
 import type { State } from "../core/state.ts";
 import type { Now } from "../core/time.ts";
-import type { Answer, EventLine, Failure, Health, IncidentReport, RecordAnswer, ReloadAnswer, WhyReport } from "./contract.ts";
+import type { Answer, AvailabilityReport, EventLine, Failure, Health, IncidentReport, RecordAnswer, ReloadAnswer, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "./contract.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import type { History } from "./history.ts";
+import { availability } from "./availability.ts";
 import { pagesOf } from "./results.ts";
 
 export type Sources = {
@@ -24,6 +25,8 @@ export type Sources = {
   reload(): Promise<ReloadAnswer>;
   /** Records a dialogue with a power device; `null`: there is none of that name. */
   record(device: string): Promise<RecordAnswer | null>;
+  /** Tells the history how hosts stand now. */
+  look(): void;
   readonly version: string;
 };
 
@@ -75,6 +78,7 @@ async function route(request: Request, mayCommand: boolean, sources: Sources, fe
   if (path === PATHS.health) return health(parameters(query, []), sources);
   if (path === PATHS.events) return events(parameters(query, ["since", "after", "host", "incident", "limit", "follow"]), sources, feed);
   if (path === PATHS.incidents) return json(await incidents(parameters(query, ["limit"]), sources));
+  if (path === PATHS.availability) return json(await availabilityIn(parameters(query, ["from", "to", "step", "by", "host", "perDay"]), sources));
   if (path === PATHS.history) return results(null, parameters(query, RESULTS), sources);
   const [base, name] = named(path);
   if (base === PATHS.history) return results(name, parameters(query, RESULTS), sources);
@@ -175,6 +179,14 @@ async function results(host: string | null, query: Asked, { watcher, history }: 
   return { kind: "pages", first: first.done === true ? "" : first.value, rest };
 }
 
+async function availabilityIn(query: Asked, sources: Sources): Promise<AvailabilityReport> {
+  if (query.host !== undefined && !sources.watcher.policy.hosts.has(query.host)) noSuchHost(query.host, sources.watcher.policy);
+  const { step, by, host, perDay } = query;
+  const answer = await availability({ step, by, host, perDay, fromMs: timeIn("from", query.from), toMs: timeIn("to", query.to) }, sources, [...openIncidents(sources.watcher.state).values()]);
+  if ("refusal" in answer) throw new Refusal(400, answer.refusal);
+  return answer;
+}
+
 async function incidents(query: Asked, { watcher, history }: Sources): Promise<readonly IncidentReport[]> {
   const limit = query.limit === undefined ? INCIDENTS_MAX : whole("limit", query.limit, 1, INCIDENTS_MAX);
   const open = openIncidents(watcher.state);
@@ -237,7 +249,7 @@ function openIncidents(state: State): ReadonlyMap<string, IncidentRecord> {
 
 // ---- what is asked, strictly ------------------------------------------------------------------------------------------
 
-type Asked = Readonly<Record<"host" | "since" | "until" | "after" | "incident" | "limit" | "follow" | "probe" | "step", string | undefined>>;
+type Asked = Readonly<Record<"host" | "since" | "until" | "after" | "incident" | "limit" | "follow" | "probe" | "step" | "from" | "to" | "by" | "perDay", string | undefined>>;
 
 function parameters(query: URLSearchParams, allowed: readonly (keyof Asked)[]): Asked {
   for (const key of new Set(query.keys())) {
@@ -245,7 +257,7 @@ function parameters(query: URLSearchParams, allowed: readonly (keyof Asked)[]): 
     if (query.getAll(key).length > 1) throw new Refusal(400, `${key} is given twice`);
   }
   const of = (key: keyof Asked) => query.get(key) ?? undefined;
-  return { host: of("host"), since: of("since"), until: of("until"), after: of("after"), incident: of("incident"), limit: of("limit"), follow: of("follow"), probe: of("probe"), step: of("step") };
+  return { host: of("host"), since: of("since"), until: of("until"), after: of("after"), incident: of("incident"), limit: of("limit"), follow: of("follow"), probe: of("probe"), step: of("step"), from: of("from"), to: of("to"), by: of("by"), perDay: of("perDay") };
 }
 
 /** Unix milliseconds. */

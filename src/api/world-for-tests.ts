@@ -2,13 +2,17 @@
 // outlets feed them, a store and a history that forget with the process), with every interval shortened. It imports nothing
 // that a real watcher does not, and is imported by tests only.
 
+import { DatabaseSync } from "node:sqlite";
 import type { Told } from "../core/io.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import { LIMITS } from "../core/policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
+import { availabilityOf } from "../journal/availability-query.ts";
+import { STANDINGS_SCHEMA, StandingTable } from "../journal/standing-table.ts";
 import type { CommitResult, Store } from "../stores/store.ts";
 import type { Ports } from "../watcher/ports.ts";
+import { Standings } from "../watcher/standings.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { ApiSources } from "./server.ts";
 import type { History, HistoryEvent } from "./history.ts";
@@ -123,10 +127,11 @@ export function openWorld(options: WorldOptions = {}): World {
     exit: () => {},
   };
   const watcher = new Watcher(ports, policy);
+  const standings = new Standings(past.looks);
   const world: World = {
     watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
     reloads: { accepted: true, problems: [] },
-    sources: { watcher, history: past.history, now, reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
+    sources: { watcher, history: past.history, now, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
       for (const timer of timers) clearTimeout(timer);
@@ -175,11 +180,15 @@ function storeOf(failure: () => string | null): Store {
   };
 }
 
-function historyOf(lag: number): { journal: Ports["journal"]; history: History } {
+function historyOf(lag: number): { journal: Ports["journal"]; history: History; looks: ConstructorParameters<typeof Standings>[0] } {
   const lines: HistoryEvent[] = [];
   const incidents = new Map<string, IncidentRecord>();
+  const database = new DatabaseSync(":memory:");
+  database.exec(`CREATE TABLE incident (host TEXT, began_ms REAL); ${STANDINGS_SCHEMA}`);
+  const standings = new StandingTable(database);
   const written = () => (lag === 0 ? lines : lines.slice(0, -lag));
   return {
+    looks: { look: (look) => standings.write([look], true), looksFrom: 1 },
     journal: {
       told: (told: Told, now: Now) => void lines.push({ ...told, atMs: now.wallMs }),
       input: () => {},
@@ -189,6 +198,7 @@ function historyOf(lag: number): { journal: Ports["journal"]; history: History }
       events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),
       incidents: async (limit) => [...incidents.values()].slice(-limit),
       incident: async (name) => incidents.get(name),
+      availability: async (query) => availabilityOf({ standings, incidents: ({ host }) => [...incidents.values()].filter((record) => record.host === host) }, query),
       results: async () => ({ text: "", nextMs: null }),
       hosts: async () => [],
       eventsOf: async (name) => written().filter((line) => line.incident === name),

@@ -23,6 +23,11 @@ export type Options = {
   readonly probe?: string;
   readonly step?: "raw" | "minute" | "hour";
   readonly csv?: boolean;
+  // report
+  readonly month?: { readonly fromMs: number; readonly toMs: number };
+  readonly by?: "host" | "group";
+  readonly each?: "month" | "day";
+  readonly outagesPerDay?: number;
   /** A file to write to. */
   readonly out?: string;
   // check

@@ -6,6 +6,7 @@
 // what it does not cover (a host that is held, or wanted off) the standing does. Every millisecond of a period goes to exactly
 // one part, so that the parts of a report add up to the whole.
 
+import type { Phases } from "./incident.ts";
 import type { IncidentRecord } from "./records.ts";
 import type { Planned, Standing } from "./standing.ts";
 import { PLANNED } from "./standing.ts";
@@ -38,6 +39,31 @@ export type AvailabilityParts = {
   readonly plannedOutages: number;
   /** The longest unplanned one, as far as it lies in the period. */
   readonly longestMs: number;
+};
+
+export type AvailabilityQuery = {
+  readonly hosts: readonly { readonly host: string; readonly group: string }[];
+  /** One after the other, none over another. */
+  readonly periods: readonly Period[];
+  /** Groups only: no line for each host. */
+  readonly groupsOnly: boolean;
+  /** Incidents that are open now, as the core knows them. */
+  readonly open: readonly IncidentRecord[];
+  readonly nowMs: number;
+};
+
+/** What the past of a host is worth for a forecast: of its last so many days. */
+export type HostExperience = { readonly host: string; readonly phases: readonly Phases[]; readonly outages: number; readonly watchedMs: number };
+
+export type AvailabilityAnswer = {
+  /** Since when it is on record how hosts stand; null: nothing is. */
+  readonly sinceMs: number | null;
+  readonly periods: readonly {
+    readonly total: AvailabilityParts;
+    readonly groups: readonly { readonly group: string; readonly parts: AvailabilityParts }[];
+    readonly hosts: readonly { readonly host: string; readonly parts: AvailabilityParts }[];
+  }[];
+  readonly experience: readonly HostExperience[];
 };
 
 type What = { readonly part: "up" } | { readonly part: "unknown" } | { readonly part: "planned"; readonly by: Planned } | { readonly part: "unplanned"; readonly by: Cause };

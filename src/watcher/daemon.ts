@@ -23,6 +23,7 @@ import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./n
 import { openPlace } from "./place.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
+import { LOOK_EVERY_MS, Standings } from "./standings.ts";
 import { loadParts, makeSite } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
 import { Watcher } from "./watcher.ts";
@@ -83,6 +84,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
+    let looking: NodeJS.Timeout | undefined;
     const makeWatcher = () => new Watcher(
       {
         clock,
@@ -109,6 +111,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       config.policy,
     );
     const watcher = new Followed(makeWatcher());
+    const standings = new Standings(history);
+    const look = () => standings.look(watcher.state, watcher.policy, clock.now());
     const start = (seq: number) => {
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
@@ -187,7 +191,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, now: () => clock.now(), reload, record, version: options.version },
+      { watcher, history, now: () => clock.now(), look, reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -202,6 +206,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
+      looking = setInterval(look, LOOK_EVERY_MS).unref();
       setInterval(watchdogPetter(notify, () => ({ turnedMs, stopping: watcher.state.stopping })), petEveryMs(process.env, process.pid)).unref();
       return api;
     });
@@ -230,6 +235,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const closeAll = async (): Promise<void> => {
+      clearInterval(looking);
+      look();
       deadman?.close();
       site.close();
       tools.icmp.close();

@@ -1,0 +1,72 @@
+// `/v1/availability`: what was measured, period by period, and what is to be expected. The question is read strictly and bounded
+// here; the history's thread works the past out, and the forecast takes what the core knows of each host beside it.
+
+import type { AvailabilityParts } from "../core/availability.ts";
+import { availabilityOf, daysOf, monthsOf } from "../core/availability.ts";
+import { forecast, oddsTogether } from "../core/forecast.ts";
+import type { IncidentRecord } from "../core/records.ts";
+import { iso } from "../core/report.ts";
+import type { AvailabilityLine, AvailabilityReport } from "./contract.ts";
+import { AVAILABILITY_LINES_MAX, AVAILABILITY_STEPS, PERIODS_MAX } from "./contract.ts";
+import type { Sources } from "./routes.ts";
+
+/** A host may fail once a second, and that is a bad host. */
+const PER_DAY_MAX = 86_400;
+
+type Given = { readonly fromMs: number | undefined; readonly toMs: number | undefined } & Readonly<Record<"step" | "by" | "host" | "perDay", string | undefined>>;
+
+/** `open`: incidents that are open now. `refusal`: what is wrong with the question. */
+export async function availability(query: Given, { watcher, history, look, now }: Sources, open: readonly IncidentRecord[]): Promise<AvailabilityReport | { readonly refusal: string }> {
+  const { policy, state } = watcher;
+  const nowMs = now().wallMs;
+  const fromMs = query.fromMs ?? startOfMonth(nowMs);
+  const toMs = query.toMs ?? nowMs;
+  if (fromMs >= toMs) return { refusal: "from is not before to" };
+  const step = AVAILABILITY_STEPS.find((each) => each === (query.step ?? "all"));
+  if (step === undefined) return { refusal: `step is one of ${AVAILABILITY_STEPS.join(", ")}` };
+  if (query.by !== undefined && query.by !== "host" && query.by !== "group") return { refusal: "by is host or group" };
+  const groupsOnly = query.by === "group";
+  const perDay = query.perDay === undefined ? null : rate(query.perDay);
+  if (perDay === "wrong") return { refusal: `perDay is a number from 0 to ${PER_DAY_MAX}` };
+  if ((toMs - fromMs) / SHORTEST_MS[step] > PERIODS_MAX) return { refusal: `that is more than ${PERIODS_MAX} periods: ask for a shorter time or a longer step` };
+  const periods = step === "all" ? [{ fromMs, toMs }] : (step === "month" ? monthsOf : daysOf)({ fromMs, toMs });
+  const hosts = [...policy.hosts.values()].filter((host) => query.host === undefined || host.name === query.host);
+  if (!groupsOnly && hosts.length * periods.length > AVAILABILITY_LINES_MAX) return { refusal: `that is more than ${AVAILABILITY_LINES_MAX} lines: ask for one host, or for by=group` };
+  look();
+  const groupOf = new Map(hosts.map((host) => [host.name, host.group]));
+  const answer = await history.availability({ hosts: hosts.map(({ name, group }) => ({ host: name, group })), periods, groupsOnly, open, nowMs });
+  const expected = answer.experience.flatMap((experience) => {
+    const host = policy.hosts.get(experience.host);
+    if (host === undefined) return [];
+    const bootsMs = state.hosts.get(host.name)?.record.bootsMs ?? [];
+    return [{ host: host.name, group: host.group, ...forecast(host, policy, { ...experience, bootsMs, perDay }) }];
+  });
+  const groups = [...new Set(hosts.map(({ group }) => group))].sort();
+  const sizes = new Map(groups.map((group) => [group, hosts.filter((host) => host.group === group).length]));
+  return {
+    site: policy.site, watcher: policy.watcher, at: iso(nowMs), from: iso(fromMs), to: iso(toMs), recordedSince: answer.sinceMs === null ? null : iso(answer.sinceMs),
+    periods: answer.periods.map(({ total, groups: parts, hosts: lines }, index) => ({
+      from: iso(periods[index]?.fromMs ?? fromMs), to: iso(periods[index]?.toMs ?? toMs), total: line(total),
+      groups: parts.map((each) => ({ group: each.group, hosts: sizes.get(each.group) ?? 0, ...line(each.parts) })).sort((one, other) => (one.group < other.group ? -1 : 1)),
+      hosts: lines.map((each) => ({ host: each.host, group: groupOf.get(each.host) ?? "", ...line(each.parts) })),
+    })),
+    forecast: groupsOnly ? { hosts: [], groups: [] } : { hosts: expected, groups: groups.map((group) => ({ group, hosts: sizes.get(group) ?? 0, odds: oddsTogether(expected.filter((each) => each.group === group)) })) },
+  };
+}
+
+const DAY_MS = 86_400_000;
+const SHORTEST_MS = { all: Infinity, month: 28 * DAY_MS, day: DAY_MS } as const;
+
+function line(parts: AvailabilityParts): AvailabilityLine {
+  return { ...parts, availability: availabilityOf(parts) };
+}
+
+function startOfMonth(atMs: number): number {
+  const at = new Date(atMs);
+  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1);
+}
+
+function rate(text: string): number | "wrong" {
+  const value = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : NaN;
+  return value >= 0 && value <= PER_DAY_MAX ? value : "wrong";
+}
