@@ -1,0 +1,1 @@
+export function Host() { return <h1>Host</h1>; }

@@ -1,0 +1,1 @@
+export function Incidents() { return <h1>Incidents</h1>; }

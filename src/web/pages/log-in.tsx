@@ -1,0 +1,1 @@
+export function LogIn() { return <h1>LogIn</h1>; }

@@ -1,0 +1,1 @@
+export function SetUp() { return <h1>SetUp</h1>; }
