@@ -28,6 +28,11 @@ export const PAGES: readonly Page[] = [
   { path: "/hosts/:host", title: ":host", role: "viewer", load: async () => (await import("./host.tsx")).Host },
   { path: "/incidents", title: "Incidents", nav: { word: "Incidents", key: "i" }, role: "viewer", load: async () => (await import("./incidents.tsx")).Incidents },
   { path: "/incidents/:incident", title: ":incident", role: "viewer", load: async () => (await import("./incident.tsx")).Incident },
+  { path: "/power", title: "Power", nav: { word: "Power", key: "p" }, role: "viewer", load: async () => (await import("./power.tsx")).Power },
+  { path: "/watchers", title: "Watchers", nav: { word: "Watchers", key: "w" }, role: "viewer", load: async () => (await import("./watchers.tsx")).Watchers },
+  { path: "/maintenance", title: "Maintenance", nav: { word: "Maintenance", key: "m" }, role: "viewer", load: async () => (await import("./maintenance.tsx")).Maintenance },
+  { path: "/availability", title: "Availability", nav: { word: "Availability", key: "a" }, role: "viewer", load: async () => (await import("./availability.tsx")).Availability },
+  { path: "/wall", title: "Wall", role: "viewer", bare: true, load: async () => (await import("./wall.tsx")).Wall },
   { path: "/log-in", title: "Log in", role: "anyone", bare: true, still: true, load: async () => (await import("./log-in.tsx")).LogIn },
   { path: "/set-up", title: "Set up", role: "anyone", bare: true, still: true, load: async () => (await import("./set-up.tsx")).SetUp },
 ];
