@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AvailabilityReport } from "./contract.ts";
+import type { AvailabilityReport, EventLine } from "./contract.ts";
 import { ask, errorOf, opened } from "./doors-for-tests.ts";
 import { openWorld, until } from "./world-for-tests.ts";
 
@@ -42,6 +42,10 @@ test("an outage, by phase, by host and by group, and what is to be expected", as
     assert.deepEqual([days.periods[0]?.total.availability, days.forecast.hosts.length], [null, 0]);
     const one = await report("?host=ethos&perDay=0.5");
     assert.deepEqual([one.periods[0]?.hosts.length, one.forecast.hosts[0]?.perDay], [1, 0.5]);
+
+    const lines = (await ask(it.tcp, "GET", "/v1/events?kind=off-sent,on-sent")).text.trim().split("\n").map((text) => (JSON.parse(text) as EventLine).kind);
+    assert.deepEqual(lines, ["off-sent", "on-sent"], "lines of some kinds only");
+    assert.equal((await ask(it.tcp, "GET", "/v1/events?kind=off sent")).status, 400);
 
     const refused: readonly (readonly [string, number, RegExp])[] = [
       ["from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", 400, /from is not before to/], ["step=year", 400, /step is one of all, month, day/], ["by=rack", 400, /host or group/], ["host=nobody", 404, /no host nobody/],

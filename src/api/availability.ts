@@ -4,37 +4,41 @@
 import type { AvailabilityParts } from "../core/availability.ts";
 import { availabilityOf, daysOf, monthsOf } from "../core/availability.ts";
 import { forecast, oddsTogether } from "../core/forecast.ts";
-import type { IncidentRecord } from "../core/records.ts";
 import { iso } from "../core/report.ts";
 import type { AvailabilityLine, AvailabilityReport } from "./contract.ts";
 import { AVAILABILITY_LINES_MAX, AVAILABILITY_STEPS, PERIODS_MAX } from "./contract.ts";
-import type { Sources } from "./routes.ts";
+import { noSuchHost, openIncidents } from "./looking.ts";
+import type { Asked, Reply, Served } from "./route.ts";
+import { json, Refusal, timeIn } from "./route.ts";
 
 /** A host may fail once a second, and that is a bad host. */
 const PER_DAY_MAX = 86_400;
 
-type Given = { readonly fromMs: number | undefined; readonly toMs: number | undefined } & Readonly<Record<"step" | "by" | "host" | "perDay", string | undefined>>;
+export const AVAILABILITY_QUERY = ["from", "to", "step", "by", "host", "perDay"] as const;
 
-/** `open`: incidents that are open now. `refusal`: what is wrong with the question. */
-export async function availability(query: Given, { watcher, history, look, now }: Sources, open: readonly IncidentRecord[]): Promise<AvailabilityReport | { readonly refusal: string }> {
+export async function availability({ query }: Asked<(typeof AVAILABILITY_QUERY)[number]>, served: Served): Promise<Reply> {
+  return json(await report(query, served));
+}
+
+async function report(query: Asked<(typeof AVAILABILITY_QUERY)[number]>["query"], { watcher, history, look, now }: Served): Promise<AvailabilityReport> {
   const { policy, state } = watcher;
   const nowMs = now().wallMs;
-  const fromMs = query.fromMs ?? startOfMonth(nowMs);
-  const toMs = query.toMs ?? nowMs;
-  if (fromMs >= toMs) return { refusal: "from is not before to" };
+  const fromMs = timeIn("from", query.from) ?? startOfMonth(nowMs);
+  const toMs = timeIn("to", query.to) ?? nowMs;
+  if (fromMs >= toMs) throw new Refusal(400, "from is not before to");
   const step = AVAILABILITY_STEPS.find((each) => each === (query.step ?? "all"));
-  if (step === undefined) return { refusal: `step is one of ${AVAILABILITY_STEPS.join(", ")}` };
-  if (query.by !== undefined && query.by !== "host" && query.by !== "group") return { refusal: "by is host or group" };
+  if (step === undefined) throw new Refusal(400, `step is one of ${AVAILABILITY_STEPS.join(", ")}`);
+  if (query.by !== undefined && query.by !== "host" && query.by !== "group") throw new Refusal(400, "by is host or group");
   const groupsOnly = query.by === "group";
+  if (query.host !== undefined && !policy.hosts.has(query.host)) noSuchHost(query.host, policy);
   const perDay = query.perDay === undefined ? null : rate(query.perDay);
-  if (perDay === "wrong") return { refusal: `perDay is a number from 0 to ${PER_DAY_MAX}` };
-  if ((toMs - fromMs) / SHORTEST_MS[step] > PERIODS_MAX) return { refusal: `that is more than ${PERIODS_MAX} periods: ask for a shorter time or a longer step` };
+  if ((toMs - fromMs) / SHORTEST_MS[step] > PERIODS_MAX) throw new Refusal(400, `that is more than ${PERIODS_MAX} periods: ask for a shorter time or a longer step`);
   const periods = step === "all" ? [{ fromMs, toMs }] : (step === "month" ? monthsOf : daysOf)({ fromMs, toMs });
   const hosts = [...policy.hosts.values()].filter((host) => query.host === undefined || host.name === query.host);
-  if (!groupsOnly && hosts.length * periods.length > AVAILABILITY_LINES_MAX) return { refusal: `that is more than ${AVAILABILITY_LINES_MAX} lines: ask for one host, or for by=group` };
+  if (!groupsOnly && hosts.length * periods.length > AVAILABILITY_LINES_MAX) throw new Refusal(400, `that is more than ${AVAILABILITY_LINES_MAX} lines: ask for one host, or for by=group`);
   look();
   const groupOf = new Map(hosts.map((host) => [host.name, host.group]));
-  const answer = await history.availability({ hosts: hosts.map(({ name, group }) => ({ host: name, group })), periods, groupsOnly, open, nowMs });
+  const answer = await history.availability({ hosts: hosts.map(({ name, group }) => ({ host: name, group })), periods, groupsOnly, open: [...openIncidents(state).values()], nowMs });
   const expected = answer.experience.flatMap((experience) => {
     const host = policy.hosts.get(experience.host);
     if (host === undefined) return [];
@@ -66,7 +70,8 @@ function startOfMonth(atMs: number): number {
   return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1);
 }
 
-function rate(text: string): number | "wrong" {
+function rate(text: string): number {
   const value = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : NaN;
-  return value >= 0 && value <= PER_DAY_MAX ? value : "wrong";
+  if (!(value >= 0 && value <= PER_DAY_MAX)) throw new Refusal(400, `perDay is a number from 0 to ${PER_DAY_MAX}`);
+  return value;
 }

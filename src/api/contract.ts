@@ -22,7 +22,7 @@ export const PATHS = {
   hosts: "/v1/hosts",
   /** `/v1/why/HOST` or `/v1/why/INCIDENT` → WhyReport */
   why: "/v1/why",
-  /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
+  /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&kind=A,B&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
   events: "/v1/events",
   /** `?limit=N` → IncidentReport[], the newest last; `/v1/incidents/NAME` → IncidentReport */
   incidents: "/v1/incidents",

@@ -22,6 +22,8 @@ export type EventQuery = {
   /** Only lines with a greater sequence number. */
   readonly afterSeq?: number;
   readonly host?: string;
+  /** Only lines of these kinds. */
+  readonly kinds?: readonly string[];
   readonly limit: number;
 };
 

@@ -1,4 +1,4 @@
-// The two doors to a running watcher: the control socket, a file that takes commands, and TCP, which is read-only.
+// The two doors to a running watcher: the control socket, a file whose permission says who may, and TCP, which is read-only.
 //
 // Plain node:http with a table of paths (routes.ts), not a framework: the watcher must stay under 90 MB, and Hono's adapter
 // brings undici with it, 13 MB of resident memory. For the same reason node:http is taken by `getBuiltinModule`: importing
@@ -6,7 +6,6 @@
 //
 // Everything that comes in is bounded: connections, header, body and time. A follower that does not read is cut off.
 
-import { once } from "node:events";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -16,8 +15,11 @@ import type { Told } from "../core/io.ts";
 import { BODY_BYTES_MAX } from "./contract.ts";
 import { Feed } from "./feed.ts";
 import { isOurs } from "./host-header.ts";
-import type { Reply, Sources } from "./routes.ts";
-import { answer } from "./routes.ts";
+import type { Caller, Served, Sources } from "./route.ts";
+import { failure } from "./route.ts";
+import { answer, find } from "./routes.ts";
+import { send } from "./send.ts";
+import { Live } from "./stream.ts";
 
 const http = process.getBuiltinModule("node:http");
 
@@ -26,10 +28,9 @@ const REQUEST_LIMIT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 /** Without progress in either direction; followers get a heartbeat more often. */
 const IDLE_LIMIT_MS = 60_000;
-const CONNECTIONS_MAX = 64;
+/** More than there may be streams (stream.ts), so that one stream too many is told so. */
+const CONNECTIONS_MAX = 320;
 const HEADER_BYTES_MAX = 8_192;
-const HEARTBEAT_MS = 15_000;
-const BACKLOG_BYTES_MAX = 262_144;
 
 export type ApiSources = Sources & { readonly watcher: { listen(listener: (told: Told) => void): () => void } };
 
@@ -65,7 +66,9 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
   checkSocketPath(socketPath);
   removeStale(socketPath);
   const feed = new Feed((listener) => sources.watcher.listen(listener), () => sources.now().wallMs, sources.history);
-  const control = makeServer(sources, feed, options, null);
+  const live = new Live(sources, feed);
+  const served: Served = { ...sources, feed, live };
+  const control = makeServer(served, options, null);
   await bind(control, { path: socketPath }).catch((error: unknown) => {
     feed.close();
     throw new UpkeepError("SOCKET_PATH", `the control socket ${socketPath} cannot be made: ${reason(error)}`, { cause: error });
@@ -76,7 +79,7 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
   let tcpProblem: string | null = null;
   if (listen !== null) {
     const names = new Set([listen.host, ...(options.names ?? [])].map((name) => name.toLowerCase().replace(/\.$/, "")));
-    tcp = makeServer(sources, feed, options, names);
+    tcp = makeServer(served, options, names);
     try {
       await bind(tcp, { host: listen.host, port: listen.port });
       tcp.on("error", (error) => options.onTrouble(`TCP: ${reason(error)}`));
@@ -91,6 +94,7 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
     tcp: bound === null || bound === undefined ? null : { host: bound.address, port: bound.port },
     tcpProblem,
     close: async () => {
+      live.close();
       feed.close();
       await Promise.all([control, tcp].map((server) => (server === null ? undefined : shut(server))));
     },
@@ -98,7 +102,7 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
 }
 
 /** `names` null: the control socket. */
-function makeServer(sources: Sources, feed: Feed, options: ApiOptions, names: ReadonlySet<string> | null): Server {
+function makeServer(served: Served, options: ApiOptions, names: ReadonlySet<string> | null): Server {
   const server = http.createServer({
     headersTimeout: HEADERS_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 1_000, maxHeaderSize: HEADER_BYTES_MAX,
@@ -108,11 +112,11 @@ function makeServer(sources: Sources, feed: Feed, options: ApiOptions, names: Re
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     // An answer to somebody who has left.
     response.on("error", () => response.destroy());
-    void serve(request, response, sources, feed, names).catch((error: unknown) => {
+    response.on("close", () => served.counts.request(response.statusCode));
+    void serve(request, response, served, names).catch((error: unknown) => {
       options.onTrouble(`${request.method} ${printable(request.url ?? "")}: ${reason(error)}`);
-      if (response.headersSent) return response.destroy();
-      if (error instanceof UpkeepError) return send(request, response, { kind: "json", status: 503, body: { error: error.message } });
-      send(request, response, { kind: "json", status: 500, body: { error: "something went wrong in here; the watcher's log says what" } });
+      if (response.headersSent) return void response.destroy();
+      return send(request, response, error instanceof UpkeepError ? failure(503, error.message) : failure(500, "something went wrong in here; the watcher's log says what"));
     });
   });
   server.on("clientError", (_error: Error, socket: Socket) => {
@@ -122,43 +126,24 @@ function makeServer(sources: Sources, feed: Feed, options: ApiOptions, names: Re
   return server;
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, sources: Sources, feed: Feed, names: ReadonlySet<string> | null): Promise<void> {
+const CONTROL: Caller = { role: "admin", user: null, by: "socket", from: null };
+
+async function serve(request: IncomingMessage, response: ServerResponse, served: Served, names: ReadonlySet<string> | null): Promise<void> {
   if (names !== null && !isOurs(request.headers.host, request.socket.localAddress, names)) {
-    return send(request, response, { kind: "json", status: 403, body: { error: "this server has another name: use localhost, this machine's address, or the name that `api.listen` gives" } });
+    return send(request, response, failure(403, "this server has another name: use localhost, this machine's address, or the name that `api.listen` gives"));
   }
-  const mayCommand = names === null;
   const url = URL.parse(request.url ?? "", "http://upkeep");
-  if (url === null) return send(request, response, { kind: "json", status: 400, body: { error: "the path is not well encoded" } });
+  if (url === null) return send(request, response, failure(400, "the path is not well encoded"));
+  const caller: Caller = names === null ? CONTROL : { role: "viewer", user: null, by: "open", from: request.socket.remoteAddress ?? "" };
+  const found = find(request.method ?? "", url.pathname, caller);
+  if ("refused" in found) return send(request, response, found.refused);
   let body: unknown;
-  if (mayCommand && request.method === "POST") {
+  if (found.route.method === "POST" || found.route.method === "PATCH") {
     const read = await readBody(request);
-    if (!read.ok) return send(request, response, { kind: "json", status: read.status, body: { error: read.error } });
+    if (!read.ok) return send(request, response, failure(read.status, read.error));
     body = read.body;
   }
-  const reply = await answer({ method: request.method ?? "", path: url.pathname, query: url.searchParams, body }, mayCommand, sources, feed);
-  send(request, response, reply);
-  if (reply.kind === "pages") await sendPages(request, response, reply);
-}
-
-/** Each page is asked for when the one before has left; whoever stops reading is cut off by the server's idle limit. */
-async function sendPages(request: IncomingMessage, response: ServerResponse, { first, rest }: Extract<Reply, { kind: "pages" }>): Promise<void> {
-  const gone = new AbortController();
-  response.on("close", () => gone.abort());
-  try {
-    if (request.method !== "HEAD") {
-      for (let page: string | null = first; page !== null && !response.destroyed;) {
-        if (!response.write(page)) await once(response, "drain", { signal: gone.signal });
-        const next: IteratorResult<string, void> = await rest.next();
-        page = next.done === true ? null : next.value;
-      }
-    }
-    response.end();
-  } catch (error) {
-    // Whoever has left needs no answer; everything else is told, and the answer is seen to be broken off.
-    if (!gone.signal.aborted) throw error;
-  } finally {
-    await rest.return();
-  }
+  return send(request, response, await answer(found, url.searchParams, body, caller, served));
 }
 
 type Body = { readonly ok: true; readonly body: unknown } | { readonly ok: false; readonly status: number; readonly error: string };
@@ -177,43 +162,6 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   } catch {
     return { ok: false, status: 400, error: "the body is not JSON" };
   }
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  response.setHeader("cache-control", "no-store");
-  response.setHeader("x-content-type-options", "nosniff");
-  response.setHeader("cross-origin-resource-policy", "same-origin");
-  response.setHeader("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
-  // What was sent with a request and not read is not waited for.
-  if (!request.complete) response.setHeader("connection", "close");
-  if (reply.kind === "json") {
-    const body = Buffer.from(`${JSON.stringify(reply.body)}\n`);
-    if (reply.allow !== undefined) response.setHeader("allow", reply.allow);
-    response.writeHead(reply.status, { "content-type": "application/json; charset=utf-8", "content-length": body.length });
-    response.end(request.method === "HEAD" ? undefined : body);
-    return;
-  }
-  response.writeHead(200, { "content-type": "application/x-ndjson; charset=utf-8" });
-  if (reply.kind === "pages") return;
-  const past = reply.lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-  if (reply.follow === null || request.method === "HEAD") {
-    reply.follow?.(() => {})();
-    response.end(request.method === "HEAD" ? undefined : past);
-    return;
-  }
-  response.write(past === "" ? "\n" : past);
-  const write = (text: string) => {
-    if (response.writableLength > BACKLOG_BYTES_MAX) response.destroy();
-    else response.write(text);
-  };
-  const stop = reply.follow((line) => write(`${JSON.stringify(line)}\n`));
-  // An empty line now and then shows that the other end is gone, on both ends.
-  const heartbeat = setInterval(() => write("\n"), HEARTBEAT_MS).unref();
-  response.on("close", () => {
-    stop();
-    clearInterval(heartbeat);
-  });
-  if (response.destroyed) response.emit("close");
 }
 
 // ---- sockets ------------------------------------------------------------------------------------------------------------

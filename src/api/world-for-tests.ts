@@ -16,6 +16,8 @@ import { Standings } from "../watcher/standings.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { ApiSources } from "./server.ts";
 import type { History, HistoryEvent } from "./history.ts";
+import { Counts } from "./metrics/counts.ts";
+import { RoundStrips } from "./strips.ts";
 
 export type World = {
   readonly watcher: Watcher;
@@ -43,6 +45,8 @@ export type WorldOptions = {
   /** The history lags behind by this many lines, as one that writes in batches does. */
   readonly historyLag?: number;
   readonly armed?: boolean;
+  /** Between two rounds of a host. */
+  readonly everyMs?: number;
 };
 
 const EVERY_MS = 40;
@@ -78,7 +82,16 @@ export function openWorld(options: WorldOptions = {}): World {
   };
   const serves = (host: string) => outlets.get(outletOf(host)) === "on" && !wedged.has(host);
   const policy = policyOf(names, outletOf, options);
-  const past = historyOf(options.historyLag ?? 0);
+  const strips = new RoundStrips(() => watcher.policy.hosts);
+  const counts = new Counts();
+  const past = historyOf(options.historyLag ?? 0, {
+    told: (told) => counts.told(told),
+    input: (input, at) => {
+      strips.take(input, at);
+      counts.input(input, watcher.state);
+    },
+    incident: (record) => counts.incident(record),
+  });
   const ports: Ports = {
     clock: { now, at },
     store: storeOf(() => world.storeFailure),
@@ -131,7 +144,9 @@ export function openWorld(options: WorldOptions = {}): World {
   const world: World = {
     watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
     reloads: { accepted: true, problems: [] },
-    sources: { watcher, history: past.history, now, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
+    sources: { watcher, history: past.history, strips, counts, now,
+      processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
+      look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
       for (const timer of timers) clearTimeout(timer);
@@ -144,7 +159,7 @@ export function openWorld(options: WorldOptions = {}): World {
 function policyOf(names: readonly string[], outletOf: (host: string) => string, options: WorldOptions): Policy {
   const host = (name: string): HostPolicy => ({
     name, hash: `hash-${name}`, address: "192.0.2.1", group: "default", behind: null, armed: true,
-    everyMs: EVERY_MS, timeoutMs: 20, threshold: 3, retryMs: [], debounceMs: 0, bootMs: 2_000, offForMs: 60, healthyForMs: 80, offConfirmMs: 500, onConfirmMs: 500, settleMs: 50,
+    everyMs: options.everyMs ?? EVERY_MS, timeoutMs: 20, threshold: 3, retryMs: [], debounceMs: 0, bootMs: 2_000, offForMs: 60, healthyForMs: 80, offConfirmMs: 500, onConfirmMs: 500, settleMs: 50,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null,
     levels: [[{ device: "sucker", outlet: outletOf(name) }]], budget: { cycles: 3, withinMs: 21_600_000 }, self: false, storeMembers: 0,
   });
@@ -180,7 +195,7 @@ function storeOf(failure: () => string | null): Store {
   };
 }
 
-function historyOf(lag: number): { journal: Ports["journal"]; history: History; looks: ConstructorParameters<typeof Standings>[0] } {
+function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["journal"]; history: History; looks: ConstructorParameters<typeof Standings>[0] } {
   const lines: HistoryEvent[] = [];
   const incidents = new Map<string, IncidentRecord>();
   const database = new DatabaseSync(":memory:");
@@ -190,9 +205,15 @@ function historyOf(lag: number): { journal: Ports["journal"]; history: History; 
   return {
     looks: { look: (look) => standings.write([look], true), looksFrom: 1 },
     journal: {
-      told: (told: Told, now: Now) => void lines.push({ ...told, atMs: now.wallMs }),
-      input: () => {},
-      incident: (record) => void incidents.set(record.incident, record),
+      told: (told: Told, now: Now) => {
+        lines.push({ ...told, atMs: now.wallMs });
+        witness.told(told, now);
+      },
+      input: (input, now) => witness.input(input, now),
+      incident: (record) => {
+        incidents.set(record.incident, record);
+        witness.incident(record);
+      },
     },
     history: {
       events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),

@@ -52,7 +52,7 @@ const server = createServer((request, response) => {
     let text = "";
     request.setEncoding("utf8").on("data", (part: string) => (text += part)).on("end", () => {
       const body = JSON.parse(text) as CommandRequest;
-      const parsed = parseCommand(body);
+      const parsed = parseCommand(body, null);
       assert.ok(parsed.ok, JSON.stringify(parsed));
       asked.push(body);
       const gone = body.command.kind === "forget-watcher" && body.command.watcher === "watch-c";

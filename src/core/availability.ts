@@ -8,6 +8,7 @@
 
 import type { Phases } from "./incident.ts";
 import type { IncidentRecord } from "./records.ts";
+import { iso } from "./report.ts";
 import type { Planned, Standing } from "./standing.ts";
 import { PLANNED } from "./standing.ts";
 import type { Stamp } from "./time.ts";
@@ -97,8 +98,11 @@ export function availabilityOf({ upMs, unplannedMs }: Pick<AvailabilityParts, "u
 /** Months of UTC that touch this time, each as far as it lies in it. */
 export function monthsOf({ fromMs, toMs }: Period): readonly Period[] {
   return cut(fromMs, toMs, (atMs) => {
-    const at = new Date(atMs);
-    return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
+    const month = iso(atMs).slice(0, 7);
+    // Of 32 days on, the first is where the month has changed.
+    let dayMs = (Math.floor(atMs / DAY_MS) + 1) * DAY_MS;
+    while (iso(dayMs).slice(0, 7) === month) dayMs += DAY_MS;
+    return dayMs;
   });
 }
 

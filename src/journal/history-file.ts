@@ -41,6 +41,7 @@ export type EventQuery = {
   readonly sinceMs?: number;
   readonly host?: string;
   readonly incident?: string;
+  readonly kinds?: readonly string[];
   readonly limit: number;
 };
 export type IncidentQuery = { readonly host?: string; readonly sinceMs?: number; /** That began before this. */ readonly untilMs?: number; readonly limit: number };
@@ -165,7 +166,7 @@ export class HistoryFile {
 
   /** The newest `limit` lines that match, in the order in which they were told. */
   events(query: EventQuery): HistoryEvent[] {
-    const { sql, values } = where([["seq > ?", query.afterSeq], ["wall_ms >= ?", query.sinceMs], ["host = ?", query.host], ["incident = ?", query.incident]]);
+    const { sql, values } = where([["seq > ?", query.afterSeq], ["wall_ms >= ?", query.sinceMs], ["host = ?", query.host], ["incident = ?", query.incident], ["kind IN (SELECT value FROM json_each(?))", query.kinds === undefined ? undefined : JSON.stringify(query.kinds)]]);
     return rows(this.#database, `SELECT seq, wall_ms, kind, host, incident, because, cause FROM event ${sql} ORDER BY seq DESC LIMIT ?`, ...values, bounded(query.limit)).map(eventOf).reverse();
   }
 

@@ -6,6 +6,8 @@ import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { Counts } from "../api/metrics/counts.ts";
+import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
@@ -21,6 +23,7 @@ import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
 import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./notify.ts";
 import { openPlace } from "./place.ts";
+import { processFigures } from "./process-figures.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
 import { LOOK_EVERY_MS, Standings } from "./standings.ts";
@@ -81,6 +84,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
 
+  const strips = new RoundStrips(() => config.policy.hosts);
+  const counts = new Counts();
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
@@ -92,13 +97,19 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         journal: {
           told: (told, at) => {
             history.told(told, at);
+            counts.told(told);
             log.told(told, at.wallMs);
           },
           input: (input, at) => {
             turnedMs = at.bootMs;
             history.input(input, at);
+            strips.take(input, at);
+            counts.input(input, watcher.state);
           },
-          incident: (record) => history.incident(record),
+          incident: (record) => {
+            history.incident(record);
+            counts.incident(record);
+          },
         },
         alerts,
         rounds: { start: (...args) => site.rounds.start(...args) },
@@ -191,7 +202,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, now: () => clock.now(), look, reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {

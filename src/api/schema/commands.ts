@@ -1,0 +1,16 @@
+// What changes something: commands, reload, recordings; and every refusal.
+
+import { z } from "zod";
+import { count, flag, listOf, named, sentence, text } from "./schema.ts";
+
+export const answer = named("Answer", "What became of a command.", z.strictObject({
+  exit: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(4), z.literal(5)]).describe("0 done · 1 there was nothing to do · 2 no such host · 4 refused by a brake · 5 outcome unknown"),
+  text: sentence("What was done, or why not."),
+  incident: text().nullable(),
+  operation: count().nullable(),
+  confirm: text().nullable().describe("The name that must be typed before this is done: ask again with `confirm`."),
+}));
+
+export const reloadAnswer = named("ReloadAnswer", "Whether the configuration was taken over. If not, the old one goes on.", z.strictObject({ accepted: flag(), problems: listOf(text()).describe("`FILE:LINE:COLUMN: …`, errors and warnings.") }));
+export const recordAnswer = named("RecordAnswer", "A recording of a dialogue with a power device, without its secrets.", z.strictObject({ text: text() }));
+export const failure = named("Failure", "Why there is no answer, in a sentence.", z.strictObject({ error: text() }));
