@@ -81,17 +81,17 @@ function Lines({ named }: { readonly named: readonly NamedLine[] }) {
   return (
     <>
       <div class="card table-frame" tabIndex={0} role="group" aria-label="Availability">
-        <table class="availability">
+        <table class="availability stacks">
           <thead><tr><th scope="col">{named[0]?.host === true ? "Host" : "Group"}</th><th scope="col" class="number">Available</th><th scope="col" class="number">Outages</th><th scope="col" class="number">Lost</th><th scope="col">Where it went</th><th scope="col" class="number">Planned</th><th scope="col" class="number">Not watched</th></tr></thead>
           <tbody>{sorted.slice(0, LINES_MAX).map(({ name, host, line }) => (
             <tr key={name}>
               <th scope="row">{host ? <HostName host={name} /> : name}</th>
-              <td class="number"><b>{availabilityInWords(line.availability)}</b></td>
-              <td class="number">{line.outages}</td>
-              <td class="number">{line.unplannedMs === 0 ? "–" : inWords(line.unplannedMs)}</td>
-              <td class="went"><Bars line={line} ofMs={longestMs} /><span class="soft">{causesInWords(line) || (line.unknownMs === line.wholeMs ? "nothing is known" : "nothing was lost")}</span></td>
-              <td class="number">{line.plannedMs === 0 ? "–" : inWords(line.plannedMs)}</td>
-              <td class="number">{line.unknownMs === 0 ? "–" : share(line.unknownMs, line.wholeMs)}</td>
+              <td data-label="available" class="number"><b>{availabilityInWords(line.availability)}</b></td>
+              <td data-label="outages" class="number"><span>{line.outages}</span></td>
+              <td data-label="lost" class="number"><span>{line.unplannedMs === 0 ? "–" : inWords(line.unplannedMs)}</span></td>
+              <td data-label="where it went" class="went"><Bars line={line} ofMs={longestMs} /><span class="soft">{causesInWords(line) || (line.unknownMs === line.wholeMs ? "nothing is known" : "nothing was lost")}</span></td>
+              <td data-label="planned" class="number"><span>{line.plannedMs === 0 ? "–" : inWords(line.plannedMs)}</span></td>
+              <td data-label="not watched" class="number"><span>{line.unknownMs === 0 ? "–" : share(line.unknownMs, line.wholeMs)}</span></td>
             </tr>
           ))}</tbody>
         </table>
@@ -144,12 +144,12 @@ function Expected({ report }: { readonly report: AvailabilityReport }) {
       <h2 id="expected">What to expect</h2>
       <p class="soft">From the configuration, and from the last 90 days as far as there was something to measure. A brake, a disagreement or a device that cannot be read makes an outage as long as it takes somebody to come.</p>
       <div class="card table-frame" tabIndex={0} role="group" aria-label="What to expect">
-        <table>
+        <table class="stacks">
           <thead><tr><th scope="col">Host</th><th scope="col" class="number">Expected</th><th scope="col">Because</th></tr></thead>
-          <tbody>{hosts.slice(0, LINES_MAX).map((expected) => <tr key={expected.host}><th scope="row"><HostName host={expected.host} /></th><td class="number">{availabilityInWords(expected.availability)}</td><td class="soft">{expectationInWords(expected)}</td></tr>)}</tbody>
+          <tbody>{hosts.slice(0, LINES_MAX).map((expected) => <tr key={expected.host}><th scope="row"><HostName host={expected.host} /></th><td data-label="expected" class="number"><span>{availabilityInWords(expected.availability)}</span></td><td class="soft">{expectationInWords(expected)}</td></tr>)}</tbody>
         </table>
       </div>
-      {several.map(({ group, hosts: count, odds }) => <p key={group} class="soft">All {count} of {group} at once, if one has nothing to do with another: {oddsInWords(odds ?? 0)}. A switch, a feed or a room that they share is another matter.</p>)}
+      {several.map(({ group, hosts: count, odds }) => <p key={group} class="aside">All {count} of {group} at once, if one has nothing to do with another: {oddsInWords(odds ?? 0)}. A switch, a feed or a room that they share is another matter.</p>)}
     </section>
   );
 }

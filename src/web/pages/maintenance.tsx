@@ -31,7 +31,7 @@ export function Maintenance() {
       <p class="lead">{of.armed ? "What is held back is watched and told all the same. It ends by itself, and power that we owe is restored whatever is held back." : "The configuration says armed: false. Upkeep decides and tells, and cuts nothing until that is changed and read again (upkeep reload)."}</p>
       {brakes.length === 0 ? null : (
         <div class="card table-frame" tabIndex={0} role="group" aria-label="What is held back now">
-          <table>
+          <table class="stacks">
             <thead><tr><th scope="col">Who</th><th scope="col">What</th><th scope="col">For another</th><th scope="col">By, and why</th><th><span class="visually-hidden">End it</span></th></tr></thead>
             <tbody>{brakes.map((brake) => <Brake key={`${brake.brake} ${brake.scope}`} brake={brake} />)}</tbody>
           </table>
@@ -101,6 +101,16 @@ function Begin() {
   );
 }
 
+/** The sentence, its host a link. */
+function linked({ host, because }: EventLine) {
+  if (host === null) return because;
+  const link = <a class="name" href={hostPath(host)}>{host}</a>;
+  const at = because.split(" ").indexOf(host);
+  if (at < 0) return <>{link} {because}</>;
+  const words = because.split(" ");
+  return <>{words.slice(0, at).join(" ")} {link} {words.slice(at + 1).join(" ")}</>;
+}
+
 const ABOUT: ReadonlySet<string> = new Set(["brake", "brake-ended"]);
 
 /** What was put on and taken off: asked once, and then as it comes. */
@@ -125,7 +135,7 @@ function Before() {
     <section aria-labelledby="before">
       <h2 id="before">What was held back before</h2>
       {error !== null ? <Problem error={sentence(error)} onRetry={() => void ask()} /> : told === null ? <Waiting what="Asking for it" /> : shown.length === 0 ? <Empty>Nothing is on record.</Empty> : (
-        <ol class="card past">{shown.map((line) => <li key={line.seq}><At at={line.at} /><span>{line.host === null ? null : <><a class="name" href={hostPath(line.host)}>{line.host}</a> </>}{line.because}</span></li>)}</ol>
+        <ol class="card past">{shown.map((line) => <li key={line.seq}><At at={line.at} /><span>{linked(line)}</span></li>)}</ol>
       )}
     </section>
   );

@@ -43,7 +43,7 @@ function Device({ device, many }: { readonly device: DeviceRow; readonly many: b
       {device.readable === false && device.why !== null ? <p class="device-why">{device.why}</p> : null}
       {device.outlets.length === 0 ? <Empty>No host hangs on it.</Empty> : (
         <div class="table-frame" tabIndex={0} role="group" aria-label={`Outlets of ${device.device}`}>
-          <table class="outlet-table">
+          <table class="outlet-table stacks">
             <thead><tr><th scope="col">Outlet</th><th scope="col">Reads</th><th scope="col">Host</th><th scope="col">Its name there</th><th scope="col">Proved</th></tr></thead>
             <tbody>{device.outlets.map((outlet) => <Outlet key={outlet.outlet} outlet={outlet} />)}</tbody>
           </table>
@@ -57,10 +57,10 @@ function Outlet({ outlet }: { readonly outlet: OutletRow }) {
   return (
     <tr>
       <th scope="row" class="outlet-name">{outlet.outlet}</th>
-      <td><span class={`outlet ${outlet.state}`}><b>{outlet.state === "unknown" ? "not read" : outlet.state}</b></span></td>
-      <td>{outlet.hosts.map(({ host, level, levels }) => <span key={`${host} ${level}`} class="hangs"><HostName host={host} />{levels > 1 ? <span class="soft"> level {level} of {levels}</span> : null}</span>)}{outlet.hosts.length > 1 ? <span class="tag warn">{plural(outlet.hosts.length, "host")} on one outlet</span> : null}</td>
-      <td class="soft">{outlet.label ?? "–"}</td>
-      <td>{outlet.proved ? "by a good cycle" : <span class="soft">not yet</span>}</td>
+      <td data-label="reads"><span class={`outlet ${outlet.state}`}><b>{outlet.state === "unknown" ? "not read" : outlet.state}</b></span></td>
+      <td data-label="host">{outlet.hosts.map(({ host, level, levels }) => <span key={`${host} ${level}`} class="hangs"><HostName host={host} />{levels > 1 ? <span class="soft"> level {level} of {levels}</span> : null}</span>)}{outlet.hosts.length > 1 ? <span class="tag warn">{plural(outlet.hosts.length, "host")} on one outlet</span> : null}</td>
+      <td data-label="its name there"><span class="soft">{outlet.label ?? "–"}</span></td>
+      <td data-label="proved">{outlet.proved ? <span>by a good cycle</span> : <span class="soft">not yet</span>}</td>
     </tr>
   );
 }

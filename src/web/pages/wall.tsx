@@ -9,8 +9,9 @@ import { Waiting } from "../parts/text.tsx";
 import { tilesOf, wallSentence } from "../views/wall.ts";
 import { clock, sentence } from "../words.ts";
 
-/** More groups than this and tiles get smaller. */
+/** More groups than this and tiles get smaller, fewer and they get bigger. */
 const MANY = 12;
+const FEW = 4;
 const TILES_MAX = 60;
 
 export function Wall() {
@@ -28,10 +29,10 @@ export function Wall() {
     <main id="main" class={`wall${calm && !stale ? " calm" : ""}`} data-stale={stale ? "" : undefined} tabIndex={-1}>
       <div class="wall-head"><span>{of.site}</span><span>guarded {of.guarded}</span><time>{stale ? "" : clock(nowMs.value)}</time></div>
       <div class="wall-says" aria-live="polite">
-        <h1>{stale ? (state.kind === "stale" && state.sinceMs !== null ? `Stale since ${clock(state.sinceMs)}.` : "Stale.") : sentence(text)}</h1>
+        <h1>{stale ? (state.kind === "stale" && state.sinceMs !== null ? `Stale since ${clock(state.sinceMs)}.` : "Stale.") : text}</h1>
         {stale ? <p>{state.kind === "stale" ? sentence(state.because) : "Connecting."} What stands here is what was.</p> : more === null ? null : <p>{more}</p>}
       </div>
-      <ul class={`wall-tiles${tiles.length > MANY ? " many" : ""}`} aria-label="Groups">
+      <ul class={`wall-tiles${tiles.length > MANY ? " many" : tiles.length <= FEW ? " few" : ""}`} aria-label="Groups">
         {shown.map((tile) => (
           <li key={tile.group} class={`wall-tile ${tile.condition}`}>
             <b>{tile.group}</b>

@@ -24,7 +24,7 @@ export function Watchers() {
       <h1>{watchersHeadline(of.watchers)}</h1>
       {said.length === 0 ? <p class="lead">They agree on {plural(reports.length, "host")}.</p> : <ul class="sayings">{said.map((saying, index) => <li key={index}><Sentence of={saying} /></li>)}</ul>}
       <div class="card table-frame" tabIndex={0} role="group" aria-label="Watchers">
-        <table>
+        <table class="stacks">
           <thead><tr><th scope="col">Watcher</th><th scope="col">Is</th><th scope="col" class="number">In charge of</th><th scope="col" class="number">Looks at</th><th scope="col">Does not reach</th><th scope="col">Since</th><th scope="col">Version</th><th><span class="visually-hidden">What can be done</span></th></tr></thead>
           <tbody>{of.watchers.map((watcher) => <Row key={watcher.watcher} watcher={watcher} />)}</tbody>
         </table>
@@ -46,12 +46,12 @@ function Row({ watcher }: { readonly watcher: WatcherReport }) {
   return (
     <tr>
       <th scope="row" class="outlet-name">{watcher.watcher}{watcher.self ? <span class="tag">this one</span> : null}</th>
-      <td><span class={`presence ${presence}`}><svg viewBox="0 0 12 12" aria-hidden="true">{presence === "gone" ? <path d="M1 1h10v10H1Z" class="fill" /> : presence === "there" ? <circle cx="6" cy="6" r="4.6" class="fill" /> : <circle cx="6" cy="6" r="4.4" class="dashed" />}</svg>{PRESENCE[presence]}</span></td>
-      <td class="number">{plural(watcher.inCharge, "host")}</td>
-      <td class="number">{plural(watcher.observes, "host")}</td>
-      <td>{watcher.cannot.length === 0 ? <span class="soft">–</span> : listed(watcher.cannot)}</td>
-      <td>{watcher.started === null ? "–" : <Ago at={watcher.started} />}</td>
-      <td class="soft">{watcher.version ?? "–"}</td>
+      <td data-label="is"><span class={`presence ${presence}`}><svg viewBox="0 0 12 12" aria-hidden="true">{presence === "gone" ? <path d="M1 1h10v10H1Z" class="fill" /> : presence === "there" ? <circle cx="6" cy="6" r="4.6" class="fill" /> : <circle cx="6" cy="6" r="4.4" class="dashed" />}</svg>{PRESENCE[presence]}</span></td>
+      <td data-label="in charge of" class="number"><span>{plural(watcher.inCharge, "host")}</span></td>
+      <td data-label="looks at" class="number"><span>{plural(watcher.observes, "host")}</span></td>
+      <td data-label="does not reach"><span>{watcher.cannot.length === 0 ? "–" : listed(watcher.cannot)}</span></td>
+      <td data-label="since">{watcher.started === null ? <span>–</span> : <Ago at={watcher.started} />}</td>
+      <td data-label="version"><span class="soft">{watcher.version ?? "–"}</span></td>
       <td>{presence === "gone" && may("operator") ? <Act action={{ verb: "Forget it", title: `Forget ${watcher.watcher}`, danger: true, reason: "none", plan: [`${watcher.watcher} no longer counts: the others decide without it.`, "It is refused while it is there; if it comes back, it joins anew.", "Do this if it is gone for good, not while the network between you may be cut."], command: () => ({ kind: "forget-watcher", watcher: watcher.watcher }) }} /> : null}</td>
     </tr>
   );
@@ -77,7 +77,7 @@ const SAYS = { up: "up", down: "down", abstain: "does not say", nothing: "has sa
 function Votes({ reports }: { readonly reports: readonly HostReport[] }) {
   return (
     <div class="card table-frame" tabIndex={0} role="group" aria-label="Hosts without agreement">
-      <table>
+      <table class="stacks">
         <thead><tr><th scope="col">Host</th><th scope="col">Agreement</th><th scope="col">What each says</th></tr></thead>
         <tbody>{reports.map((host) => (
           <tr key={host.host}>

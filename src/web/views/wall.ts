@@ -25,16 +25,27 @@ function isWell(host: HostReport): boolean {
   return condition === "up" || (condition === "off" && host.offByOthers.length === 0);
 }
 
-/** `calm`: nobody is asked for anything. */
-export function wallSentence(site: Site, hosts: readonly HostReport[], nowMs: number): { readonly text: string; readonly more: string | null; readonly calm: boolean } {
-  const said = sayings(site, hosts, nowMs);
-  const [first] = said;
-  const alarms = site.alarms.filter((alarm) => !alarm.acknowledged).length;
-  const called = alarms === 0 ? null : `${plural(alarms, "alarm")} ${alarms === 1 ? "waits" : "wait"} for somebody.`;
-  if (hosts.length === 0) return { text: "No host is configured yet.", more: called, calm: true };
-  if (first === undefined) return { text: hosts.length === 1 ? `${hosts[0]?.host ?? ""} is well.` : `All ${hosts.length.toLocaleString("en")} hosts are well.`, more: called, calm: alarms === 0 };
-  const rest = said.length - 1;
-  return { text: textOf(first), more: [rest === 0 ? null : `And ${plural(rest, "more thing")}.`, called].filter((each) => each !== null).join(" ") || null, calm: false };
+const ILL: ReadonlySet<Condition> = new Set(["held", "down", "working", "suspect"]);
+
+export type WallSentence = { readonly text: string; readonly more: string | null; /** Nobody is asked for anything. */ readonly calm: boolean };
+
+/**
+ * What a host suffers is said before what holds its cut back: that is what somebody gets up for. Then what the fleet suffers,
+ * then what a person is called for; and if there is nothing, that, with what there is to know beside.
+ */
+export function wallSentence(site: Site, hosts: readonly HostReport[], nowMs: number): WallSentence {
+  const ill = hosts.filter((host) => ILL.has(conditionOf(host)));
+  const well: Site = { ...site, armed: true, brakes: [], storms: [], store: null, ledger: { ok: true, why: null } };
+  const ofHosts = sayings(well, ill, nowMs);
+  const ofSite = sayings(site, [], nowMs);
+  const said = [...ofHosts, ...ofSite].map(textOf);
+  const [first, ...rest] = said;
+  if (first !== undefined) return { text: first, more: rest.length === 0 ? null : `And ${plural(rest.length, "more thing")}.`, calm: false };
+  const [alarm, ...others] = site.alarms.filter((each) => !each.acknowledged);
+  if (alarm !== undefined) return { text: alarm.happened, more: others.length === 0 ? alarm.asked : `And ${plural(others.length, "more alarm")}.`, calm: false };
+  const [beside] = sayings(well, hosts, nowMs);
+  const text = hosts.length === 0 ? "No host is configured yet." : hosts.length === 1 ? `${hosts[0]?.host ?? ""} is well.` : `All ${hosts.length.toLocaleString("en")} hosts are well.`;
+  return { text, more: beside === undefined ? null : textOf(beside), calm: true };
 }
 
 function textOf(saying: Saying): string {
