@@ -11,18 +11,14 @@ import { basename, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Metafile } from "esbuild";
 import { build } from "esbuild";
+import type { PageManifest } from "../src/api/page-files.ts";
+import { PAGES } from "../src/web/pages/index.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SOURCE = join(ROOT, "src/web");
 const TARGET = join(ROOT, "build/page");
 /** Code of these comes with the first load, beside the shell. */
 const FIRST = ["src/web/pages/fleet.tsx"];
-
-export type PageManifest = {
-  /** What the first load of the fleet is, gzipped. */
-  readonly first: { readonly scriptBytes: number; readonly styleBytes: number; readonly pageBytes: number };
-  readonly files: Readonly<Record<string, { readonly bytes: number; readonly gzipBytes: number; readonly brotliBytes: number }>>;
-};
 
 export async function buildPage(target = TARGET): Promise<PageManifest> {
   mkdirSync(join(target, ".."), { recursive: true });
@@ -85,7 +81,7 @@ function finish(folder: string, metafile: Metafile): PageManifest {
     files[name] = { bytes: bytes.length, gzipBytes: gzip.length, brotliBytes: brotli.length };
   }
   const gzipped = (names: readonly string[]) => names.reduce((sum, name) => sum + (files[name]?.gzipBytes ?? 0), 0);
-  const manifest: PageManifest = { first: { scriptBytes: gzipped([...needed].map((path) => basename(path))), styleBytes: gzipped([style.name]), pageBytes: gzipped(["index.html"]) }, files };
+  const manifest: PageManifest = { paths: PAGES.map((each) => each.path), first: { scriptBytes: gzipped([...needed].map((path) => basename(path))), styleBytes: gzipped([style.name]), pageBytes: gzipped(["index.html"]) }, files };
   writeFileSync(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
   return manifest;
 }

@@ -7,9 +7,13 @@ import { command, record, reload } from "./asking.ts";
 import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
-import { metrics, openapi, stream } from "./watching.ts";
+import { pageFile } from "./page-files.ts";
 import type { Caller, Method, Reply, Route, Served } from "./route.ts";
 import { Refusal, failure, reaches, route } from "./route.ts";
+import { metrics, openapi, stream } from "./watching.ts";
+
+/** Whatever has no row of its own, outside `/v1/`. */
+const ELSEWHERE = "*";
 
 export const ROUTES: readonly Route[] = [
   route("GET", PATHS.health, "anyone", health, { early: true }),
@@ -28,6 +32,7 @@ export const ROUTES: readonly Route[] = [
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
   route("POST", `${PATHS.record}/:name`, "admin", record),
+  route("GET", ELSEWHERE, "anyone", (asked) => pageFile(asked), { early: true }),
 ];
 
 /** What the path of a request leads to: a row, or the reply that says why there is none. */
@@ -75,14 +80,14 @@ function rowsOf(path: string): { readonly rows: Rows | undefined; readonly encod
   const encoded = path.slice(slash + 1);
   const found = encoded.length < 1 || encoded.length > 800 ? undefined : named.get(path.slice(0, slash));
   if (found !== undefined || path.startsWith("/v1/")) return { rows: found, encoded };
-  return { rows: exact.get("*"), encoded: path.slice(0, 800) };
+  return { rows: exact.get(ELSEWHERE), encoded: path.slice(0, 800) };
 }
 
 /** Answers one request that led to a row; rejects only on what nobody foresaw. */
 export async function answer({ route: row, name }: Extract<Found, { route: Route }>, query: URLSearchParams, body: unknown, caller: Caller, served: Served): Promise<Reply> {
   try {
     if (!served.watcher.state.started && !row.early) throw new Refusal(503, "the watcher is starting: ask again in a moment");
-    return await row.answer({ name, query: parameters(query, row.query), body, caller }, served);
+    return await row.answer({ name, query: row.path === ELSEWHERE ? {} : parameters(query, row.query), body, caller }, served);
   } catch (error) {
     if (error instanceof Refusal) return failure(error.status, error.message, error.headers);
     throw error;

@@ -64,10 +64,14 @@ export function listed(names: readonly string[], most = 3): string {
   return `${shown.join(", ")} and ${rest === 1 ? names.at(-1) : `${rest.toLocaleString("en")} more`}`;
 }
 
-/** First letter of a sentence. */
+/** With its full stop. What begins with a name keeps it as it is: hosts and outlets are written as they are configured. */
+export function closed(text: string): string {
+  return text === "" || /[.!?:]$/.test(text) ? text : `${text}.`;
+}
+
+/** A sentence of our own, or an error: with a capital letter, too. */
 export function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?:]$/.test(whole) ? whole : `${whole}.`;
+  return closed(text.charAt(0).toUpperCase() + text.slice(1));
 }
 
 // ---- times -----------------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ export function take(event: LiveEvent): void {
   });
 }
 
-function snapshot({ version: of, status, strips, stripsEnd, lines: told_ }: LiveEvents["snapshot"]): void {
+function snapshot({ version: of, status, strips, stripsEnd, lines: newest }: LiveEvents["snapshot"]): void {
   const { hosts: reports, at, ...rest } = status;
   const endMs = Date.parse(stripsEnd);
   const before = hosts.value;
@@ -59,7 +59,7 @@ function snapshot({ version: of, status, strips, stripsEnd, lines: told_ }: Live
   }));
   site.value = rest;
   version.value = of;
-  lines.value = told_.slice(-LINES_MAX);
+  lines.value = newest.slice(-LINES_MAX);
   stripsEndMs.value = endMs;
   revision.value += 1;
   told(at);

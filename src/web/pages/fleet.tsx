@@ -18,7 +18,7 @@ import { ask, hostPath } from "../router.ts";
 import { conditionInWords, conditionOf, headline, remarkOn, sayings, URGENCY } from "../sentences.ts";
 import { may } from "../session.ts";
 import type { Condition } from "../words.ts";
-import { CONDITIONS, plural, sentence } from "../words.ts";
+import { closed, CONDITIONS, plural, sentence } from "../words.ts";
 import type { PageProps } from "./index.ts";
 
 /** Below this many hosts all are seen at once, and none is moved to the front. */
@@ -49,7 +49,7 @@ export function Fleet({ query }: PageProps) {
 function Storm({ storm }: { readonly storm: StormReport }) {
   return (
     <section class="card padded storm" aria-label={`Storm in ${storm.set}`}>
-      <p><b>Storm in {storm.set}.</b> {sentence(storm.because)} Too much is wrong at once, so nothing is cut: look at the network, the power and this watcher first. {storm.proceedBy === null ? "" : `${storm.proceedBy} lets it through, one host at a time.`}</p>
+      <p><b>Storm in {storm.set}.</b> {closed(storm.because)} Too much is wrong at once, so nothing is cut: look at the network, the power and this watcher first. {storm.proceedBy === null ? "" : `${storm.proceedBy} lets it through, one host at a time.`}</p>
       {storm.proceedBy === null && may("operator") ? <Act action={{ verb: "Let it through", title: "Let the storm through", danger: true, reason: "none", plan: ["Hosts that are down are cut one at a time.", "At the first that does not recover it stops again.", "Do this if the hosts themselves are wedged, not if a switch or a feed has failed."], command: () => ({ kind: "storm-proceed" }) }} /> : null}
     </section>
   );
@@ -82,8 +82,8 @@ function AlarmCard({ alarm }: { readonly alarm: AlarmReport }) {
   return (
     <article class={`card alarm ${alarm.severity}`}>
       <div>
-        <p><b>{sentence(alarm.happened)}</b> <span class="soft"><Ago at={alarm.at} /> ago</span></p>
-        <p class="soft">{alarm.done === "" ? "" : `${sentence(alarm.done)} `}<span class="asked">{sentence(alarm.asked)}</span></p>
+        <p><b>{closed(alarm.happened)}</b> <span class="soft"><Ago at={alarm.at} /> ago</span></p>
+        <p class="soft">{alarm.done === "" ? "" : `${closed(alarm.done)} `}<span class="asked">{closed(alarm.asked)}</span></p>
         {error === null ? null : <p class="problem" role="alert">{sentence(error)}</p>}
       </div>
       {alarm.acknowledged || !may("operator") ? null : <button type="button" onClick={() => void acknowledge()} aria-label={`Acknowledge: ${alarm.happened}`}>Acknowledge</button>}
