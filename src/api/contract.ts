@@ -36,6 +36,10 @@ export const PATHS = {
    * month (UTC) until now. `perDay`: outages to reckon with in the forecast.
    */
   availability: "/v1/availability",
+  /** → StatusPageFiles: the public status page as files, for a web server of one's own. It is served at `/status` as well. */
+  statusPage: "/v1/status-page",
+  /** GET → NoticeReport[]; POST NoticeRequest → NoticeReport; PATCH NoticeUpdateRequest, DELETE `/v1/notices/ID`. */
+  notices: "/v1/notices",
   /** → server-sent events (live.ts): a snapshot, then what changes. */
   stream: "/v1/stream",
   /** GET → Session or 401; POST LoginRequest → Session, DELETE ends it. */
@@ -155,6 +159,34 @@ export type AvailabilityReport = {
   /** What to expect of the configuration and of the last 90 days. Empty with `by=group`. `odds`: that all of a group are down at one moment, if one has nothing to do with another. */
   readonly forecast: { readonly hosts: readonly (Forecast & { readonly host: string; readonly group: string })[]; readonly groups: readonly { readonly group: string; readonly hosts: number; readonly odds: number | null }[] };
 };
+
+// ---- the status page (ADR 23) ---------------------------------------------------------------------------------------------
+
+export type StatusPageFiles = { readonly files: Readonly<Record<string, string>> };
+
+export const NOTICE_SEVERITIES = ["info", "maintenance", "disturbance", "outage"] as const;
+export const NOTICE_TITLE_MAX = 120;
+export const NOTICE_TEXT_MAX = 5_000;
+export const NOTICES_MAX = 200;
+export const NOTICE_UPDATES_MAX = 100;
+
+/** What people tell the public. `text` is a subset of Markdown; `by` is never shown there. */
+export type NoticeReport = {
+  readonly id: number;
+  readonly title: string;
+  readonly severity: (typeof NOTICE_SEVERITIES)[number];
+  /** Names of what stands on the status page. */
+  readonly components: readonly string[];
+  readonly by: string;
+  readonly began: string;
+  readonly ended: string | null;
+  /** The first is what it began with. */
+  readonly updates: readonly { readonly at: string; readonly by: string; readonly text: string }[];
+};
+
+/** `by`: on the control socket only; elsewhere it is known. */
+export type NoticeRequest = Pick<NoticeReport, "title" | "severity" | "components"> & { readonly text: string; readonly by?: string | undefined };
+export type NoticeUpdateRequest = { readonly text?: string | undefined; readonly severity?: NoticeReport["severity"] | undefined; readonly end?: boolean | undefined; readonly by?: string | undefined };
 
 // ---- who may (ADR 19) ---------------------------------------------------------------------------------------------------
 

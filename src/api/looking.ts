@@ -152,7 +152,7 @@ async function incidentNamed(name: string, { watcher, history }: Pick<Served, "w
 }
 
 /** What the history has as open and the core has not ended while this watcher was away. */
-function ended(record: IncidentRecord): IncidentRecord {
+export function ended(record: IncidentRecord): IncidentRecord {
   return record.outcome === "open" ? { ...record, outcome: "ended unseen" } : record;
 }
 

@@ -8,6 +8,7 @@ import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
 import { pageFile } from "./page-files.ts";
+import { noticesAdd, noticesList, noticesRemove, noticesUpdate, statusPage, statusPageFiles, statusPageStyle } from "./status-page/serve.ts";
 import type { Caller, Method, Reply, Route, Served } from "./route.ts";
 import { Refusal, failure, reaches, route } from "./route.ts";
 import { metrics, openapi, stream } from "./watching.ts";
@@ -29,6 +30,13 @@ export const ROUTES: readonly Route[] = [
   route("GET", PATHS.stream, "viewer", stream),
   route("GET", PATHS.metrics, "metrics", metrics),
   route("GET", PATHS.openapi, "viewer", openapi, { early: true }),
+  route("GET", "/status", "anyone", statusPage),
+  route("GET", "/status.css", "anyone", statusPageStyle),
+  route("GET", PATHS.statusPage, "viewer", statusPageFiles),
+  route("GET", PATHS.notices, "viewer", noticesList),
+  route("POST", PATHS.notices, "operator", noticesAdd),
+  route("PATCH", `${PATHS.notices}/:name`, "operator", noticesUpdate),
+  route("DELETE", `${PATHS.notices}/:name`, "operator", noticesRemove),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
   route("POST", `${PATHS.record}/:name`, "admin", record),

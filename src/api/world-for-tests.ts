@@ -2,6 +2,9 @@
 // outlets feed them, a store and a history that forget with the process), with every interval shortened. It imports nothing
 // that a real watcher does not, and is imported by tests only.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Told } from "../core/io.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
@@ -16,6 +19,8 @@ import { Standings } from "../watcher/standings.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { ApiSources } from "./server.ts";
 import type { History, HistoryEvent } from "./history.ts";
+import { Notices } from "./status-page/notices.ts";
+import type { StatusPageConfig } from "./status-page/serve.ts";
 import { Counts } from "./metrics/counts.ts";
 import { RoundStrips } from "./strips.ts";
 
@@ -34,6 +39,8 @@ export type World = {
   reloads: { accepted: boolean; problems: readonly string[] };
   /** The store fails while this is not null. */
   storeFailure: string | null;
+  /** What the public is told. */
+  statusPage: StatusPageConfig | null;
   /** The device cannot be opened or read while this is not null. */
   deviceFailure: string | null;
   close(): Promise<void>;
@@ -140,15 +147,18 @@ export function openWorld(options: WorldOptions = {}): World {
     exit: () => {},
   };
   const watcher = new Watcher(ports, policy);
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-world-"));
+  const notices = new Notices(folder, () => {});
   const standings = new Standings(past.looks);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null,
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, statusPage: null,
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
-      look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
+      statusPage: () => world.statusPage, notices, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
+      rmSync(folder, { recursive: true, force: true });
       for (const timer of timers) clearTimeout(timer);
     },
   };

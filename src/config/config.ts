@@ -27,6 +27,8 @@ export type ShellConfig = {
   readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
+  /** Null: none. */
+  readonly statusPage: StatusPageConfig | null;
   /** Where the records are. */
   readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
@@ -60,6 +62,9 @@ export type DeviceSpec = { readonly name: string; readonly stepMs: number; reado
 
 /** For how long results and their roll-ups are kept, and in how many bytes. */
 export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
+
+/** `group` null: these hosts. */
+export type StatusPageConfig = { readonly title: string; readonly historyDays: number; readonly components: readonly { readonly name: string; readonly group: string | null; readonly hosts: readonly string[] }[] };
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;

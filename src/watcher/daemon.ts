@@ -6,6 +6,7 @@ import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { Notices } from "../api/status-page/notices.ts";
 import { Counts } from "../api/metrics/counts.ts";
 import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
@@ -123,6 +124,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     );
     const watcher = new Followed(makeWatcher());
     const standings = new Standings(history);
+    const notices = new Notices(dataDir, warn);
     const look = () => standings.look(watcher.state, watcher.policy, clock.now());
     const start = (seq: number) => {
       history.policy(config.policy);
@@ -202,7 +204,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, version: options.version },
       { socketPath, listen: config.shell.api.listen, onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {

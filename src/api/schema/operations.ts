@@ -7,6 +7,7 @@ import { saidBy } from "../command-schema.ts";
 import { availabilityReport } from "./availability.ts";
 import { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
 import { liveEvents } from "./live.ts";
+import { noticeRemoved, noticeReport, noticeRequest, noticeUpdateRequest, statusPageFiles } from "./notices.ts";
 import { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
 import { listOf, text, time } from "./schema.ts";
 import { health, hostReport, statusReport } from "./status.ts";
@@ -91,6 +92,11 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
     },
     answers: { 200: json(availabilityReport, "Period by period.") },
   },
+  [`GET ${PATHS.statusPage}`]: { tag: "past", summary: "The public status page as files", description: "For a web server of one's own. It is served at `/status` as well, to anyone.", answers: { 200: json(statusPageFiles, "Names and contents.") } },
+  [`GET ${PATHS.notices}`]: { tag: "commands", summary: "Notices of the status page", answers: { 200: json(listOf(noticeReport), "The newest last.") } },
+  [`POST ${PATHS.notices}`]: { tag: "commands", summary: "Tell the public something", body: noticeRequest, answers: { 201: json(noticeReport, "The notice.") } },
+  [`PATCH ${PATHS.notices}/:name`]: { tag: "commands", summary: "An update of a notice, or its end", name: "The notice's number.", body: noticeUpdateRequest, answers: { 200: json(noticeReport, "The notice.") } },
+  [`DELETE ${PATHS.notices}/:name`]: { tag: "commands", summary: "Take a notice away", name: "The notice's number.", answers: { 200: json(noticeRemoved, "It is gone.") } },
   [`POST ${PATHS.commands}`]: {
     tag: "commands", summary: "A command: power, brakes, release, acknowledge", body: saidBy,
     description: "Answered when it is on record. On TCP `by` is the caller's name, whatever the body says. What cuts the power of a serving host answers with `confirm` first: ask again with that name typed.",
