@@ -22,6 +22,8 @@ const SILENCE_LIMIT_MS = 60_000;
 export type Client = {
   get<Value>(path: string): Promise<Value>;
   post<Value>(path: string, body: unknown): Promise<Value>;
+  patch<Value>(path: string, body: unknown): Promise<Value>;
+  remove<Value>(path: string): Promise<Value>;
   /** A reply line by line, perhaps without an end; empty lines are heartbeats and are left out. `ended`: whether it came to its end. */
   follow(path: string, onLine: (line: string) => void): Promise<{ readonly ended: Promise<boolean>; close(): void }>;
   /** A long reply, some lines at a time and no faster than they are taken; throws when it breaks off. */
@@ -57,6 +59,8 @@ export function clientOf(socketPath: string, config: string): Client {
   return {
     get: (path) => ask("GET", path, undefined, ANSWER_LIMIT_MS),
     post: (path, body) => ask("POST", path, body, COMMAND_LIMIT_MS),
+    patch: (path, body) => ask("PATCH", path, body, COMMAND_LIMIT_MS),
+    remove: (path) => ask("DELETE", path, undefined, COMMAND_LIMIT_MS),
     follow: async (path, onLine) => {
       const response = await open(socketPath, config, "GET", path, undefined, ANSWER_LIMIT_MS);
       if (response.statusCode !== 200) refuse(response.statusCode ?? 0, JSON.parse(await textOf(response, socketPath)));

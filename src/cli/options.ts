@@ -28,6 +28,11 @@ export type Options = {
   readonly by?: "host" | "group";
   readonly each?: "month" | "day";
   readonly outagesPerDay?: number;
+  // notice
+  readonly text?: string;
+  readonly textFile?: string;
+  readonly severity?: "info" | "maintenance" | "disturbance" | "outage";
+  readonly component?: readonly string[];
   /** A file to write to. */
   readonly out?: string;
   // check

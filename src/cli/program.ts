@@ -100,6 +100,27 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .addOption(new Option("--outages-per-day <n>", "reckon with so many in the forecast, instead of those that were").argParser(rateIn))
     .option("--csv", "as CSV, for spreadsheets");
 
+  // ---- the public
+  make(program, "status-page", "Write the public status page as files", "HTML and CSS without script, for a web server of one's own; run it every minute or two. What is on it stands in the configuration under `statusPage`.", ["upkeep status-page --out /var/www/status"],
+    async (options) => (await import("./commands/notice.ts")).runStatusPage(options))
+    .requiredOption("--out <folder>", "where to write it");
+  const notice = group("notice", "What people tell the public on the status page", "Beside what the watcher says by itself");
+  const noticeText = (command: Command): Command => command
+    .option("--text <text>", "what there is to say: paragraphs, lists, **bold**, *emphasis*, `code`, [links](https://…)")
+    .option("--text-file <file>", "the same from a file; - reads it from standard input")
+    .addOption(new Option("--severity <severity>", "how bad it is").choices(["info", "maintenance", "disturbance", "outage"]));
+  noticeText(make(notice, "add <title>", "Tell the public something", "It stands on top of the page until it is ended.", ["upkeep notice add \"Databases are slow\" --severity disturbance --component Databases --text \"We are looking into it.\"", "upkeep notice add \"New switch on Friday\" --severity maintenance --text-file - < text.md"],
+    async (options, title) => (await import("./commands/notice.ts")).runNoticeAdd(needed(title), options)))
+    .addOption(each("--component <name>", "what it is about, by its name on the status page"));
+  noticeText(make(notice, "update <notice>", "Say what is new of a notice", "", ["upkeep notice update 3 --text \"Found: a disk. It is being replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), false, options)));
+  noticeText(make(notice, "end <notice>", "End a notice", "It goes from the top of the page to its past.", ["upkeep notice end 3 --text \"The disk is replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), true, options)));
+  make(notice, "list", "All notices, the newest last", "", ["upkeep notice list"],
+    async (options) => (await import("./commands/notice.ts")).runNoticeList(options));
+  make(notice, "remove <notice>", "Take a notice away, as if it had never been written", "", ["upkeep notice remove 3"],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeRemove(needed(id), options));
+
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
   const power = make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],

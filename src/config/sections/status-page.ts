@@ -10,7 +10,7 @@ const shownName = text("What it is called there; the group's name where it is le
 const component = z.union([
   name("A group.").transform((group) => ({ group, hosts: null, as: group })),
   z.strictObject({ group: name("A group of this configuration."), as: shownName.optional() }).transform(({ group, as }) => ({ group, hosts: null, as: as ?? group })),
-  z.strictObject({ hosts: z.array(name("A host.")).min(1).max(1_000), as: text("What they are called there.", { max: 60 }) }).transform(({ hosts, as }) => ({ group: null, hosts, as })),
+  z.strictObject({ hosts: z.array(name("A host.")).min(1).max(1_000).meta(about("Some hosts.", {}, "list of hosts")), as: text("What they are called there.", { max: 60 }) }).transform(({ hosts, as }) => ({ group: null, hosts, as })),
 ]);
 expectations.add(component, { says: "a group's name, { group: …, as: … }, or { hosts: […], as: … }" });
 

@@ -33,6 +33,7 @@ export const PAGES: readonly Page[] = [
   { path: "/maintenance", title: "Maintenance", nav: { word: "Maintenance", key: "m" }, role: "viewer", load: async () => (await import("./maintenance.tsx")).Maintenance },
   { path: "/availability", title: "Availability", nav: { word: "Availability", key: "a" }, role: "viewer", load: async () => (await import("./availability.tsx")).Availability },
   { path: "/wall", title: "Wall", role: "viewer", bare: true, load: async () => (await import("./wall.tsx")).Wall },
+  { path: "/notices", title: "Notices for the public", role: "viewer", still: true, load: async () => (await import("./notices.tsx")).Notices },
   { path: "/log-in", title: "Log in", role: "anyone", bare: true, still: true, load: async () => (await import("./log-in.tsx")).LogIn },
   { path: "/set-up", title: "Set up", role: "anyone", bare: true, still: true, load: async () => (await import("./set-up.tsx")).SetUp },
 ];
