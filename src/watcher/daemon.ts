@@ -214,6 +214,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
           throw new UpkeepError("PORT_TAKEN", `api.required, and ${api.tcpProblem}`);
         }
       }
+      if (api.tcp !== null) log.say("info", `the page and the interface: http://${api.tcp.host.includes(":") ? `[${api.tcp.host}]` : api.tcp.host}:${api.tcp.port}/`);
       place.onDurable((memory) => history.remember(memory));
       start(history.lastSeq());
       const ready = statusReport(watcher.state, watcher.policy, clock.now());

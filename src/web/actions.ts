@@ -9,7 +9,8 @@ const HOUR_MS = 3_600_000;
 const MAINTENANCE: NonNullable<Action["durations"]> = [["2 hours", 2 * HOUR_MS], ["30 minutes", HOUR_MS / 2], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a day", 24 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 const DISARM: NonNullable<Action["durations"]> = [["a day", 24 * HOUR_MS], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 
-export type HostActions = { readonly urgent: readonly Action[]; readonly usual: readonly Action[]; readonly power: readonly Action[] };
+/** `last`: what only somebody may say who has gone and looked. */
+export type HostActions = { readonly urgent: readonly Action[]; readonly usual: readonly Action[]; readonly power: readonly Action[]; readonly last: readonly Action[] };
 
 /** `brakes`: those of the whole site. */
 export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): HostActions {
@@ -21,7 +22,8 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
     plan: [`It is held: ${host.held.because}.`, "After this it is watched as before, and may be cut again if it is still down.", "Its budget of power cycles begins anew."],
     command: () => ({ kind: "release", host: name }),
   });
-  if (host.operation !== null || host.held !== null) urgent.push({
+  const last: Action[] = [];
+  if (host.operation !== null || host.held !== null) last.push({
     verb: "Confirm that it is off", title: `Confirm that ${name} is off`, danger: true, reason: "required",
     plan: ["Go and look first: only who has seen that it has no power may say so.", "Other systems may take its work over once this is said.", "Upkeep does not switch it on again until it is asked to."],
     command: ({ confirm, reason }) => ({ kind: "confirm-off", host: name, confirm: confirm ?? "", reason }),
@@ -34,7 +36,7 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
       ? { verb: "Arm", title: `Arm ${name}`, reason: "none", plan: ["From now on its power is cut when it is down."], command: () => ({ kind: "unbrake", brake: "disarmed", scope: name }) }
       : { verb: "Disarm", title: `Disarm ${name}`, reason: "optional", durations: DISARM, plan: ["Upkeep goes on deciding and telling, and does nothing.", "It reminds you until the time is over."], command: ({ forMs, reason }) => ({ kind: "brake", brake: "disarmed", scope: name, forMs, reason }) },
   ];
-  return { urgent, usual, power: host.power.length === 0 ? [] : powerOf(host) };
+  return { urgent, usual, power: host.power.length === 0 ? [] : powerOf(host), last };
 }
 
 function powerOf(host: HostReport): readonly Action[] {

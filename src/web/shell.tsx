@@ -5,6 +5,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { logOut } from "./api.ts";
 import { Dialog } from "./parts/dialog.tsx";
+import { Mark } from "./parts/mark.tsx";
 import { Problem, Waiting } from "./parts/text.tsx";
 import { startKeyboard, useKeys, bound } from "./keyboard.ts";
 import { connection, nowMs, startConnection } from "./live/connection.ts";
@@ -202,8 +203,4 @@ function Help({ onClose }: { readonly onClose: () => void }) {
 
 function NotFound() {
   return <><h1>There is nothing here.</h1><p class="lead">No page has the address <code>{place.value.path}</code>. <a href="/">To the fleet</a></p></>;
-}
-
-export function Mark() {
-  return <svg class="mark" viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2v6.2a5 5 0 0 0 10 0V2" /><path d="M8 1v6" class="on" /></svg>;
 }

@@ -14,7 +14,7 @@ import { Act } from "../parts/act.tsx";
 import { Outlets, Pips, Strip, Verdict } from "../parts/signs.tsx";
 import { Ago, Empty, HostName, Sentence } from "../parts/text.tsx";
 import { Windowed } from "../parts/windowed.tsx";
-import { ask, hostPath } from "../router.ts";
+import { ask, hostPath, incidentPath } from "../router.ts";
 import { conditionInWords, conditionOf, headline, remarkOn, sayings, URGENCY } from "../sentences.ts";
 import { may } from "../session.ts";
 import type { Condition } from "../words.ts";
@@ -24,7 +24,7 @@ import type { PageProps } from "./index.ts";
 /** Below this many hosts all are seen at once, and none is moved to the front. */
 const FEW = 12;
 const ROW_PX = 60;
-const ROW_PHONE_PX = 88;
+const ROW_PHONE_PX = 96;
 const GROUP_PX = 44;
 const PHONE = "(max-width: 720px)";
 
@@ -55,18 +55,21 @@ function Storm({ storm }: { readonly storm: StormReport }) {
   );
 }
 
+/** More than these would push the hosts out of sight. */
+const ALARMS_SHOWN = 4;
+
 function Alarms({ alarms }: { readonly alarms: readonly AlarmReport[] }) {
   const open = alarms.filter((alarm) => !alarm.acknowledged);
-  const quiet = alarms.length - open.length;
+  const rest = [...open.slice(ALARMS_SHOWN), ...alarms.filter((alarm) => alarm.acknowledged)];
   if (alarms.length === 0) return null;
   return (
     <section class="alarms" aria-labelledby="alarms">
       <h2 id="alarms" class="visually-hidden">Alarms</h2>
-      {open.map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
-      {quiet === 0 ? null : (
+      {open.slice(0, ALARMS_SHOWN).map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
+      {rest.length === 0 ? null : (
         <details>
-          <summary>{plural(quiet, "acknowledged alarm")} {quiet === 1 ? "is" : "are"} not over</summary>
-          {alarms.filter((alarm) => alarm.acknowledged).map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
+          <summary>{plural(rest.length, open.length > ALARMS_SHOWN ? "more alarm" : "acknowledged alarm")} {rest.length === 1 ? "is" : "are"} not over</summary>
+          {rest.map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
         </details>
       )}
     </section>
@@ -82,8 +85,8 @@ function AlarmCard({ alarm }: { readonly alarm: AlarmReport }) {
   return (
     <article class={`card alarm ${alarm.severity}`}>
       <div>
-        <p><b>{closed(alarm.happened)}</b> <span class="soft"><Ago at={alarm.at} /> ago</span></p>
-        <p class="soft">{alarm.done === "" ? "" : `${closed(alarm.done)} `}<span class="asked">{closed(alarm.asked)}</span></p>
+        <p>{alarm.host === null || alarm.happened.startsWith(alarm.host) ? null : <><HostName host={alarm.host} />: </>}<b>{closed(alarm.happened)}</b> <span class="soft"><Ago at={alarm.at} /> ago</span></p>
+        <p class="soft">{alarm.done === "" ? "" : `${closed(alarm.done)} `}<span class="asked">{closed(alarm.asked)}</span>{alarm.incident === null ? null : <> <a href={incidentPath(alarm.incident)}>Incident {alarm.incident}</a></>}</p>
         {error === null ? null : <p class="problem" role="alert">{sentence(error)}</p>}
       </div>
       {alarm.acknowledged || !may("operator") ? null : <button type="button" onClick={() => void acknowledge()} aria-label={`Acknowledge: ${alarm.happened}`}>Acknowledge</button>}
@@ -95,7 +98,7 @@ function AlarmCard({ alarm }: { readonly alarm: AlarmReport }) {
 
 type Only = Condition | "trouble" | "unguarded";
 const ONLY: readonly Only[] = ["trouble", "unguarded", "held", "down", "working", "suspect", "unknown", "off", "up"];
-const ONLY_WORDS: Readonly<Record<Only, string>> = { ...CONDITIONS, trouble: "asks for somebody", unguarded: "not guarded" };
+const ONLY_WORDS: Readonly<Record<Only, string>> = { ...CONDITIONS, trouble: "not well", unguarded: "not guarded" };
 
 type Row = { readonly key: string; readonly heightPx: number } & ({ readonly kind: "host"; readonly host: LiveHost } | { readonly kind: "group"; readonly name: string; readonly note: string });
 
@@ -174,7 +177,7 @@ function rowsOf(reports: readonly HostReport[], text: string, only: Only | null,
   const first = shown.length > FEW ? shown.filter(isTrouble).sort((one, other) => URGENCY[conditionOf(one)] - URGENCY[conditionOf(other)]) : [];
   // When nearly all are in trouble there is no front to move them to.
   const front = first.length <= shown.length / 2 ? new Set(first) : new Set<HostReport>();
-  if (front.size > 0) rows.push({ kind: "group", key: "\u0000front", heightPx: GROUP_PX, name: "These ask for somebody", note: plural(front.size, "host") }, ...first.flatMap(row));
+  if (front.size > 0) rows.push({ kind: "group", key: "\u0000front", heightPx: GROUP_PX, name: "Not well", note: plural(front.size, "host") }, ...first.flatMap(row));
   const groups = new Map<string, HostReport[]>();
   for (const host of shown) if (!front.has(host)) groups.set(host.group, [...(groups.get(host.group) ?? []), host]);
   for (const [name, members] of groups) {

@@ -92,12 +92,11 @@ function Says({ of }: { readonly of: readonly string[] | null }) {
 
 function Actions({ host }: { readonly host: HostReport }) {
   if (!may("operator")) return <p class="soft">You may look; for commands one needs the role operator.</p>;
-  const { urgent, usual, power } = actionsOn(host, site.value?.brakes ?? []);
+  const { urgent, usual, power, last } = actionsOn(host, site.value?.brakes ?? []);
   return (
     <div class="asks" role="group" aria-label={`What can be asked for ${host.host}`}>
       {urgent.map((action, index) => <Act key={action.verb} action={action} first={index === 0} />)}
-      {usual.map((action) => <Act key={action.verb} action={action} />)}
-      {power.map((action) => <Act key={action.verb} action={action} />)}
+      {[...usual, ...power, ...last].map((action) => <Act key={action.verb} action={action} />)}
     </div>
   );
 }

@@ -6,6 +6,9 @@ import { entriesOf, offsetInWords, partInWords, partsOf } from "../timeline.ts";
 import { clock, closed, moment } from "../words.ts";
 import { Empty } from "./text.tsx";
 
+/** What is younger is told to the second. */
+const TODAY_MS = 43_200_000;
+
 /** `began`: what the lines count from; null: they are told by their time alone. */
 export function Timeline({ events, began, newestFirst = false }: { readonly events: readonly EventLine[]; readonly began: string | null; readonly newestFirst?: boolean }) {
   const entries = entriesOf(events, began);
@@ -15,7 +18,7 @@ export function Timeline({ events, began, newestFirst = false }: { readonly even
     <ol class="card timeline">
       {shown.map((entry) => (
         <li key={entry.seq} class={`tone-${entry.tone}`}>
-          <time dateTime={entry.at} title={entry.at}>{entry.sinceMs === null ? moment(Date.parse(entry.at), nowMs.peek()) : clock(Date.parse(entry.at))}{entry.sinceMs === null ? null : <span>{offsetInWords(entry.sinceMs)}</span>}</time>
+          <time dateTime={entry.at} title={entry.at}>{entry.sinceMs === null && nowMs.peek() - Date.parse(entry.at) > TODAY_MS ? moment(Date.parse(entry.at), nowMs.peek()) : clock(Date.parse(entry.at))}{entry.sinceMs === null ? null : <span>{offsetInWords(entry.sinceMs)}</span>}</time>
           <div>
             <b>{entry.word}</b> <span class="told">{closed(entry.text)}</span>
             {entry.details.length === 0 ? null : (
