@@ -28,7 +28,6 @@ export function statusPageHtml(model: StatusPageModel): string {
 <title>${escaped(title)}: ${escaped(headline)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="refresh" content="60">
 <link rel="stylesheet" href="status.css">
 </head>
 <body>
