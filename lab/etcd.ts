@@ -12,7 +12,8 @@ import { labEnv, run, whenWeEnd } from "./child.ts";
 import type { Ran } from "./child.ts";
 import type { Network } from "./netns.ts";
 import type { Mend } from "./network-faults.ts";
-import { alive, ended, freePorts, spawnIn, standsStill } from "./store-member.ts";
+import { standsStill } from "./standstill.ts";
+import { alive, ended, freePorts, spawnIn } from "./store-member.ts";
 
 /** Files of a certificate authority, and of certificates that the members show and clients have to show. */
 export type EtcdTls = { readonly ca: string; readonly cert: string; readonly key: string; readonly clientCert: string; readonly clientKey: string };

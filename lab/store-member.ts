@@ -3,7 +3,6 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { labEnv } from "./child.ts";
 import type { LabNode } from "./netns.ts";
@@ -16,17 +15,6 @@ export function spawnIn(node: LabNode | null, argv: readonly string[]): ChildPro
 
 export function alive(child: ChildProcess | undefined): boolean {
   return child !== undefined && child.exitCode === null && child.signalCode === null && child.pid !== undefined;
-}
-
-/** A signal is sent to a process, and each thread stops when it comes to it. */
-export function standsStill(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).every((thread) => {
-    try {
-      return /^State:\s+[TtZX]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "latin1"));
-    } catch {
-      return true; // this thread has ended
-    }
-  });
 }
 
 /** `kill -9`, and waits for it. */

@@ -12,7 +12,8 @@ import { run, whenWeEnd } from "./child.ts";
 import type { Ran } from "./child.ts";
 import type { Network } from "./netns.ts";
 import type { Mend } from "./network-faults.ts";
-import { alive, ended, freePorts, spawnIn, standsStill } from "./store-member.ts";
+import { standsStill } from "./standstill.ts";
+import { alive, ended, freePorts, spawnIn } from "./store-member.ts";
 import { lacking } from "./third-party.ts";
 
 /** PEM files: a certificate authority, and the servers' certificate with its key in one file, for 127.0.0.1. */

@@ -3,7 +3,7 @@
 
 import type { Answer } from "./contract.ts";
 import type { Asked, Reply, Served } from "./route.ts";
-import { Refusal, json, missing } from "./route.ts";
+import { Refusal, json, missing, nameOf } from "./route.ts";
 
 /** How long a command may take to become durable before its outcome is called unknown. */
 const COMMAND_LIMIT_MS = 30_000;
@@ -11,7 +11,7 @@ const COMMAND_LIMIT_MS = 30_000;
 export async function command({ body, caller }: Asked, { watcher }: Served): Promise<Reply> {
   // Loaded with the first command: the schema brings zod, 4 MB that most watchers never need.
   const { parseCommand } = await import("./command-schema.ts");
-  const parsed = parseCommand(body, caller.by === "socket" ? null : caller.user ?? "somebody");
+  const parsed = parseCommand(body, caller.by === "socket" ? null : nameOf(caller));
   if (!parsed.ok) throw new Refusal(400, parsed.error);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Answer>((resolve) => {

@@ -1,8 +1,9 @@
 // What the watcher says over its control socket and over TCP, shared by the server, the command line and later the page.
 // Types, constants and two small pure modules of the core: a client that imports this loads next to nothing.
 //
-// HTTP/1.1 with JSON. TCP is read-only until there are users; the control socket takes commands, and the permission of its
-// file (0660) is who may. Errors are `{ error: "a sentence" }` with a status of 400 or above.
+// HTTP/1.1 with JSON. Over TCP a session's cookie or `Authorization: Bearer TOKEN` says who asks, and until there are users it is
+// read-only; of the control socket the permission of its file (0660) is who may. Errors are `{ error: "a sentence" }` with a
+// status of 400 or above.
 
 import type { AvailabilityParts } from "../core/availability.ts";
 import type { Forecast } from "../core/forecast.ts";
@@ -46,9 +47,11 @@ export const PATHS = {
   session: "/v1/session",
   /** GET → SetUp; POST SetUpRequest → Session: the first user, an admin, by the one-time code that the watcher printed. */
   setUp: "/v1/set-up",
-  /** GET → UserReport[]; POST UserRequest; PATCH and DELETE `/v1/users/NAME`. */
+  /** POST {} → SetUpLink: a new one, and the one before is void. On the control socket only. */
+  setUpLink: "/v1/set-up/link",
+  /** GET → UserReport[]; POST UserRequest → UserReport; `/v1/users/NAME`: PATCH UserChange → UserChanged, DELETE → UserReport. */
   users: "/v1/users",
-  /** GET → TokenReport[]; POST TokenRequest → TokenReport with `secret`, shown once; DELETE `/v1/tokens/ID`. */
+  /** GET → TokenReport[]; POST TokenRequest → TokenReport with `secret`, shown once; DELETE `/v1/tokens/ID` → TokenReport. */
   tokens: "/v1/tokens",
   /** `?limit=N` → AuditLine, one a line, the newest last: who asked for what, and what became of it. */
   audit: "/v1/audit",
@@ -58,11 +61,11 @@ export const PATHS = {
   metrics: "/metrics",
   /** → Health; 503 when it is not well. */
   health: "/v1/health",
-  /** POST CommandRequest → Answer. On the control socket only. */
+  /** POST CommandRequest → Answer. */
   commands: "/v1/commands",
-  /** POST {} → ReloadAnswer. On the control socket only. */
+  /** POST {} → ReloadAnswer. */
   reload: "/v1/reload",
-  /** POST {} to `/v1/record/DEVICE` → RecordAnswer. On the control socket only. */
+  /** POST {} to `/v1/record/DEVICE` → RecordAnswer. */
   record: "/v1/record",
 } as const;
 
@@ -200,6 +203,8 @@ export type Scope = (typeof SCOPES)[number];
 
 /** The header that carries `csrf` on every request that changes something and is allowed by a cookie. */
 export const CSRF_HEADER = "x-upkeep-csrf";
+/** On the control socket: who asks, in the audit trail. */
+export const BY_HEADER = "x-upkeep-by";
 
 export type LoginRequest = { readonly user: string; readonly password: string; /** Six digits, where the user has TOTP. */ readonly code?: string };
 
@@ -208,16 +213,27 @@ export type Session = { readonly user: string | null; readonly role: Role; reado
 
 /** `needed`: there is no user yet. */
 export type SetUp = { readonly needed: boolean };
+export type SetUpLink = { readonly code: string; /** Null: there is no TCP, or nobody knows by which name. */ readonly link: string | null; readonly expires: string; /** Of the certificate, where the watcher made it. */ readonly fingerprint: string | null };
 export type SetUpRequest = { readonly code: string; readonly user: string; readonly password: string };
 
 export type UserReport = { readonly user: string; readonly role: Role; readonly totp: boolean; readonly created: string; readonly lastSeen: string | null };
 export type UserRequest = { readonly user: string; readonly role: Role; readonly password: string };
+/**
+ * `now`: the present password, wanted of everybody who changes himself. `totp`: "enrol" answers with a secret, which holds from the
+ * request on that brings its first `code`; "off" ends it.
+ */
+export type UserChange = { readonly role?: Role; readonly password?: string; readonly now?: string; readonly totp?: "enrol" | "off"; readonly code?: string };
+export type UserChanged = UserReport & { /** Shown once: the secret, and as a phone's camera reads it. */ readonly enrolment?: { readonly secret: string; readonly uri: string }; /** Shown once: what opens the door when the phone is lost, each of them once. */ readonly recovery?: readonly string[] };
+/** A user's name as it can be made. */
+export const USER_NAME = /^[a-z0-9][a-z0-9._@-]{0,39}$/;
+export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$/;
 
 export type TokenReport = { readonly id: string; readonly name: string; readonly user: string; readonly scopes: readonly Scope[]; readonly created: string; readonly expires: string | null; readonly lastSeen: string | null; /** Only in the answer that makes it. */ readonly secret?: string };
-export type TokenRequest = { readonly name: string; readonly scopes: readonly Scope[]; readonly forMs: number | null };
+export type TokenRequest = { readonly name: string; readonly scopes: readonly Scope[]; readonly forMs: number | null; /** Whose; the caller's own where it is left out. */ readonly user?: string };
 
 export type AuditLine = { readonly at: string; readonly who: string; /** `socket`, `session`, `token` */ readonly by: string; readonly from: string | null; readonly what: string; readonly answer: string };
 
+/** `by`: who asks; over TCP it is the caller, whatever it says. */
 export type CommandRequest = { readonly by: string; readonly command: Command };
 
 export type Answer = {
@@ -251,5 +267,6 @@ export type Health = {
   readonly why: string | null;
 };
 
-export type Failure = { readonly error: string };
+/** `needs`: asked again with this, it may be answered. */
+export type Failure = { readonly error: string; readonly needs?: "code" };
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { EventLine } from "./contract.ts";
-import type { Api, ApiSources } from "./server.ts";
+import type { Api, ApiSources, Tls } from "./server.ts";
 import { openApi } from "./server.ts";
 import type { World } from "./world-for-tests.ts";
 import { openWorld } from "./world-for-tests.ts";
@@ -53,16 +53,18 @@ export function post(door: Door, path: string, body: unknown, headers: Record<st
   return ask(door, "POST", path, { headers, body: typeof body === "string" ? body : JSON.stringify(body) });
 }
 
-export type Opened = { world: World; api: Api; control: Door; tcp: Door; troubles: string[]; close(): Promise<void> };
+export type Opened = { world: World; api: Api; folder: string; control: Door; tcp: { host: string; port: number }; troubles: string[]; close(): Promise<void> };
 
 /** A world with both doors open. */
-export async function opened(change: { world?: World; sources?: ApiSources; names?: readonly string[]; path?: string } = {}): Promise<Opened> {
+export async function opened(change: { world?: World; sources?: ApiSources; names?: readonly string[]; path?: string; folder?: string; tls?: Tls; listen?: string } = {}): Promise<Opened> {
   const world = change.world ?? openWorld();
   const socketPath = change.path ?? newPath();
   const troubles: string[] = [];
-  const api = await openApi(change.sources ?? world.sources, { socketPath, listen: { host: "127.0.0.1", port: 0 }, names: change.names ?? [], onTrouble: (text) => troubles.push(text) });
+  // Users of one test are not those of the next.
+  const own = change.folder ?? mkdtempSync(join(folder, "users-"));
+  const api = await openApi(change.sources ?? world.sources, { socketPath, folder: own, listen: { host: change.listen ?? "127.0.0.1", port: 0 }, names: change.names ?? [], tls: change.tls ?? "none", onTrouble: (text) => troubles.push(text) });
   assert.ok(api.tcp !== null);
-  return { world, api, control: { socketPath }, tcp: api.tcp, troubles, close: async () => {
+  return { world, api, folder: own, control: { socketPath }, tcp: api.tcp, troubles, close: async () => {
     await api.close();
     await world.close();
   } };

@@ -7,6 +7,7 @@ import type { Now } from "../core/time.ts";
 import type { State } from "../core/state.ts";
 import type { Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
 import { ROLES } from "./contract.ts";
+import type { Access } from "./access/access.ts";
 import type { Feed } from "./feed.ts";
 import type { History } from "./history.ts";
 import type { Counts } from "./metrics/counts.ts";
@@ -36,7 +37,26 @@ export type Caller = {
   readonly by: "socket" | "session" | "token" | "open";
   /** The address that the connection came from; null: the control socket. */
   readonly from: string | null;
+  /** What shows who it is; null where nothing has to. */
+  readonly credential: Credential | null;
 };
+
+export type Credential = {
+  readonly id: string;
+  /** Of a token. */
+  readonly name: string | null;
+  /** Wall clock; null: no end. */
+  readonly untilMs: number | null;
+  /** What has to come with every change by a cookie. */
+  readonly csrf: string | null;
+};
+
+/** As it stands in the journal and in the audit trail. */
+export function nameOf(caller: Caller): string {
+  const { user, credential } = caller;
+  if (user === null) return caller.by === "socket" ? "somebody on the control socket" : "nobody";
+  return credential?.name === null || credential === null ? user : `${user} (token ${credential.name})`;
+}
 
 export type Sources = {
   /** The running watcher, as far as it is asked here. */
@@ -61,7 +81,10 @@ export type Sources = {
 };
 
 /** What answers are made from: the sources, and what the doors share. */
-export type Served = Sources & { readonly feed: Feed; readonly live: Live };
+export type Served = Sources & { readonly feed: Feed; readonly live: Live; readonly access: Access; readonly doors: Doors };
+
+/** How this watcher can be reached from outside. */
+export type Doors = { /** `https://watcher.lan:8443`; null: there is no TCP. */ readonly url: string | null; /** SHA-256 of a certificate of its own. */ readonly fingerprint: string | null; readonly secure: boolean };
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -126,10 +149,12 @@ export function route<const Key extends string = never>(
 export class Refusal extends Error {
   readonly status: number;
   readonly headers: Headers;
-  constructor(status: number, message: string, headers: Headers = {}) {
+  readonly needs: Failure["needs"];
+  constructor(status: number, message: string, headers: Headers = {}, needs?: Failure["needs"]) {
     super(message);
     this.status = status;
     this.headers = headers;
+    this.needs = needs;
   }
 }
 
@@ -137,8 +162,8 @@ export function json(body: unknown, status = 200, headers: Headers = {}): Extrac
   return { kind: "json", status, body, headers };
 }
 
-export function failure(status: number, error: string, headers: Headers = {}): Extract<Reply, { kind: "json" }> {
-  const body: Failure = { error };
+export function failure(status: number, error: string, headers: Headers = {}, needs?: Failure["needs"]): Extract<Reply, { kind: "json" }> {
+  const body: Failure = { error, ...(needs === undefined ? {} : { needs }) };
   return json(body, status, headers);
 }
 

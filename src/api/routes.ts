@@ -3,6 +3,7 @@
 // (ADR 19.1). To add an answer: a row here and a function in a file of its own. The path `*` is
 // what no other row has, outside `/v1/`: the page, whose own paths only it knows.
 
+import { audit, firstUser, logIn, logOut, session, setUp, setUpLink, tokenAdd, tokenRemove, tokens, userAdd, userChange, userRemove, users } from "./access/answers.ts";
 import { command, record, reload } from "./asking.ts";
 import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
@@ -37,6 +38,21 @@ export const ROUTES: readonly Route[] = [
   route("POST", PATHS.notices, "operator", noticesAdd),
   route("PATCH", `${PATHS.notices}/:name`, "operator", noticesUpdate),
   route("DELETE", `${PATHS.notices}/:name`, "operator", noticesRemove),
+  route("GET", PATHS.session, "anyone", session, { early: true }),
+  route("POST", PATHS.session, "anyone", logIn, { early: true }),
+  route("DELETE", PATHS.session, "anyone", logOut, { early: true }),
+  route("GET", PATHS.setUp, "anyone", setUp, { early: true }),
+  route("POST", PATHS.setUp, "anyone", firstUser, { early: true }),
+  route("POST", PATHS.setUpLink, "admin", setUpLink, { early: true }),
+  route("GET", PATHS.users, "admin", users, { early: true }),
+  route("POST", PATHS.users, "admin", userAdd, { early: true }),
+  // Everybody may change himself, and only an admin others (access/people.ts).
+  route("PATCH", `${PATHS.users}/:name`, "viewer", userChange, { early: true }),
+  route("DELETE", `${PATHS.users}/:name`, "admin", userRemove, { early: true }),
+  route("GET", PATHS.tokens, "viewer", tokens, { early: true }),
+  route("POST", PATHS.tokens, "viewer", tokenAdd, { early: true }),
+  route("DELETE", `${PATHS.tokens}/:name`, "viewer", tokenRemove, { early: true }),
+  route("GET", PATHS.audit, "admin", audit, { query: ["limit"], early: true }),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
   route("POST", `${PATHS.record}/:name`, "admin", record),
@@ -70,14 +86,15 @@ export function find(method: string, path: string, caller: Caller): Found {
       return { refused: failure(400, "the path is not well encoded") };
     }
   }
-  if (caller.by === "open" && (asked !== "GET" || (rows !== undefined && row === undefined))) {
-    return { refused: failure(405, "this port is read-only: commands are taken by `upkeep` on the watcher's own machine", { allow: "GET, HEAD" }) };
+  if (caller.by === "open" && caller.role !== "anyone" && (asked !== "GET" || (rows !== undefined && row === undefined))) {
+    return { refused: failure(405, "this port is read-only until there is a user: commands are taken by `upkeep` on the watcher's own machine, and `upkeep user set-up` makes the first user", { allow: "GET, HEAD" }) };
   }
   if (rows === undefined) return { refused: failure(404, "there is nothing here; see /v1/status") };
   if (row === undefined) {
     const methods = [...rows.keys()].flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
     return { refused: failure(405, `${path} takes ${[...rows.keys()].join(", ")}`, { allow: methods.join(", ") }) };
   }
+  if (caller.role === "anyone") return { refused: failure(401, "log in first") };
   return { refused: failure(403, `this takes the role ${row.least}, and yours is ${caller.role}`) };
 }
 
@@ -97,7 +114,7 @@ export async function answer({ route: row, name }: Extract<Found, { route: Route
     if (!served.watcher.state.started && !row.early) throw new Refusal(503, "the watcher is starting: ask again in a moment");
     return await row.answer({ name, query: row.path === ELSEWHERE ? {} : parameters(query, row.query), body, caller }, served);
   } catch (error) {
-    if (error instanceof Refusal) return failure(error.status, error.message, error.headers);
+    if (error instanceof Refusal) return failure(error.status, error.message, error.headers, error.needs);
     throw error;
   }
 }

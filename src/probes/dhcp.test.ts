@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { networkRefusal, startNetwork } from "../../lab/netns.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, programPath, thirdParty } from "../../lab/third-party.ts";
 import { NASTY, conformance, noIcmp, until } from "./conformance.ts";
 import type { Setting } from "./conformance.ts";
@@ -165,7 +166,7 @@ test("a real ISC dhcpd and a real dnsmasq on one wire, each known by its own off
   await watcher.exec(["ip", "link", "set", "eth0", "up"]);
 
   const silent = async (what: string): Promise<void> => assert.equal((await look([at(isc.address, {}, 1_500)]))[0]?.outcome, "pending", what);
-  dhcpd.kill("SIGSTOP");
+  await standstill(dhcpd);
   await silent("stopped");
   dhcpd.kill("SIGCONT");
   for (const endsAtMs = performance.now() + 30_000; (await look([at(isc.address, {}, 2_000)]))[0]?.outcome !== "good"; await pause(50)) assert.ok(performance.now() < endsAtMs, "it did not come back");

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { withDaemon } from "../../lab/daemon.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
 import { assertEvidence, noIcmp } from "./conformance.ts";
 import { dns } from "./dns.ts";
@@ -52,7 +53,7 @@ zone "example.test" { type primary; file "zone"; };
     }
     assert.match((await look({ name: "www.example.org" })).evidence, /REFUSED/);
     assert.equal(await outcome({ name: "mail.example.test", type: "MX" }), "good");
-    daemon.process.kill("SIGSTOP");
+    await standstill(daemon.process);
     try {
       await assert.rejects(dns.run(LOOPBACK, { port: daemon.port, type: "A", rcode: "NOERROR", tcp: false, name: "www.example.test" }, { icmp: noIcmp }, AbortSignal.timeout(800)), "silence");
     } finally {

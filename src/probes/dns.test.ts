@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { standstill } from "../../lab/standstill.ts";
 import { type ChildProcess, spawn } from "node:child_process";
 import dgram from "node:dgram";
 import { once } from "node:events";
@@ -172,7 +173,7 @@ test("a real dnsmasq: names it serves over UDP and TCP, REFUSED, stopped, gone",
       const found = await look(more);
       assert.deepEqual([found.outcome, found.evidence], [outcome, evidence], JSON.stringify(more));
     }
-    daemon.kill("SIGSTOP");
+    await standstill(daemon);
     const controller = new AbortController();
     const running = dns.run(LOOPBACK, options(port), { icmp: noIcmp }, controller.signal);
     await pause(200);

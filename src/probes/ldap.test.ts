@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { freePort, startDaemon } from "../../lab/daemon.ts";
 import type { Daemon, DaemonPlan } from "../../lab/daemon.ts";
 import { run, whichProgram } from "../../lab/child.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
 import { CERTIFICATE, KEY } from "./certificates.fixture.ts";
 import { NASTY, assertEvidence, conformance, noIcmp, tcpPeer, tcpSettings, until } from "./conformance.ts";
@@ -203,11 +204,11 @@ test("a real pair of slapds that replicate: bind, search, TLS, a wrong password,
     assert.ok((behind.perfdata?.[0]?.value ?? 0) > 1);
 
     // A peer that is silent is not waited for, and proves nothing.
-    servers[0]?.process.kill("SIGSTOP");
+    await standstill(servers[0]?.process);
     const unheard = await look(compared);
     assert.deepEqual([unheard.outcome, /not heard: 127\.0\.0\.1/.test(unheard.evidence)], ["good", true], unheard.evidence);
 
-    servers[1]?.process.kill("SIGSTOP");
+    await standstill(servers[1]?.process);
     const controller = new AbortController();
     const told: string[] = [];
     const silent = ldap.run(LOOPBACK, compared, { icmp: noIcmp }, controller.signal, (text) => told.push(text));

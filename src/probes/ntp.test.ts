@@ -8,6 +8,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { diesWithUs } from "../../lab/child.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, programPath, thirdParty } from "../../lab/third-party.ts";
 import { closedPort, conformance, noIcmp } from "./conformance.ts";
 import { udpPeer, udpSettings } from "./conformance-udp.ts";
@@ -96,7 +97,7 @@ test("a real chronyd: synchronised to itself, an hour ahead, without a source, s
   assert.ok(Math.abs(found.perfdata?.[0]?.value ?? NaN) < 1_000, found.evidence);
   assert.equal((await lookAt(synced.port, { maxStratum: 4 })).outcome, "bad");
   assert.equal((await lookAt(synced.port, { maxOffsetMs: 1_000 })).outcome, "good");
-  synced.child.kill("SIGSTOP");
+  await standstill(synced.child);
   await assert.rejects(ntp.run(LOOPBACK, { port: synced.port }, { icmp: noIcmp }, AbortSignal.timeout(200)));
   synced.child.kill("SIGCONT");
   await synced.stop();

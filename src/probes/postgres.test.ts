@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { withDaemon } from "../../lab/daemon.ts";
 import type { Daemon, DaemonPlan } from "../../lab/daemon.ts";
 import { must } from "../../lab/child.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { thirdParty } from "../../lab/third-party.ts";
 import { CERTIFICATE, KEY } from "./certificates.fixture.ts";
 import { NASTY, assertEvidence, conformance, noIcmp, tcpPeer, tcpSettings, until } from "./conformance.ts";
@@ -244,7 +245,7 @@ test("a real PostgreSQL: accepting, a query, a wrong password, a query that hang
 
     assert.doesNotMatch(server.log(), /protocol|SASL response/, "what it logs about rude visitors");
 
-    server.process.kill("SIGSTOP");
+    await standstill(server.process);
     const silent = new AbortController();
     const progress: string[] = [];
     const waiting = postgres.run(LOOPBACK, { ...PLAIN, port }, { icmp: noIcmp }, silent.signal, (text) => progress.push(text));

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { withDaemon } from "../../lab/daemon.ts";
 import type { DaemonPlan } from "../../lab/daemon.ts";
 import { must, whichProgram } from "../../lab/child.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
 import { EXPIRED, KEY } from "./certificates.fixture.ts";
 import { assertEvidence, conformance, noIcmp, tcpPeer, tcpSettings, until } from "./conformance.ts";
@@ -131,7 +132,7 @@ test("a real Redis: good, stopped it is silent, its password wrong and right, a 
     const alone = await look({ port, password: "sesame" });
     assert.deepEqual([alone.outcome, /MASTERDOWN/.test(alone.evidence)], ["unknown", true], alone.evidence);
 
-    process.kill("SIGSTOP");
+    await standstill(process);
     const controller = new AbortController();
     const told: string[] = [];
     const silent = redis.run(LOOPBACK, { port, tls: false }, { icmp: noIcmp }, controller.signal, (text) => told.push(text));

@@ -9,6 +9,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import { diesWithUs } from "../../lab/child.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, programPath, thirdParty } from "../../lab/third-party.ts";
 import { assertEvidence, closedPort, conformance, noIcmp } from "./conformance.ts";
 import { udpPeer, udpSettings } from "./conformance-udp.ts";
@@ -226,7 +227,7 @@ test("a real snmpd: versions 1, 2c and 3, wrong names and passwords, stopped, go
   for (const more of [{ community: "guess" }, { version: "3", user: user({ privacy: { protocol: "aes", password: "wrong-password" } }) }] as const) {
     await assert.rejects(snmp.run(LOOPBACK, options(agent.port, more), { icmp: noIcmp }, AbortSignal.timeout(300)));
   }
-  agent.child.kill("SIGSTOP");
+  await standstill(agent.child);
   await assert.rejects(snmp.run(LOOPBACK, options(agent.port), { icmp: noIcmp }, AbortSignal.timeout(300)));
   agent.child.kill("SIGCONT");
   assert.equal((await lookAt(agent.port, {})).outcome, "good");

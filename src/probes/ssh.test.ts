@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { standstill } from "../../lab/standstill.ts";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -109,7 +110,7 @@ test("a real sshd is good; stopped, its kernel still accepts and nothing is said
     assert.match(found.evidence, /^SSH-2\.0-OpenSSH_/);
     await until(() => /Connection (closed|reset) by/.test(log()), log());
     assert.doesNotMatch(log(), /kex_exchange_identification/); // the error that it logs about mute visitors
-    daemon.kill("SIGSTOP");
+    await standstill(daemon);
     const controller = new AbortController();
     const told: string[] = [];
     const running = ssh.run(LOOPBACK, { port }, { icmp: noIcmp }, controller.signal, (text) => {

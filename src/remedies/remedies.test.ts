@@ -9,6 +9,7 @@ import { after, describe, test } from "node:test";
 import { childGuard } from "../child/child.ts";
 import { startDaemon } from "../../lab/daemon.ts";
 import type { Daemon } from "../../lab/daemon.ts";
+import { standstill } from "../../lab/standstill.ts";
 import { lacking, thirdParty } from "../../lab/third-party.ts";
 import { command } from "./command.ts";
 import { ssh } from "./ssh.ts";
@@ -64,7 +65,7 @@ describe("ssh", { skip: lacking("sshd", "ssh", "ssh-keygen") }, async () => {
   });
 
   test("a wedged host, which accepts and says nothing: not done, within the limit", async () => {
-    daemon.process.kill("SIGSTOP");
+    await standstill(daemon.process);
     try {
       const end = await run({}, 6_000);
       assert.equal(end.outcome, "failed", end.evidence);

@@ -5,7 +5,7 @@ import type { Answer, Command, EventLine, Failure, LoginRequest, Session, SetUp,
 import { CSRF_HEADER, PATHS } from "../api/contract.ts";
 import { session, shutOut } from "./session.ts";
 
-export type Asked<Body> = { readonly ok: true; readonly body: Body } | { readonly ok: false; readonly status: number; readonly error: string };
+export type Asked<Body> = { readonly ok: true; readonly body: Body } | { readonly ok: false; readonly status: number; readonly error: string; /** Asked again with this it may be answered. */ readonly needs?: Failure["needs"] };
 
 /** Longer than the watcher itself takes for anything (30 s for a command). */
 const LIMIT_MS = 40_000;
@@ -45,19 +45,20 @@ async function askText(path: string, { method = "GET", body, signal }: Request):
     const text = await response.text();
     if (response.ok) return { ok: true, body: text };
     if (response.status === 401 && path !== PATHS.session) shutOut();
-    return { ok: false, status: response.status, error: errorIn(text) ?? `the watcher answered ${response.status}` };
+    const { error, needs } = failureIn(text);
+    return { ok: false, status: response.status, error: error ?? `the watcher answered ${response.status}`, ...(needs === undefined ? {} : { needs }) };
   } catch (error) {
     if (error instanceof DOMException && error.name === "TimeoutError") return { ok: false, status: 0, error: `no answer within ${LIMIT_MS / 1_000} s: it is not known what became of it` };
     return { ok: false, status: 0, error: "the watcher cannot be reached" };
   }
 }
 
-function errorIn(text: string): string | null {
+function failureIn(text: string): Partial<Failure> {
   try {
-    const { error } = JSON.parse(text) as Failure;
-    return typeof error === "string" ? error : null;
+    const { error, needs } = JSON.parse(text) as Failure;
+    return { ...(typeof error === "string" ? { error } : {}), ...(needs === undefined ? {} : { needs }) };
   } catch {
-    return null;
+    return {};
   }
 }
 

@@ -18,3 +18,19 @@ export function useAsked<Body>(question: (signal: AbortSignal) => Promise<Asked<
   }, [...deps, turn]);
   return { ...state, again: () => setTurn((at) => at + 1) };
 }
+
+export type Sending = { readonly busy: boolean; readonly error: string | null; send<Body>(question: () => Promise<Asked<Body>>, then: (body: Body) => void): Promise<void> };
+
+/** A change that is asked for by a form: one at a time, and what the watcher has against it. */
+export function useSending(): Sending {
+  const [state, setState] = useState<{ readonly busy: boolean; readonly error: string | null }>({ busy: false, error: null });
+  return {
+    ...state,
+    send: async (question, then) => {
+      setState({ busy: true, error: null });
+      const asked = await question();
+      setState({ busy: false, error: asked.ok ? null : asked.error });
+      if (asked.ok) then(asked.body);
+    },
+  };
+}

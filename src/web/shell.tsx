@@ -178,8 +178,9 @@ function You({ onHelp }: { readonly onHelp: () => void }) {
           <legend>Light or dark</legend>
           {THEMES.map(([value, word]) => <label key={value}><input type="radio" name="theme" checked={theme.value === value} onChange={() => (theme.value = value)} />{word}</label>)}
         </fieldset>
-        {PAGES.filter((page) => page.nav === undefined && MENU.has(page.path) && may(page.role === "anyone" ? "viewer" : page.role)).map((page) => <a key={page.path} href={page.path} onClick={close}>{page.title}</a>)}
+        {PAGES.filter((page) => page.nav === undefined && MENU.has(page.path) && (who !== null || page.path !== "/account") && may(page.role === "anyone" ? "viewer" : page.role)).map((page) => <a key={page.path} href={page.path} onClick={close}>{page.title}</a>)}
         <button type="button" onClick={() => { close(); onHelp(); }}>Keys</button>
+        {who === null ? <a href="/set-up" onClick={close}>Make the first user</a> : null}
         {who === null ? null : <button type="button" onClick={() => void leave()}>Log out</button>}
       </div>
     </details>

@@ -39,7 +39,7 @@ const KINDS: Readonly<Record<string, readonly [Tone, string]>> = {
 
 /** What a kind of line is called; a kind that a newer watcher may have is told by its own name. */
 export function kindInWords(kind: string): readonly [Tone, string] {
-  return KINDS[kind] ?? ["note", kind];
+  return (Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined) ?? ["note", kind];
 }
 
 /** Kinds that belong under the line before them. */

@@ -13,4 +13,4 @@ export const answer = named("Answer", "What became of a command.", z.strictObjec
 
 export const reloadAnswer = named("ReloadAnswer", "Whether the configuration was taken over. If not, the old one goes on.", z.strictObject({ accepted: flag(), problems: listOf(text()).describe("`FILE:LINE:COLUMN: …`, errors and warnings.") }));
 export const recordAnswer = named("RecordAnswer", "A recording of a dialogue with a power device, without its secrets.", z.strictObject({ text: text() }));
-export const failure = named("Failure", "Why there is no answer, in a sentence.", z.strictObject({ error: text() }));
+export const failure = named("Failure", "Why there is no answer, in a sentence.", z.strictObject({ error: text(), needs: z.literal("code").exactOptional().describe("Asked again with this, it may be answered: the six digits of the phone.") }));

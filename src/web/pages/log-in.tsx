@@ -29,7 +29,7 @@ export function LogIn({ query }: PageProps) {
       return go(ours(query.get("to")), { replace: true });
     }
     // The password was right, and a code is asked for.
-    if (asked.status === 401 && /\bcode\b/.test(asked.error)) {
+    if (asked.needs === "code") {
       if (!wantsCode) {
         setWantsCode(true);
         return;
