@@ -27,7 +27,7 @@ describe("views of the page", { skip: noBrowser }, () => {
   let address: string;
 
   before(async () => {
-    rig = await startRig({ hosts: ["logos", "ethos", "pathos"], kind: "processes", bootMs: 1_500, settings: SETTINGS, device: "check: 2s, timeout: 2s, deadline: 10s" });
+    rig = await startRig({ hosts: ["logos", "ethos", "pathos"], kind: "processes", bootMs: 1_500, settings: SETTINGS, device: "check: 6s, timeout: 2s, deadline: 10s" });
     watching = await startWatching(rig);
     [readers, address] = await Promise.all([Readers.start(), addressOf(watching)]);
     reader = await readers.reader();
@@ -48,11 +48,11 @@ describe("views of the page", { skip: noBrowser }, () => {
     const row = reader.row("ethos");
     await row.getByText("on", { exact: true }).waitFor();
     await reader.isFit("power");
-    await rig.faults({ mute: true });
+    await rig.faults({ hangUp: true });
     await reader.reads("sucker cannot be read.");
     await reader.sees(/logos, ethos and pathos hang on it and cannot be cut/);
     await reader.isFit("power that cannot be read");
-    await rig.faults({ mute: false });
+    await rig.faults({ hangUp: false });
     await reader.reads("sucker can be read.");
     reader.isCalm();
   });

@@ -12,6 +12,8 @@ const SHAPES: Readonly<Record<ComponentState, string>> = {
   available: '<circle cx="6" cy="6" r="4.6"/>', partly: '<path d="M6 .6 11.4 6 6 11.4.6 6Z"/>', out: '<path d="M1 1h10v10H1Z"/>',
   maintenance: '<path d="M6 1.2 11.2 10.6H.8Z"/>', unknown: '<circle class="hollow" cx="6" cy="6" r="4.4"/>',
 };
+/** Of the icon in the browser's tab, which knows no style sheet. */
+const ICON: Readonly<Record<ComponentState, string>> = { available: "#25704f", partly: "#8f5f0d", out: "#ad3328", maintenance: "#1f5fa8", unknown: "#666c74" };
 /** Heights as well as colours: what is well is low and calm. */
 const BARS: Readonly<Record<ComponentState, readonly [top: number, height: number]>> = { available: [12, 16], partly: [5, 23], out: [0, 28], maintenance: [9, 19], unknown: [24, 4] };
 
@@ -28,6 +30,7 @@ export function statusPageHtml(model: StatusPageModel): string {
 <title>${escaped(title)}: ${escaped(headline)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 12 12" fill="${ICON[state]}">${SHAPES[state]}</svg>`)}">
 <link rel="stylesheet" href="status.css">
 </head>
 <body>
