@@ -89,5 +89,5 @@ export function expectationInWords({ detect, decide, cut, boot, totalMs, perDay,
 export function oddsInWords(odds: number): string {
   if (odds === 0) return "never, as far as is known";
   const percent = odds * 100;
-  return `${percent >= 0.001 ? percent.toPrecision(1) : percent.toFixed(Math.min(20, 1 - Math.floor(Math.log10(percent)))).replace(/0+$/, "")} %`;
+  return `${percent >= 0.001 ? percent.toPrecision(1) : percent.toFixed(Math.min(20, -Math.floor(Math.log10(percent))))} %`;
 }
