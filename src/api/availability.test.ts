@@ -2,9 +2,29 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { availabilityOf } from "../journal/availability-query.ts";
+import { measured } from "./availability.ts";
 import type { AvailabilityReport, EventLine } from "./contract.ts";
 import { ask, errorOf, opened } from "./doors-for-tests.ts";
+import type { History } from "./history.ts";
 import { openWorld, until } from "./world-for-tests.ts";
+
+test("many hosts are asked for some at a time, and the answer is as of one question", async () => {
+  const hosts = Array.from({ length: 1_203 }, (_, index) => ({ host: `web${index}`, group: index % 2 === 0 ? "even" : "odd" }));
+  const period = { fromMs: 0, toMs: 1_000 };
+  const asked: number[] = [];
+  const past: Pick<History, "availability"> = {
+    availability: async (query) => {
+      asked.push(query.hosts.length);
+      return availabilityOf({ standings: { seen: (host: string) => [{ fromMs: 0, toMs: Number(host.slice(3)) % 1_000, state: "up", planned: null }], sinceMs: () => 0 } as never, incidents: () => [] }, query);
+    },
+  };
+  const query = { hosts, periods: [period], groupsOnly: false, open: [], nowMs: 1_000 };
+  const answer = await measured(past, query);
+  assert.deepEqual(asked, [500, 500, 203]);
+  assert.deepEqual(answer, await past.availability(query));
+  assert.equal((await measured(past, { ...query, hosts: [] })).periods.length, 1);
+});
 
 test("an outage, by phase, by host and by group, and what is to be expected", async () => {
   const world = openWorld({ change: (host) => ({ ...host, group: host.name === "pathos" ? "spare" : "core" }) });
@@ -45,7 +65,7 @@ test("an outage, by phase, by host and by group, and what is to be expected", as
 
     const lines = (await ask(it.tcp, "GET", "/v1/events?kind=off-sent,on-sent")).text.trim().split("\n").map((text) => (JSON.parse(text) as EventLine).kind);
     assert.deepEqual(lines, ["off-sent", "on-sent"], "lines of some kinds only");
-    assert.equal((await ask(it.tcp, "GET", "/v1/events?kind=off sent")).status, 400);
+    assert.equal((await ask(it.tcp, "GET", "/v1/events?kind=off%20sent")).status, 400);
 
     const refused: readonly (readonly [string, number, RegExp])[] = [
       ["from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", 400, /from is not before to/], ["step=year", 400, /step is one of all, month, day/], ["by=rack", 400, /host or group/], ["host=nobody", 404, /no host nobody/],

@@ -1,12 +1,13 @@
 // `/v1/availability`: what was measured, period by period, and what is to be expected. The question is read strictly and bounded
 // here; the history's thread works the past out, and the forecast takes what the core knows of each host beside it.
 
-import type { AvailabilityParts } from "../core/availability.ts";
-import { availabilityOf, daysOf, monthsOf } from "../core/availability.ts";
+import type { AvailabilityAnswer, AvailabilityParts, AvailabilityQuery } from "../core/availability.ts";
+import { availabilityOf, daysOf, monthsOf, together } from "../core/availability.ts";
 import { forecast, oddsTogether } from "../core/forecast.ts";
 import { iso } from "../core/report.ts";
 import type { AvailabilityLine, AvailabilityReport } from "./contract.ts";
 import { AVAILABILITY_LINES_MAX, AVAILABILITY_STEPS, PERIODS_MAX } from "./contract.ts";
+import type { History } from "./history.ts";
 import { noSuchHost, openIncidents } from "./looking.ts";
 import type { Asked, Reply, Served } from "./route.ts";
 import { json, Refusal, timeIn } from "./route.ts";
@@ -38,7 +39,7 @@ async function report(query: Asked<(typeof AVAILABILITY_QUERY)[number]>["query"]
   if (!groupsOnly && hosts.length * periods.length > AVAILABILITY_LINES_MAX) throw new Refusal(400, `that is more than ${AVAILABILITY_LINES_MAX} lines: ask for one host, or for by=group`);
   look();
   const groupOf = new Map(hosts.map((host) => [host.name, host.group]));
-  const answer = await history.availability({ hosts: hosts.map(({ name, group }) => ({ host: name, group })), periods, groupsOnly, open: [...openIncidents(state).values()], nowMs });
+  const answer = await measured(history, { hosts: hosts.map(({ name, group }) => ({ host: name, group })), periods, groupsOnly, open: [...openIncidents(state).values()], nowMs });
   const expected = answer.experience.flatMap((experience) => {
     const host = policy.hosts.get(experience.host);
     if (host === undefined) return [];
@@ -55,6 +56,35 @@ async function report(query: Asked<(typeof AVAILABILITY_QUERY)[number]>["query"]
       hosts: lines.map((each) => ({ host: each.host, group: groupOf.get(each.host) ?? "", ...line(each.parts) })),
     })),
     forecast: groupsOnly ? { hosts: [], groups: [] } : { hosts: expected, groups: groups.map((group) => ({ group, hosts: sizes.get(group) ?? 0, odds: oddsTogether(expected.filter((each) => each.group === group)) })) },
+  };
+}
+
+/** Hosts in one question to the history: what others ask of it comes between two. */
+const HOSTS_AT_ONCE = 500;
+
+/** As one question to the history, however many hosts there are. */
+export async function measured(history: Pick<History, "availability">, query: AvailabilityQuery): Promise<AvailabilityAnswer> {
+  let all: AvailabilityAnswer | null = null;
+  for (let from = 0; all === null || from < query.hosts.length; from += HOSTS_AT_ONCE) {
+    const some: AvailabilityAnswer = await history.availability({ ...query, hosts: query.hosts.slice(from, from + HOSTS_AT_ONCE) });
+    all = all === null ? some : joined(all, some);
+  }
+  return all;
+}
+
+function joined(one: AvailabilityAnswer, other: AvailabilityAnswer): AvailabilityAnswer {
+  return {
+    sinceMs: one.sinceMs ?? other.sinceMs, experience: [...one.experience, ...other.experience],
+    periods: one.periods.map((period, index) => {
+      const more = other.periods[index];
+      if (more === undefined) return period;
+      const groups = new Map(period.groups.map(({ group, parts }) => [group, parts]));
+      for (const { group, parts } of more.groups) {
+        const known = groups.get(group);
+        groups.set(group, known === undefined ? parts : together([known, parts]));
+      }
+      return { total: together([period.total, more.total]), groups: [...groups].map(([group, parts]) => ({ group, parts })), hosts: [...period.hosts, ...more.hosts] };
+    }),
   };
 }
 

@@ -76,7 +76,7 @@ type Mark = Period & { readonly what: What; readonly within: boolean; /** Nobody
 export function measure(seen: readonly Seen[], incidents: readonly IncidentRecord[], periods: readonly Period[], nowMs: number): readonly AvailabilityParts[] {
   const fromMs = Math.min(...periods.map((period) => period.fromMs));
   const toMs = Math.min(nowMs, Math.max(...periods.map((period) => period.toMs)));
-  const segments = walk(seen, marksOf(seen, incidents, nowMs), fromMs, toMs);
+  const segments = walk(seen, marksOf(seen, incidents, nowMs), servedAgain(incidents), fromMs, toMs);
   return periods.map((period) => partsOf(segments, { fromMs: period.fromMs, toMs: Math.max(period.fromMs, Math.min(period.toMs, nowMs)) }));
 }
 
@@ -175,18 +175,30 @@ function lastWatched(seen: readonly Seen[], fromMs: number): number {
   return endMs;
 }
 
-function walk(seen: readonly Seen[], marks: readonly Mark[], fromMs: number, toMs: number): readonly Segment[] {
+/**
+ * When hosts were seen to serve again. How they stand is looked at every few seconds only: what stood as down then and not
+ * since was up from here on, and who fell again has an incident of his own.
+ */
+function servedAgain(incidents: readonly IncidentRecord[]): readonly number[] {
+  return incidents.flatMap(({ began, endedAt, outcome }) => (endedAt !== null && outcome.startsWith("recovered") ? [wallOf(endedAt, began)] : [])).sort((one, other) => one - other);
+}
+
+function walk(seen: readonly Seen[], marks: readonly Mark[], served: readonly number[], fromMs: number, toMs: number): readonly Segment[] {
   const points = new Set([fromMs, toMs]);
-  for (const each of [...seen, ...marks]) for (const atMs of [each.fromMs, each.toMs]) if (atMs > fromMs && atMs < toMs) points.add(atMs);
+  for (const each of [...seen, ...marks, ...served.map((atMs) => ({ fromMs: atMs, toMs: atMs }))]) for (const atMs of [each.fromMs, each.toMs]) if (atMs > fromMs && atMs < toMs) points.add(atMs);
   const sorted = [...points].sort((one, other) => one - other);
   const segments: Segment[] = [];
   let nextSeen = 0;
   let nextMark = 0;
+  let nextServed = 0;
   for (let index = 0; index + 1 < sorted.length; index += 1) {
     const startMs = sorted[index] as number;
     while ((seen[nextSeen]?.toMs ?? Infinity) <= startMs) nextSeen += 1;
     while ((marks[nextMark]?.toMs ?? Infinity) <= startMs) nextMark += 1;
-    segments.push({ fromMs: startMs, toMs: sorted[index + 1] as number, what: whatOf(covering(seen[nextSeen], startMs), covering(marks[nextMark], startMs)) });
+    while ((served[nextServed] ?? Infinity) <= startMs) nextServed += 1;
+    const known = covering(seen[nextSeen], startMs);
+    const since = known !== null && (served[nextServed - 1] ?? -Infinity) >= known.fromMs ? { ...known, state: known.state === "down" ? "up" as const : known.state } : known;
+    segments.push({ fromMs: startMs, toMs: sorted[index + 1] as number, what: whatOf(since, covering(marks[nextMark], startMs)) });
   }
   return segments;
 }

@@ -6,6 +6,7 @@ import type { IncidentRecord } from "../../core/records.ts";
 import { iso } from "../../core/report.ts";
 import type { Standing } from "../../core/standing.ts";
 import { NOT_KNOWN, standingOf } from "../../core/standing.ts";
+import { measured } from "../availability.ts";
 import type { NoticeReport, StatusPageFiles } from "../contract.ts";
 import { INCIDENTS_MAX, NOTICES_MAX } from "../contract.ts";
 import { ended, openIncidents } from "../looking.ts";
@@ -72,7 +73,7 @@ async function make({ title, historyDays, components: configured }: StatusPageCo
   const open = openIncidents(state);
   const asked = components.flatMap(({ name, hosts }) => hosts.map((host) => ({ host, group: name })));
   const whole = { fromMs: days[0]?.fromMs ?? today, toMs: today + DAY_MS };
-  const answer = await history.availability({ hosts: asked, periods: [whole, ...days], groupsOnly: true, open: [...open.values()], nowMs });
+  const answer = await measured(history, { hosts: asked, periods: [whole, ...days], groupsOnly: true, open: [...open.values()], nowMs });
   const written = (await history.incidents(INCIDENTS_MAX)).filter((record) => !open.has(record.incident)).map(ended);
   const incidents: readonly IncidentRecord[] = [...written, ...open.values()];
   return statusPageHtml(statusPageModel({ title, components, standings, days, answer, incidents, notices: notices.list(), nowMs }));

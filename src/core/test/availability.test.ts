@@ -92,6 +92,14 @@ test("what is planned is apart, and an outage does not become planned by what is
   assert.deepEqual([held.causes.wait, held.outages], [300, 1], "down, and no incident open any more: it is held");
 });
 
+test("a host that served again is up from then on, though nobody looked how it stands for a few seconds", () => {
+  const seen: Seen[] = [up(0, 230), { fromMs: 230, toMs: 405, state: "down", planned: null }, up(405, 1_000)];
+  assert.deepEqual(one(seen, [outage(200, { down: 220, ended: 400 })]).unplannedMs, 200);
+  assert.deepEqual(one(seen, [outage(200, { down: 220, ended: 300, outcome: "held" })]).unplannedMs, 205, "one that is held is down for as long as it stands so");
+  const again = one(seen, [outage(200, { down: 220, ended: 300 }), outage(350, { down: 360, ended: 400, name: "again" })]);
+  assert.deepEqual([again.unplannedMs, again.outages], [150, 2]);
+});
+
 test("an outage counts in the month in which it began, its time in both", () => {
   const edgeMs = Date.UTC(2026, 10, 1);
   const periods = monthsOf({ fromMs: Date.UTC(2026, 9, 1), toMs: Date.UTC(2026, 11, 1) });
@@ -145,11 +153,12 @@ test("parts add up to the whole, and any division of it to the same parts", () =
   }));
 });
 
-test("an incident told twice counts once, and none makes a host more available", () => {
+test("an incident told twice counts once, and none makes a host available while nobody watched", () => {
   fc.assert(fc.property(anySeen, anyIncidents, (seen, incidents) => {
     const parts = one(seen, incidents);
     assert.deepEqual(one(seen, [...incidents, ...incidents]), parts);
-    assert.ok(parts.upMs <= one(seen, []).upMs);
+    const watched = seen.map((each): Seen => (each.state === "unknown" ? each : { ...each, state: "up", planned: null }));
+    assert.ok(parts.upMs <= one(watched, []).upMs);
   }));
 });
 
