@@ -109,7 +109,7 @@ function oddsInWords(odds: number): string {
 }
 
 function shareInWords(share: number): string {
-  return share < 0.001 ? "less than 0.1 %" : `${(share * 100).toFixed(1)} %`;
+  return share > 0.999 && share < 1 ? "more than 99.9 %" : share < 0.001 ? "less than 0.1 %" : `${(share * 100).toFixed(1)} %`;
 }
 
 function counted(count: number, noun: string): string {

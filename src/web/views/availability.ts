@@ -53,7 +53,7 @@ export function leftOut(line: AvailabilityLine): string {
 
 export function share(partMs: number, wholeMs: number): string {
   const percent = wholeMs === 0 ? 0 : (partMs / wholeMs) * 100;
-  return percent > 0 && percent < 0.1 ? "less than 0.1 %" : `${percent >= 10 ? Math.round(percent) : percent.toFixed(1)} %`;
+  return percent > 99.9 && percent < 100 ? "more than 99.9 %" : percent > 0 && percent < 0.1 ? "less than 0.1 %" : `${percent >= 10 ? Math.round(percent) : percent.toFixed(1)} %`;
 }
 
 /** `2 min 5 s to detect, 50 s off, 5 min to boot`. */
