@@ -21,7 +21,7 @@ export const PATHS = {
   status: "/v1/status",
   /** `/v1/hosts/NAME` → HostReport */
   hosts: "/v1/hosts",
-  /** `/v1/why/HOST` or `/v1/why/INCIDENT` → WhyReport */
+  /** `/v1/why/HOST`, `/v1/why/INCIDENT`, or `/v1/why/SEQ`, the number of a line of the journal → WhyReport */
   why: "/v1/why",
   /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&kind=A,B&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
   events: "/v1/events",
@@ -244,6 +244,8 @@ export type Answer = {
   readonly operation: number | null;
   /** The name that must be typed before this is done. */
   readonly confirm: string | null;
+  /** Number of the line of the journal that says so; null: none is known. */
+  readonly event: number | null;
 };
 
 /** `problems`: of the configuration, `FILE:LINE:COLUMN: …`, errors and warnings. Not accepted: the old one goes on. */
@@ -255,7 +257,9 @@ export type RecordAnswer = { readonly text: string };
 /** `missing`: why older lines could not be read, if so. */
 export type WhyReport =
   | (Why & { readonly kind: "host"; readonly at: string; readonly open: IncidentReport | null; readonly events: readonly EventLine[]; readonly missing: string | null })
-  | { readonly kind: "incident"; readonly at: string; readonly incident: IncidentReport; readonly events: readonly EventLine[]; readonly missing: string | null };
+  | { readonly kind: "incident"; readonly at: string; readonly incident: IncidentReport; readonly events: readonly EventLine[]; readonly missing: string | null }
+  /** `events`: the lines that led to it, the oldest first, and itself. */
+  | { readonly kind: "event"; readonly at: string; readonly event: EventLine; readonly events: readonly EventLine[]; readonly missing: string | null };
 
 export type Health = {
   readonly ok: boolean;

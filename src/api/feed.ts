@@ -43,6 +43,22 @@ export class Feed {
     return this.#recent.filter((event) => matches(event, query)).slice(-query.limit).map(line);
   }
 
+  /** A line and those that led to it, the oldest first; empty where there is none of that number. */
+  async chain(seq: number, limit: number): Promise<readonly EventLine[]> {
+    const known = new Map(this.#recent.map((event) => [event.seq, event]));
+    const lines: HistoryEvent[] = [];
+    for (let at: number | null = seq; at !== null && lines.length < limit;) {
+      const event: HistoryEvent | undefined = known.get(at);
+      if (event === undefined) {
+        lines.unshift(...(await this.#history.chain(at, limit - lines.length)));
+        break;
+      }
+      lines.unshift(event);
+      at = event.cause;
+    }
+    return lines.map(line);
+  }
+
   get followers(): number {
     return this.#followers.size;
   }

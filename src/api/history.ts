@@ -49,6 +49,8 @@ export type History = {
   incident(name: string): Soon<IncidentRecord | undefined>;
   /** The lines of one incident, in the order in which they were told, at most EVENTS_MAX. */
   eventsOf(incident: string): Soon<readonly HistoryEvent[]>;
+  /** A line and those that led to it, the oldest first, at most `limit`; empty where there is none of that number. */
+  chain(seq: number, limit: number): Soon<readonly HistoryEvent[]>;
   /** Probe results or their roll-ups, page by page. */
   results(query: ResultsQuery): Soon<ResultsPage>;
   availability(query: AvailabilityQuery): Soon<AvailabilityAnswer>;

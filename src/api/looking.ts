@@ -120,6 +120,11 @@ async function whyReport(name: string, { watcher, history, now, feed }: Served):
     return { kind: "host", at, ...told, open: open === null ? null : incidentReport(open), ...lines };
   }
   const record = await incidentNamed(name, { watcher, history });
+  if (record === undefined && /^[1-9]\d{0,14}$/.test(name)) {
+    const events = await feed.chain(Number(name), WHY_EVENTS);
+    const event = events.at(-1) ?? missing(`there is no line ${name} in this watcher's journal, or not any more`);
+    return { kind: "event", at, event, events, missing: null };
+  }
   if (record === undefined) throw new Refusal(404, `there is no host and no incident ${name}; hosts: ${hostNames(policy)}`);
   return { kind: "incident", at, incident: incidentReport(record), ...(await timeline(record, feed)) };
 }

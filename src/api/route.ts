@@ -54,7 +54,8 @@ export type Credential = {
 /** As it stands in the journal and in the audit trail. */
 export function nameOf(caller: Caller): string {
   const { user, credential } = caller;
-  if (user === null) return caller.by === "socket" ? "somebody on the control socket" : "nobody";
+  if (caller.by === "socket") return credential?.name ?? "somebody on the control socket";
+  if (user === null) return "nobody";
   return credential?.name === null || credential === null ? user : `${user} (token ${credential.name})`;
 }
 

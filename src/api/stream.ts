@@ -1,6 +1,6 @@
 // `/v1/stream` (live.ts): everybody who looks gets the same bytes. Once a second, and only while somebody reads, every host is
 // reported and compared with what the readers have (difference.ts); what has changed is written once and given to all. A line
-// of the journal does not wait for the second: it is told 20 ms later together with what it changed, unless something was
+// of the journal does not wait for the second: it is told 20 ms later together with what it changed, unless others were
 // told just before.
 //
 // A reader who does not keep up is not given more: what it misses is replaced by one snapshot when it has read what it has.
@@ -67,6 +67,8 @@ export class Live {
   #cell = 0;
   #turn = 0;
   #beatMs = 0;
+  /** When lines were told last. */
+  #linesMs = 0;
   #tickMs = 0;
   #lines: EventLine[] = [];
   #snapshot: Buffer | null = null;
@@ -112,7 +114,7 @@ export class Live {
     [this.#beatMs, this.#tickMs, this.#lines] = [bootMs, bootMs, []];
     this.#unfollow = this.#feed.follow({}, (line) => {
       this.#lines.push(line);
-      if (this.#lines.length === 1) this.#schedule(TOGETHER_MS);
+      if (this.#lines.length === 1) this.#scheduleLines();
     });
     this.#schedule(BEAT_MS);
   }
@@ -125,16 +127,23 @@ export class Live {
     [this.#rest, this.#snapshot, this.#around, this.#lines] = [null, null, [], []];
   }
 
-  /** The next beat comes so soon, but not within a second after the last. */
   #schedule(afterMs: number): void {
-    const sinceMs = this.#sources.now().bootMs - this.#beatMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#beat(), afterMs === BEAT_MS ? BEAT_MS : Math.max(afterMs, BEAT_MS - sinceMs)).unref();
+    this.#timer = setTimeout(() => this.#beat(), afterMs).unref();
+  }
+
+  /** A line comes at once, unless others came within the last second: then with the next beat. */
+  #scheduleLines(): void {
+    const { bootMs } = this.#sources.now();
+    const next = this.#beatMs + BEAT_MS;
+    const wanted = Math.max(bootMs + TOGETHER_MS, this.#linesMs + BEAT_MS);
+    if (wanted < next) this.#schedule(wanted - bootMs);
   }
 
   #beat(): void {
     const now = this.#sources.now();
     this.#beatMs = now.bootMs;
+    if (this.#lines.length > 0) this.#linesMs = now.bootMs;
     this.#schedule(BEAT_MS);
     // A watcher that is opening its store anew knows nothing: readers hear nothing, and say that what they have is stale.
     if (this.#sources.watcher.state.started) this.#tell(this.#changes(now));

@@ -43,6 +43,8 @@ export type World = {
   statusPage: StatusPageConfig | null;
   /** The device cannot be opened or read while this is not null. */
   deviceFailure: string | null;
+  /** Numbers of the lines that called somebody. */
+  readonly called: number[];
   close(): Promise<void>;
 };
 
@@ -103,7 +105,7 @@ export function openWorld(options: WorldOptions = {}): World {
     clock: { now, at },
     store: storeOf(() => world.storeFailure),
     journal: past.journal,
-    alerts: { raise: () => {}, over: () => {} },
+    alerts: { raise: (_alarm, _again, event) => void (event === undefined ? undefined : world.called.push(event)), over: () => {} },
     rounds: {
       start: (host, _limitMs, onRound) => {
         const began = now().bootMs;
@@ -151,7 +153,7 @@ export function openWorld(options: WorldOptions = {}): World {
   const notices = new Notices(folder, () => {});
   const standings = new Standings(past.looks);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, statusPage: null,
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], statusPage: null,
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
@@ -232,6 +234,15 @@ function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["jo
       availability: async (query) => availabilityOf({ standings, incidents: ({ host }) => [...incidents.values()].filter((record) => record.host === host) }, query),
       results: async () => ({ text: "", nextMs: null }),
       hosts: async () => [],
+      chain: async (seq, limit) => {
+        const chain: HistoryEvent[] = [];
+        for (let line = written().find((each) => each.seq === seq); line !== undefined && chain.length < limit;) {
+          chain.unshift(line);
+          const { cause } = line;
+          line = written().find((each) => each.seq === cause);
+        }
+        return chain;
+      },
       eventsOf: async (name) => written().filter((line) => line.incident === name),
     },
   };

@@ -43,10 +43,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`upkeep: ${text.replace(/^error: /, "")}`) });
   common(program);
+  for (const option of elsewhere()) program.addOption(option);
 
   const make = (parent: Command, usage: string, summary: string, more: string, shown: readonly string[], go: Go): Command => {
     const command = parent.command(usage).summary(summary).description(more === "" ? `${summary}.` : `${summary}. ${more}`);
     common(command);
+    for (const option of elsewhere()) command.addOption(option.hideHelp());
     examples.set(command, shown);
     command.addHelpText("after", `\nExamples:\n${shown.map((each) => `  ${each}`).join("\n")}`);
     return command.action(async (...given: unknown[]) => {
@@ -64,7 +66,7 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   // ---- looking
   make(program, "status [host]", "How it stands", "Whether the fleet is guarded; verdicts, counters, power, brakes, and what is asked of you. Exit 1 when a host is down or not guarded.", ["upkeep status", "upkeep status logos", "upkeep status --json | jq '.hosts[] | select(.guarded | not)'"],
     async (options, host) => (await import("./commands/status.ts")).runStatus(host, options));
-  make(program, "why <host|incident>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, or how an incident went and how long each phase took.", ["upkeep why logos", "upkeep why lusab-babad"],
+  make(program, "why <host|incident|line>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, how an incident went and how long each phase took, or what led to a line of the journal: its number stands in the log, in messages and in answers.", ["upkeep why logos", "upkeep why lusab-babad", "upkeep why 1234"],
     async (options, name) => (await import("./commands/why.ts")).runWhy(needed(name), options));
   make(program, "events", "What was seen, decided, refused and done", "The journal, line by line; with --json one object a line.", ["upkeep events --since 1h", "upkeep events --follow --host logos", "upkeep events --since 1d --json"],
     async (options) => (await import("./commands/events.ts")).runEvents(options))
@@ -212,6 +214,37 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));
   make(watcher, "forget <watcher>", "Forget a watcher that is gone for good", "From then on the others decide without it. Refused while it is there; one that comes back joins anew.", ["upkeep watcher forget watch-c"],
     async (options, name) => (await import("./commands/watcher.ts")).runWatcherForget(needed(name), options));
+  const user = group("user", "Who may ask over TCP", "On this machine whoever may use the control socket may do everything, and needs no user.");
+  const passwordFile = (command: Command): Command => command.option("--password-file <file>", "the password, instead of typing it; - reads standard input");
+  make(user, "set-up", "Print a link by which the first user is made", "Good once, for a day.", ["upkeep user set-up"],
+    async (options) => (await import("./commands/user.ts")).runSetUp(options));
+  passwordFile(make(user, "add <user>", "Add a user", "viewer looks; operator commands, too; admin also makes users and reads the configuration again. The first one is an admin.", ["upkeep user add riki --role admin", "upkeep user add wall --role viewer --password-file wall.password"],
+    async (options, name) => (await import("./commands/user.ts")).runUserAdd(needed(name), options))
+    .addOption(new Option("--role <role>", "what the user may").choices(["viewer", "operator", "admin"]).makeOptionMandatory()));
+  make(user, "list", "Who there is", "", ["upkeep user list", "upkeep user list --json | jq '.[] | select(.totp | not)'"],
+    async (options) => (await import("./commands/user.ts")).runUserList(options));
+  make(user, "role <user> <role>", "Give another role", "Sessions of that user end.", ["upkeep user role riki operator"],
+    async (options, name, role) => (await import("./commands/user.ts")).runUserRole(needed(name), needed(role), options));
+  passwordFile(make(user, "password <user>", "Give another password", "Sessions of that user end.", ["upkeep user password riki"],
+    async (options, name) => (await import("./commands/user.ts")).runUserPassword(needed(name), options)));
+  make(user, "totp <user>", "One-time codes of a phone", "Shows a secret for the phone and asks for its first code; from then on a code is wanted with the password. Prints recovery codes, each good once.", ["upkeep user totp riki", "upkeep user totp riki --off"],
+    async (options, name) => (await import("./commands/user.ts")).runUserTotp(needed(name), options))
+    .option("--off", "the password alone is enough again");
+  make(user, "remove <user>", "Remove a user", "With all sessions and tokens.", ["upkeep user remove riki"],
+    async (options, name) => (await import("./commands/user.ts")).runUserRemove(needed(name), options));
+  const token = group("token", "What programs show instead of a password", "A token may at most what its user may, and less where its scopes say so.");
+  make(token, "add <name>", "Make a token", "It is shown once.", ["upkeep token add prometheus --user riki --scope metrics", "upkeep token add deploy --user riki --scope command --for 90d > deploy.token"],
+    async (options, name) => (await import("./commands/token.ts")).runTokenAdd(needed(name), options))
+    .option("--user <user>", "whose; over --url the one who asks")
+    .addOption(each("--scope <scope>", "what it may: metrics, read, command, admin"))
+    .addOption(duration("--for <duration>", "how long (without an end)"));
+  make(token, "list", "Which there are", "", ["upkeep token list"],
+    async (options) => (await import("./commands/token.ts")).runTokenList(options));
+  make(token, "remove <id>", "End a token", "", ["upkeep token remove k3j9x2ab"],
+    async (options, id) => (await import("./commands/token.ts")).runTokenRemove(needed(id), options));
+  make(program, "audit", "Who asked for what, and what became of it", "Every change and every refused one, over both doors; the newest last.", ["upkeep audit", "upkeep audit --limit 1000 --json | jq 'select(.by == \"token\")'"],
+    async (options) => (await import("./commands/audit.ts")).runAudit(options))
+    .addOption(count("--limit <lines>", "the newest so many (200)", 20_000));
   make(program, "reload", "Read the configuration again", "A wrong one is refused and the old one goes on; exit 3 then.", ["upkeep reload"],
     async (options) => (await import("./commands/reload.ts")).runReload(options));
   make(program, "lab [order...]", "The demonstration", "Virtual hosts, a virtual PDU, a real watcher. From another terminal: wedge or heal one of its hosts.", ["upkeep lab", "upkeep lab wedge logos", "upkeep lab heal logos", "upkeep lab --once"],
@@ -245,6 +278,16 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
 function common(command: Command): void {
   command.option("-c, --config <file>", "the configuration (else $UPKEEP_CONFIG, ./upkeep.yaml, /etc/upkeep/upkeep.yaml)");
   command.option("--json", "for programs");
+}
+
+/** Of the program, and taken by every command; shown once. */
+function elsewhere(): readonly Option[] {
+  return [
+    new Option("--url <url>", "ask another watcher than this machine's: https://HOST:PORT"),
+    new Option("--token-file <file>", "with --url: the file that holds a token (upkeep token add)"),
+    new Option("--ca <file>", "with --url: the authority of its certificate, PEM"),
+    new Option("--fingerprint <sha256>", "with --url: of its certificate, as the watcher's log tells it"),
+  ];
 }
 
 function duration(flags: string, description: string): Option {

@@ -23,8 +23,7 @@ export type ShellConfig = {
   readonly dataDir: string;
   /** `<dataDir>/upkeep.sock`; short enough for the kernel. */
   readonly socketPath: string;
-  /** `null`: no TCP. */
-  readonly api: { readonly listen: { readonly host: string; readonly port: number } | null; readonly required: boolean };
+  readonly api: ApiConfig;
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
   /** Null: none. */
@@ -65,6 +64,15 @@ export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: num
 
 /** `group` null: these hosts. */
 export type StatusPageConfig = { readonly title: string; readonly historyDays: number; readonly components: readonly { readonly name: string; readonly group: string | null; readonly hosts: readonly string[] }[] };
+export type ApiConfig = {
+  /** `null`: no TCP. */
+  readonly listen: { readonly host: string; readonly port: number } | null;
+  readonly required: boolean;
+  /** By which this machine may be called, beside its own. */
+  readonly names: readonly string[];
+  /** `own`: a certificate that the watcher makes. PEM. */
+  readonly tls: "none" | "own" | { readonly cert: string; readonly key: Secret };
+};
 
 export type AlertsConfig = {
   readonly mail: MailConfig | null;

@@ -13,12 +13,13 @@ import { lintStore } from "./lint-store.ts";
 import { lint } from "./lint.ts";
 import { ProblemList } from "./problems.ts";
 import type { Problem } from "./problems.ts";
+import { resolveApi } from "./resolve-api.ts";
 import { membersOn, resolveStore } from "./resolve-store.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
 import { history as historySchema, keep as keepSchema } from "./sections/history.ts";
-import { api as apiSchema, brakes as brakesSchema, ownName } from "./sections/watcher.ts";
+import { brakes as brakesSchema, ownName } from "./sections/watcher.ts";
 import { SecretReader } from "./secrets.ts";
 import type { Environment } from "./secrets.ts";
 import { hostsOfSelf, thisMachine } from "./self.ts";
@@ -52,18 +53,18 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const fleet = await resolveFleet(gathered, secrets, problems);
   const references = await resolveReferences(gathered, secrets, problems);
   const alerts = await resolveAlerts(gathered, secrets, machine);
-  const store = await resolveStore({ gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() });
+  const certificates = { gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() };
+  const store = await resolveStore(certificates);
+  const api = await resolveApi(certificates);
   const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
   const self = selfOf(gathered, fleet, machine, problems);
   await lint(gathered, fleet, references, self, options.measured ?? new Map(), problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
-  if (problems.failed || store === null) return { ok: false, problems: problems.sorted() };
-  const { listen, required } = gathered.top.api ?? apiSchema.parse({});
+  if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api: { listen: listen === undefined ? { host: "127.0.0.1", port: API_PORT } : listen && { host: listen.host, port: listen.port ?? API_PORT }, required },
-    alerts, store, references, history: historyOf(gathered), statusPage,
+    api, alerts, store, references, history: historyOf(gathered), statusPage,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -71,7 +72,6 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   return { ok: true, config: { policy: policyOf(gathered, fleet, store, self, alerts, machine), shell, origins }, problems: problems.sorted() };
 }
 
-const API_PORT = 8_080;
 const SMTP_PORT = 25;
 const SMTPS_PORT = 465;
 

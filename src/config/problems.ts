@@ -45,6 +45,7 @@ export const PROBLEM_CODES = {
   CERTIFICATE_UNCHECKED: ["warning", "the certificate of a device is not checked, and a password goes there"],
   STORE_FEW: ["warning", "the store has one server, or an even number of them: it bears no failure, or no more than with one less"],
   STORE_TOGETHER: ["warning", "most servers of the store are on one host, or hang on one power device"],
+  API_PLAIN: ["warning", "passwords for the API go over the network in the clear"],
   STORE_PLAIN: ["warning", "a password goes to the store in the clear"],
   SNMP_PLAIN: ["warning", "a community that may switch power goes over the network in the clear"],
   WATCHER_UNNAMED: ["warning", "several watchers, and this one has no name of its own in its configuration"],

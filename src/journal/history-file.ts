@@ -192,6 +192,18 @@ export class HistoryFile {
     return rows(this.#database, "SELECT seq, wall_ms, kind, host, incident, because, cause FROM event WHERE seq = ?", seq).map(eventOf)[0];
   }
 
+  /** A line and those that led to it, the oldest first; at most `limit`. */
+  chain(seq: number, limit: number): HistoryEvent[] {
+    const lines: HistoryEvent[] = [];
+    for (let at: number | null = seq; at !== null && lines.length < bounded(limit);) {
+      const line: HistoryEvent | undefined = this.event(at);
+      if (line !== undefined) lines.unshift(line);
+      // A cause comes before what it caused, whatever a file says that was tampered with.
+      at = line === undefined || line.cause === null || line.cause >= at ? null : line.cause;
+    }
+    return lines;
+  }
+
   /** Everything written so far is on stable storage when this returns. */
   sync(): void {
     this.#database.exec("PRAGMA wal_checkpoint(FULL)");

@@ -24,6 +24,8 @@ export type Question =
   /** An AvailabilityAnswer. */
   | { readonly about: "availability"; readonly query: AvailabilityQuery }
   | { readonly about: "incident"; readonly incident: string }
+  /** A line and those that led to it. */
+  | { readonly about: "chain"; readonly seq: number; readonly limit: number }
   /** Names of hosts of which there are results. */
   | { readonly about: "hosts" }
   /** A ResultsPage. */

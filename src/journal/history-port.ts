@@ -34,6 +34,8 @@ export type History = Journal & {
   /** The newest `limit` (at most 10,000) lines that match, in order. All questions reject with HISTORY_IO when there is no answer. */
   events(query: EventQuery): Promise<readonly HistoryEvent[]>;
   eventsOf(incident: string): Promise<readonly HistoryEvent[]>;
+  /** A line and those that led to it, the oldest first. */
+  chain(seq: number, limit: number): Promise<readonly HistoryEvent[]>;
   /** The newest that match, or simply the newest so many; the newest last. */
   incidents(query: IncidentQuery | number): Promise<readonly IncidentRecord[]>;
   incident(name: string): Promise<IncidentRecord | undefined>;

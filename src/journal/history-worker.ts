@@ -154,6 +154,8 @@ function ask(opened: HistoryFile, question: Question): unknown {
       return availabilityOf(opened, question.query);
     case "incident":
       return opened.incident(question.incident);
+    case "chain":
+      return opened.chain(question.seq, question.limit);
     case "hosts":
       return opened.results.hosts();
     case "results":

@@ -158,6 +158,10 @@ class WorkerHistory implements History {
     return this.events({ incident, limit: EVENTS_OF_INCIDENT });
   }
 
+  chain(seq: number, limit: number): Promise<readonly HistoryEvent[]> {
+    return this.#ask({ about: "chain", seq, limit }) as Promise<readonly HistoryEvent[]>;
+  }
+
   incidents(query: IncidentQuery | number): Promise<readonly IncidentRecord[]> {
     return this.#ask({ about: "incidents", query: typeof query === "number" ? { limit: query } : query }) as Promise<readonly IncidentRecord[]>;
   }

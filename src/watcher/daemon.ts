@@ -5,6 +5,7 @@
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
+import type { Api, Tls } from "../api/server.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
 import { Notices } from "../api/status-page/notices.ts";
 import { Counts } from "../api/metrics/counts.ts";
@@ -20,6 +21,7 @@ import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "./boot-clock.ts";
 import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
+import type { Log } from "./log.ts";
 import { createLog } from "./log.ts";
 import { createNames } from "./names.ts";
 import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "./notify.ts";
@@ -173,6 +175,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       if (fixed.length + open.length > 0) return refused([...problems, ...fixed, ...open]);
       const old = site;
       const late = lateParts(config, next.config);
+      const renewed = diffConfig(config, next.config).rest.includes("api");
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
       compileFor(config);
@@ -184,6 +187,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         deadman?.close();
         deadman = makeDeadman();
       }
+      if (renewed) void began.then((api) => api.renew(tlsOf(config)), () => undefined);
       history.limit(config.shell.history);
       history.policy(config.policy);
       watcher.current.reload(config.policy);
@@ -205,7 +209,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
     const began = openApi(
       { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, version: options.version },
-      { socketPath, listen: config.shell.api.listen, onTrouble: warn },
+      { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
         warn(`no TCP interface: ${api.tcpProblem}`);
@@ -214,7 +218,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
           throw new UpkeepError("PORT_TAKEN", `api.required, and ${api.tcpProblem}`);
         }
       }
-      if (api.tcp !== null) log.say("info", `the page and the interface: http://${api.tcp.host.includes(":") ? `[${api.tcp.host}]` : api.tcp.host}:${api.tcp.port}/`);
+      tellDoors(api, log.say);
       place.onDurable((memory) => history.remember(memory));
       start(history.lastSeq());
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
@@ -261,6 +265,20 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       await place.close();
     };
   });
+}
+
+/** Where the watcher can be asked, and how there comes to be somebody who may. Not in the journal: the link is a secret for a day. */
+function tellDoors(api: Api, say: Log["say"]): void {
+  const { url, fingerprint } = api.doors;
+  if (fingerprint !== null) say("info", `the API and the page: ${url}, with a certificate of its own; its SHA-256 is ${fingerprint}`);
+  else if (url !== null) say("info", `the page and the interface: ${url}/`);
+  const link = api.setUpLink();
+  if (link !== null) say("info", `there is no user yet; the first one is made at ${link.link} (once, to ${link.expires}; \`upkeep user set-up\` prints another link)`);
+}
+
+function tlsOf(config: Config): Tls {
+  const { tls } = config.shell.api;
+  return typeof tls === "string" ? tls : { cert: tls.cert, key: tls.key.reveal() };
 }
 
 /** SIGTERM and SIGINT from now on. */

@@ -1,7 +1,10 @@
 // What changes something: commands, reload, recordings; and every refusal.
 
 import { z } from "zod";
+import { command } from "../command-schema.ts";
 import { count, flag, listOf, named, sentence, text } from "./schema.ts";
+
+named("Command", "What may be asked for; `kind` says what.", command);
 
 export const answer = named("Answer", "What became of a command.", z.strictObject({
   exit: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(4), z.literal(5)]).describe("0 done · 1 there was nothing to do · 2 no such host · 4 refused by a brake · 5 outcome unknown"),
@@ -9,6 +12,7 @@ export const answer = named("Answer", "What became of a command.", z.strictObjec
   incident: text().nullable(),
   operation: count().nullable(),
   confirm: text().nullable().describe("The name that must be typed before this is done: ask again with `confirm`."),
+  event: count().nullable().describe("Number of the line of the journal that says so, for `upkeep why`; null: none is known."),
 }));
 
 export const reloadAnswer = named("ReloadAnswer", "Whether the configuration was taken over. If not, the old one goes on.", z.strictObject({ accepted: flag(), problems: listOf(text()).describe("`FILE:LINE:COLUMN: …`, errors and warnings.") }));

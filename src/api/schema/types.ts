@@ -2,9 +2,9 @@
 // of this exists when the program runs.
 
 import type { z } from "zod";
-import type { Answer, AuditLine, AvailabilityReport, EventLine, Failure, Health, HostReport, IncidentReport, NoticeReport, StatusPageFiles, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, StatusReport, TokenReport, UserReport, WhyReport } from "../contract.ts";
+import type { Answer, AuditLine, AvailabilityReport, EventLine, Failure, Health, HostReport, IncidentReport, NoticeReport, StatusPageFiles, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, SetUpLink, StatusReport, TokenReport, UserChanged, UserReport, WhyReport } from "../contract.ts";
 import type { LiveEvents } from "../live.ts";
-import type { auditLine, session, setUp, tokenReport, userReport } from "./access.ts";
+import type { auditLine, session, setUp, setUpLink, tokenReport, userChanged, userReport } from "./access.ts";
 import type { availabilityReport } from "./availability.ts";
 import type { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
 import type { liveEvents } from "./live.ts";
@@ -39,6 +39,8 @@ export type Checked = All<[
   Same<typeof userReport, UserReport>,
   Same<typeof tokenReport, TokenReport>,
   Same<typeof auditLine, AuditLine>,
+  Same<typeof setUpLink, SetUpLink>,
+  Same<typeof userChanged, UserChanged>,
   Same<typeof liveEvents.snapshot, LiveEvents["snapshot"]>,
   Same<typeof liveEvents.delta, LiveEvents["delta"]>,
   Same<typeof liveEvents.cells, LiveEvents["cells"]>,

@@ -1,4 +1,4 @@
-// `upkeep why HOST|INCIDENT`: read by somebody who was called at night. First what is, then from what it was concluded, then
+// `upkeep why HOST|INCIDENT|LINE`: read by somebody who was called at night. First what is, then from what it was concluded, then
 // what happens next or what is asked, then how it came about, line by line with the time since the first bad sign.
 
 import type { EventLine, IncidentReport, WhyReport } from "../../api/contract.ts";
@@ -17,8 +17,29 @@ export async function runWhy(name: string, options: Options): Promise<number> {
   const client = await connect(options);
   const report = await client.get<WhyReport>(`${PATHS.why}/${encodeURIComponent(name)}`);
   if (options.json === true) printJson(report);
-  else for (const line of report.kind === "host" ? aboutHost(report) : aboutIncident(report)) print(line);
+  else for (const line of sentences(report)) print(line);
   return EXIT.yes;
+}
+
+function sentences(report: WhyReport): readonly string[] {
+  switch (report.kind) {
+    case "host":
+      return aboutHost(report);
+    case "incident":
+      return aboutIncident(report);
+    case "event":
+      return aboutEvent(report);
+  }
+}
+
+/** One line of the journal, by the number under which the log, messages and answers name it. */
+function aboutEvent(report: Extract<WhyReport, { kind: "event" }>): readonly string[] {
+  const { seq, at, kind, host, because, incident } = report.event;
+  return [
+    paint("bold", `Line ${seq}, ${moment(at, report.at)} ${zone(at)}: ${kind}${host === null ? "" : `, ${printable(host)}`}.`), `  ${printable(because)}`,
+    ...(incident === null ? [] : [`  It belongs to the incident ${incident}: upkeep why ${incident}`]),
+    "", paint("bold", report.events.length === 1 ? "Nothing led to it: it stands by itself." : "What led to it"), ...(report.events.length === 1 ? [] : timeline(report, null)),
+  ];
 }
 
 function aboutHost(report: Extract<WhyReport, { kind: "host" }>): readonly string[] {

@@ -5,13 +5,14 @@ import { z } from "zod";
 import { expectations } from "../expect.ts";
 import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
+import { api } from "./api.ts";
 import { history } from "./history.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
 import { statusPage } from "./status-page.ts";
 import { store } from "./store.ts";
-import { alerts, api, brakes, watcher } from "./watcher.ts";
+import { alerts, brakes, watcher } from "./watcher.ts";
 
 const pattern = z.string().min(1).max(4_096);
 const include = z.union([pattern.transform((one): readonly string[] => [one]), z.array(pattern).min(1).max(100).transform((all): readonly string[] => all)]);

@@ -1,10 +1,9 @@
-// The watcher itself: who it is, what it holds on to when it doubts itself, the brakes on what it does, whom it calls, and
-// where it listens.
+// The watcher itself: who it is, what it holds on to when it doubts itself, the brakes on what it does, and whom it calls.
 
 import { hostname } from "node:os";
 import { z } from "zod";
 import { expectations } from "../expect.ts";
-import { about, address, argv, duration, flag, name, orNull, percent, secret, text, whole } from "../fields.ts";
+import { about, address, argv, duration, name, orNull, percent, secret, text, whole } from "../fields.ts";
 import { referenceList } from "./probes.ts";
 import { perHost } from "./tunables.ts";
 
@@ -14,11 +13,6 @@ export const watcher = z.strictObject({
   name: name("This watcher's name; the machine's where it is left out. Of several watchers each has its own, for good: a name that is gone is waited for until `upkeep watcher forget`.").optional(),
   references: referenceList.meta(about("What must be reachable for this watcher to trust itself: addresses to ping, or probes with an address, `{ tcp: { address: 10.0.0.1, port: 22 } }`. One that answers is enough.", { default: [] }, "list of addresses or probes")).default([]),
   host: orNull(name("The host of this configuration that this watcher runs on; it never cuts that one. Left out or `null`, it is told by the addresses of this machine's interfaces.")).default(null),
-});
-
-export const api = z.strictObject({
-  listen: orNull(address("Where the read-only API and the page listen. `null`: nowhere. The control socket is always there.", { zero: true, default: "127.0.0.1:8080" })).optional(),
-  required: flag("Whether a taken port keeps the watcher from starting. It watches all the same where this is false.", { default: false }).default(false),
 });
 
 const perHour = z.union([z.literal("auto").transform((): null => null), z.int().min(1).max(100_000)]);
@@ -78,6 +72,5 @@ export function ownName(machine: string = hostname()): string {
 }
 
 export type WatcherInput = z.output<typeof watcher>;
-export type ApiInput = z.output<typeof api>;
 export type BrakesInput = z.output<typeof brakes>;
 export type AlertsInput = z.output<typeof alerts>;

@@ -34,6 +34,7 @@ export const PAGES: readonly Page[] = [
   { path: "/availability", title: "Availability", nav: { word: "Availability", key: "a" }, role: "viewer", load: async () => (await import("./availability.tsx")).Availability },
   { path: "/wall", title: "Wall", role: "viewer", bare: true, load: async () => (await import("./wall.tsx")).Wall },
   { path: "/notices", title: "Notices for the public", role: "viewer", still: true, load: async () => (await import("./notices.tsx")).Notices },
+  { path: "/docs", title: "The interface", role: "viewer", still: true, load: async () => (await import("./interface.tsx")).Interface },
   { path: "/account", title: "Your account", role: "viewer", still: true, load: async () => (await import("./account.tsx")).Account },
   { path: "/users", title: "Users", role: "admin", still: true, load: async () => (await import("./users.tsx")).Users },
   { path: "/audit", title: "Who asked for what", role: "admin", still: true, load: async () => (await import("./audit.tsx")).Audit },
