@@ -270,8 +270,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 /** Where the watcher can be asked, and how there comes to be somebody who may. Not in the journal: the link is a secret for a day. */
 function tellDoors(api: Api, say: Log["say"]): void {
   const { url, fingerprint } = api.doors;
-  if (fingerprint !== null) say("info", `the API and the page: ${url}, with a certificate of its own; its SHA-256 is ${fingerprint}`);
-  else if (url !== null) say("info", `the page and the interface: ${url}/`);
+  if (url !== null) say("info", `the API and the page: ${url}${fingerprint === null ? "" : `, with a certificate of its own; its SHA-256 is ${fingerprint}`}`);
   const link = api.setUpLink();
   if (link !== null) say("info", `there is no user yet; the first one is made at ${link.link} (once, to ${link.expires}; \`upkeep user set-up\` prints another link)`);
 }
