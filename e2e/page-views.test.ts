@@ -2,11 +2,12 @@
 // real PDU dialogue: what each says first, that it changes while one looks, on a phone and in the dark.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, before, describe, test } from "node:test";
+import { STALE_AFTER_MS } from "../src/api/live.ts";
 import type { Rig } from "../lab/rig.ts";
 import { startRig } from "../lab/rig.ts";
 import type { Reader } from "./page-reader.ts";
@@ -79,6 +80,8 @@ describe("views of the page", { skip: noBrowser }, () => {
 
   test("the wall says what is wrong, and availability what it cost", async () => {
     const wall = await readers.reader({ width: 1_920, height: 1_080 });
+    // So that nobody has to wait until silence is long.
+    await wall.page.clock.install();
     await wall.page.goto(`${address}wall`);
     await wall.reads("All 3 hosts are well.");
     await wall.isFit("calm wall");
@@ -89,6 +92,7 @@ describe("views of the page", { skip: noBrowser }, () => {
     await wall.isFit("wall with an outage");
     await wall.reads("All 3 hosts are well.");
     watching.child.kill("SIGSTOP");
+    await wall.page.clock.fastForward(STALE_AFTER_MS + 1_000);
     await wall.reads(/^Stale since /);
     watching.child.kill("SIGCONT");
     await wall.reads("All 3 hosts are well.");
@@ -151,5 +155,56 @@ describe("views of the page", { skip: noBrowser }, () => {
     }
     phone.isCalm();
     await phone.leave();
+  });
+
+  test("an operator begins and ends maintenance and tells the public; whoever has not logged in sees the status page and nothing else", async () => {
+    const password = join(rig.folder, "ada.password");
+    writeFileSync(password, "correct horse battery staple\n", { mode: 0o600 });
+    const added = await rig.upkeep("user", "add", "ada", "--role", "admin", "--password-file", password);
+    assert.deepEqual([added.code, added.stderr], [0, ""]);
+    const operator = await readers.reader();
+    const { page } = operator;
+    await page.goto(`${address}maintenance`);
+    await operator.reads("Log in");
+    await page.getByLabel("User").fill("ada");
+    await page.getByLabel("Password").fill("correct horse battery staple");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await operator.reads("Nothing is held back.");
+    await page.getByLabel("Host; empty for the whole fleet").fill("nobody");
+    await operator.sees("No host is named nobody.");
+    await page.getByLabel("Host; empty for the whole fleet").fill("ethos");
+    await page.getByRole("button", { name: "Begin maintenance…" }).click();
+    await page.getByLabel(/^Why/).fill("a new disk");
+    await page.getByRole("button", { name: "Begin maintenance", exact: true }).click();
+    await operator.sees(/maintenance for ethos for 1 h/i);
+    await page.getByRole("button", { name: "Close" }).click();
+    await operator.reads("ethos is held back.");
+    await operator.row("ethos").getByText(/^ada, since/).waitFor();
+    await operator.isFit("maintenance of an operator");
+    await page.getByRole("button", { name: "End…" }).click();
+    await page.getByRole("button", { name: "End", exact: true }).click();
+    await page.getByRole("button", { name: "Close" }).click();
+    await operator.reads("Nothing is held back.");
+
+    await page.goto(`${address}notices`);
+    await page.getByRole("button", { name: "Tell them something…" }).click();
+    await page.getByLabel("In a few words").fill("Mail is down");
+    await page.getByLabel(/^What it is about/).fill("Nothing");
+    await page.getByLabel(/^What there is to say/).fill("We know.");
+    await page.getByRole("button", { name: "Tell them", exact: true }).click();
+    await operator.sees(/The status page has no component Nothing; components: Web, Mail/);
+    await operator.isFit("a notice that is refused");
+    await page.getByLabel(/^What it is about/).fill("Mail");
+    await page.getByRole("button", { name: "Tell them", exact: true }).click();
+    await operator.reads("The public is told 1 thing.");
+    operator.complaints.length = 0;
+
+    const stranger = await readers.reader();
+    await stranger.page.goto(`${address}status`);
+    await stranger.reads("Mail is down");
+    assert.ok(!(await stranger.page.content()).includes("ada"));
+    for (const path of ["v1/notices", "v1/status-page", "v1/availability"]) assert.equal((await stranger.page.request.get(`${address}${path}`)).status(), 401, path);
+    await stranger.leave();
+    await operator.leave();
   });
 });
