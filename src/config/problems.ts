@@ -20,6 +20,7 @@ export const PROBLEM_CODES = {
   OUTLET_INVALID: ["error", "not an outlet: `device/N`, or `device` where it has one output"],
   NAME_TAKEN: ["error", "two hosts, groups or devices have one name"],
   HOST_UNKNOWN: ["error", "no such host"],
+  GROUP_UNKNOWN: ["error", "no such group"],
   DEVICE_UNKNOWN: ["error", "no such power device"],
   GROUP_CONFLICT: ["error", "two groups of one host want different values"],
   OUTLET_REPEATED: ["error", "one outlet stands twice in the power of one host"],
