@@ -196,6 +196,24 @@ describe("the page", { skip: noBrowser }, () => {
     reader.isCalm();
   });
 
+  test("an outlet that somebody else switched off is told, acknowledged, and switched on by who asks for it", async () => {
+    const { page } = reader;
+    await page.goto(address);
+    await rig.switchByHand(rig.outlet("pathos"), "off");
+    await page.getByRole("listitem").filter({ hasText: /pathos was switched off at sucker\/4, and not by us: it is left off\./ }).waitFor();
+    await page.getByRole("button", { name: /^Acknowledge: .*pathos/ }).click();
+    await reader.sees(/^1 acknowledged alarm is not over/);
+    await page.goto(`${address}hosts/pathos`);
+    await page.getByRole("button", { name: "Power on…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Power on" }).click();
+    await dialog.getByText(/^Done\. operation \d+ begins/).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("h1").getByText(/^up · /).waitFor();
+    assert.equal((await rig.state()).outlets.find((outlet) => outlet.outlet === rig.outlet("pathos"))?.state, "on");
+    reader.isCalm();
+  });
+
   test("codes of a phone: set up, asked for, wrong and right", async () => {
     const { page } = reader;
     await page.goto(`${address}account`);

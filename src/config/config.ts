@@ -32,6 +32,8 @@ export type ShellConfig = {
   readonly api: ApiConfig;
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
+  /** Null: none. */
+  readonly statusPage: StatusPageConfig | null;
   /** Where the records are. */
   readonly store: StoreSpec;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
@@ -66,6 +68,8 @@ export type DeviceSpec = { readonly name: string; readonly stepMs: number; reado
 /** For how long results and their roll-ups are kept, and in how many bytes. */
 export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
 
+/** `group` null: these hosts. */
+export type StatusPageConfig = { readonly title: string; readonly historyDays: number; readonly components: readonly { readonly name: string; readonly group: string | null; readonly hosts: readonly string[] }[] };
 export type ApiConfig = {
   /** `null`: no TCP. */
   readonly listen: { readonly host: string; readonly port: number } | null;

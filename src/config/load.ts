@@ -3,7 +3,7 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StoreSpec } from "./config.ts";
+import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
@@ -63,10 +63,11 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   await lint(gathered, fleet, references, self, options.measured ?? new Map(), problems);
   if (!problems.failed) lintAlerts(gathered, fleet, alerts, problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
+  const statusPage = statusPageOf(gathered, fleet, problems);
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, alerts, store, references, history: historyOf(gathered),
+    api, alerts, store, references, history: historyOf(gathered), statusPage,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -96,6 +97,22 @@ function historyOf({ top }: Gathered): HistoryConfig {
   const { keep, maxSize } = top.history ?? historySchema.parse({});
   const { rounds, minutes, hours } = keep ?? keepSchema.parse({});
   return { roundsMs: rounds, minutesMs: minutes, hoursMs: hours, bytes: maxSize };
+}
+
+function statusPageOf({ top, at }: Gathered, fleet: ResolvedFleet, problems: ProblemList): StatusPageConfig | null {
+  if (top.statusPage === undefined) return null;
+  const { title, groups, history } = top.statusPage;
+  const hosts = new Set(fleet.hosts.map(({ policy }) => policy.name));
+  const known = new Set(fleet.hosts.map(({ policy }) => policy.group));
+  const shown = new Set<string>();
+  for (const [index, each] of groups.entries()) {
+    const place = at.place(["statusPage", "groups", index]);
+    if (each.group !== null && !known.has(each.group)) problems.add(place, "GROUP_UNKNOWN", `no host is in a group ${each.group}`, didYouMean(each.group, known));
+    for (const host of each.hosts ?? []) if (!hosts.has(host)) problems.add(place, "HOST_UNKNOWN", `there is no host ${host}`, didYouMean(host, hosts));
+    if (shown.has(each.as)) problems.add(place, "NAME_TAKEN", `two things on the status page are called ${each.as}`, "as: another name");
+    shown.add(each.as);
+  }
+  return { title, historyDays: Math.ceil(history / 86_400_000), components: groups.map(({ group, hosts: members, as }) => ({ name: as, group, hosts: members ?? [] })) };
 }
 
 async function resolveReferences(gathered: Gathered, secrets: SecretReader, problems: ProblemList): Promise<readonly ReferenceSpec[]> {

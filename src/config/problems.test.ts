@@ -103,6 +103,7 @@ const ERRORS: readonly Case[] = [
   ["a group with an unknown host", `${ONE}groups: { g: { hosts: [a, §b1] } }\n`, ["HOST_UNKNOWN"]],
   ["a range with unknown hosts", "hosts: { web1: { address: h1 }, web2: { address: h2 } }\ngroups: { g: { hosts: [§\"web[1-3]\"] } }\n", ["HOST_UNKNOWN"], /"web1"|"web2"/],
   ["a group without hosts", `${ONE}groups: { §g: { every: 10s } }\n`, ["KEY_MISSING"]],
+  ["a group on the status page that is none", `${ONE}statusPage: { groups: [§b] }\n`, ["GROUP_UNKNOWN"]],
   ["two groups that disagree", `${ONE}groups:\n  g: { hosts: [a], every: 10s }\n  h: { hosts: [a], §every: 20s }\n`, ["GROUP_CONFLICT"], /upkeep.yaml:3/],
   ["the watcher on an unknown host", `${ONE}watcher: { host: §aa }\n`, ["HOST_UNKNOWN"], /"a"/],
   ["a reference without an address", `${ONE}watcher: { references: [{ §tcp: { port: 22 } }] }\n`, ["KEY_MISSING"]],

@@ -9,6 +9,7 @@ import { reportOf } from "../api/calling.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import type { Api, Tls } from "../api/server.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { Notices } from "../api/status-page/notices.ts";
 import { Counts } from "../api/metrics/counts.ts";
 import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
@@ -31,6 +32,7 @@ import { openPlace } from "./place.ts";
 import { processFigures } from "./process-figures.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
+import { LOOK_EVERY_MS, Standings } from "./standings.ts";
 import { loadParts, makeSite } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
 import { Watcher } from "./watcher.ts";
@@ -93,6 +95,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
+    let looking: NodeJS.Timeout | undefined;
     const makeWatcher = () => new Watcher(
       {
         clock,
@@ -126,6 +129,9 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       config.policy,
     );
     const watcher = new Followed(makeWatcher());
+    const standings = new Standings(history);
+    const notices = new Notices(dataDir, warn);
+    const look = () => standings.look(watcher.state, watcher.policy, clock.now());
     const start = (seq: number) => {
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
@@ -207,7 +213,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -223,6 +229,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
+      looking = setInterval(look, LOOK_EVERY_MS).unref();
       setInterval(watchdogPetter(notify, () => ({ turnedMs, stopping: watcher.state.stopping })), petEveryMs(process.env, process.pid)).unref();
       return api;
     });
@@ -251,6 +258,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const closeAll = async (): Promise<void> => {
+      clearInterval(looking);
+      look();
       deadman?.close();
       site.close();
       tools.icmp.close();

@@ -190,7 +190,7 @@ function You({ onHelp }: { readonly onHelp: () => void }) {
 }
 
 /** Pages that are in the menu behind the reader's name. */
-const MENU: ReadonlySet<string> = new Set(["/docs", "/account", "/users", "/audit", "/wall"]);
+const MENU: ReadonlySet<string> = new Set(["/docs", "/account", "/users", "/audit", "/notices", "/wall"]);
 
 function Help({ onClose }: { readonly onClose: () => void }) {
   return (
