@@ -1,4 +1,4 @@
-// What may be asked over the control socket, strictly: unknown kinds and unknown fields are refused, every text is bounded,
+// What may be asked of the watcher, strictly: unknown kinds and unknown fields are refused, every text is bounded,
 // and what people wrote cannot move a terminal's cursor when it is shown to the next one.
 
 import { z } from "zod";
@@ -14,7 +14,7 @@ const reason = text(REASON_MAX);
 const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
 const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();
 
-const command = z.discriminatedUnion("kind", [
+export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fence"), host: name, reason, again: z.boolean(), confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("power"), host: name, action: z.enum(["on", "off", "cycle"]), reason, again: z.boolean(), confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("confirm-off"), host: name, confirm: z.string().max(253), reason }),
@@ -26,17 +26,19 @@ const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;
 
-const request = z.strictObject({ by: text(BY_MAX), command });
+/** CommandRequest, before its texts are cleaned. */
+export const saidBy = z.strictObject({ by: text(BY_MAX), command });
+/** Over TCP the caller is known, and what the body says of it is not looked at. */
+const knownBy = z.strictObject({ by: z.string().max(BY_MAX).optional(), command });
 
 export type ParsedCommand = { readonly ok: true; readonly by: string; readonly command: Command } | { readonly ok: false; readonly error: string };
 
-/** The body of POST /v1/commands. */
-export function parseCommand(body: unknown): ParsedCommand {
-  const parsed = request.safeParse(body);
+/** The body of POST /v1/commands. `caller`: who asks; null: whoever the body names. */
+export function parseCommand(body: unknown, caller: string | null): ParsedCommand {
+  const parsed = (caller === null ? saidBy : knownBy).safeParse(body);
   if (!parsed.success) {
     const said = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".") || "the request"}: ${issue.message}`);
     return { ok: false, error: `not a command: ${said.join("; ")}` };
   }
-  const { by, command: asked } = parsed.data;
-  return { ok: true, by: by === "" ? "somebody" : by, command: asked };
+  return { ok: true, by: caller ?? (parsed.data.by || "somebody"), command: parsed.data.command };
 }

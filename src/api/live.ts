@@ -15,6 +15,8 @@ export const STALE_AFTER_MS = 15_000;
 /** A strip is so many cells of so many milliseconds, the newest last: five minutes. */
 export const STRIP_CELLS = 60;
 export const STRIP_CELL_MS = 5_000;
+/** The newest lines of this watcher's process that a snapshot brings; what was before is asked of `/v1/events`. */
+export const STREAM_LINES = 50;
 
 /**
  * The last minutes of one probe, a character a cell: `.` good, `s` slow, `b` bad, `u` unknown, ` ` no round. Of several

@@ -45,7 +45,7 @@ test("what is asked wrongly is refused with a sentence", async () => {
   const it = await opened();
   try {
     const cases: readonly (readonly [string, number, RegExp])[] = [
-      ["/", 404, /nothing here/], ["/v1", 404, /nothing here/], ["/v1/nothing/x", 404, /nothing here/], ["/v2/status", 404, /nothing/],
+      ["/v1", 404, /nothing here/], ["/v1/nothing/x", 404, /nothing here/], ["/v2/status", 404, /nothing/],
       ["/v1/hosts/nobody", 404, /there is no host nobody; hosts: logos, ethos, pathos/], ["/v1/status?host=nobody", 404, /no host nobody/],
       ["/v1/why/nobody", 404, /no host and no incident nobody/], ["/v1/incidents/lusab-babad", 404, /no incident lusab-babad/],
       ["/v1/status?hots=logos", 400, /no parameter hots here; parameters: host/], ["/v1/status?host=logos&host=ethos", 400, /twice/],

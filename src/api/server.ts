@@ -1,4 +1,5 @@
-// The two doors to a running watcher: the control socket, a file that takes commands, and TCP, which is read-only.
+// The two doors to a running watcher: the control socket, a file whose permission says who may, and TCP, where sessions and
+// tokens do (access/). What happens at a door is in serve.ts; here they are opened, bounded and closed.
 //
 // Plain node:http with a table of paths (routes.ts), not a framework: the watcher must stay under 90 MB, and Hono's adapter
 // brings undici with it, 13 MB of resident memory. For the same reason node:http is taken by `getBuiltinModule`: importing
@@ -6,18 +7,27 @@
 //
 // Everything that comes in is bounded: connections, header, body and time. A follower that does not read is cut off.
 
-import { once } from "node:events";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
+import type net from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
+import { Access } from "./access/access.ts";
+import { newLink } from "./access/answers.ts";
+import { household } from "./access/limits.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../config/data-dir.ts";
 import { UpkeepError } from "../core/errors.ts";
 import type { Told } from "../core/io.ts";
-import { BODY_BYTES_MAX } from "./contract.ts";
+import type { SetUpLink } from "./contract.ts";
 import { Feed } from "./feed.ts";
-import { isOurs } from "./host-header.ts";
-import type { Reply, Sources } from "./routes.ts";
-import { answer } from "./routes.ts";
+import type { Doors, Served, Sources } from "./route.ts";
+import { failure } from "./route.ts";
+import { send } from "./send.ts";
+import type { Door } from "./serve.ts";
+import { isLoopback, serve } from "./serve.ts";
+import { Live } from "./stream.ts";
+import type { Pair } from "./tls-door.ts";
 
 const http = process.getBuiltinModule("node:http");
 
@@ -26,10 +36,16 @@ const REQUEST_LIMIT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 /** Without progress in either direction; followers get a heartbeat more often. */
 const IDLE_LIMIT_MS = 60_000;
-const CONNECTIONS_MAX = 64;
+/** More than there may be streams (stream.ts), so that one stream too many is told so. */
+const CONNECTIONS_MAX = 320;
+/** Of one address that is not this machine's: a browser takes six, and one more for each page that is open. */
+const CONNECTIONS_EACH = 64;
 const HEADER_BYTES_MAX = 8_192;
-const HEARTBEAT_MS = 15_000;
-const BACKLOG_BYTES_MAX = 262_144;
+const RENEWAL_EVERY_MS = 3_600_000;
+const LIMITS: ServerOptions = {
+  headersTimeout: HEADERS_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS,
+  connectionsCheckingInterval: 1_000, maxHeaderSize: HEADER_BYTES_MAX,
+};
 
 export type ApiSources = Sources & { readonly watcher: { listen(listener: (told: Told) => void): () => void } };
 
@@ -39,14 +55,25 @@ export type ApiOptions = {
   readonly listen: { readonly host: string; readonly port: number } | null;
   /** Names by which a browser may call this machine, beside localhost and its addresses. */
   readonly names?: readonly string[];
+  /** `own`: a certificate that is made and kept. Left out: plain HTTP. */
+  readonly tls?: Tls;
+  /** Where users and the own certificate are kept; left out: the folder of the socket. */
+  readonly folder?: string;
   /** Called with a sentence when something about a door is wrong and the watcher goes on. */
   onTrouble(message: string): void;
 };
+
+export type Tls = "none" | "own" | Pair;
 
 export type Api = {
   readonly tcp: { readonly host: string; readonly port: number } | null;
   /** Why there is no TCP although it is configured: the port is taken, the address is not ours. */
   readonly tcpProblem: string | null;
+  readonly doors: Doors;
+  /** The way to the first user; null where there is one, or no TCP. The one before is void. */
+  setUpLink(): SetUpLink | null;
+  /** A certificate that was renewed by others. */
+  renew(tls: Tls): void;
   close(): Promise<void>;
 };
 
@@ -65,160 +92,137 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
   checkSocketPath(socketPath);
   removeStale(socketPath);
   const feed = new Feed((listener) => sources.watcher.listen(listener), () => sources.now().wallMs, sources.history);
-  const control = makeServer(sources, feed, options, null);
+  const live = new Live(sources, feed);
+  // Users are kept where everything is kept: beside the socket.
+  const access = new Access({ folder: options.folder ?? dirname(socketPath), issuer: `Upkeep ${sources.watcher.policy.site}`, nowMs: () => sources.now().wallMs, tickMs: () => sources.now().bootMs, warn: (text) => options.onTrouble(text) });
+  const doors: { -readonly [Key in keyof Doors]: Doors[Key] } = { url: null, fingerprint: null, secure: false };
+  const served: Served = { ...sources, feed, live, access, doors };
+  const control = http.createServer(LIMITS);
+  attend(control, served, options, { kind: "socket" });
+  control.maxConnections = CONNECTIONS_MAX;
   await bind(control, { path: socketPath }).catch((error: unknown) => {
+    live.close();
     feed.close();
+    access.close();
     throw new UpkeepError("SOCKET_PATH", `the control socket ${socketPath} cannot be made: ${reason(error)}`, { cause: error });
   });
   control.on("error", (error) => options.onTrouble(`control socket: ${reason(error)}`));
 
-  let tcp: Server | null = null;
+  let tcp: TcpDoor | null = null;
   let tcpProblem: string | null = null;
   if (listen !== null) {
-    const names = new Set([listen.host, ...(options.names ?? [])].map((name) => name.toLowerCase().replace(/\.$/, "")));
-    tcp = makeServer(sources, feed, options, names);
     try {
-      await bind(tcp, { host: listen.host, port: listen.port });
-      tcp.on("error", (error) => options.onTrouble(`TCP: ${reason(error)}`));
+      tcp = await openTcp(listen, options, served);
+      Object.assign(doors, tcp.doors);
+      tcp.server.on("error", (error) => options.onTrouble(`TCP: ${reason(error)}`));
     } catch (error) {
-      tcp = null;
       tcpProblem = `the API cannot listen on ${listen.host} port ${listen.port}: ${reason(error)}`;
       options.onTrouble(tcpProblem);
     }
   }
-  const bound = tcp?.address() as AddressInfo | null | undefined;
+  const bound = tcp?.server.address() as AddressInfo | null | undefined;
   return {
     tcp: bound === null || bound === undefined ? null : { host: bound.address, port: bound.port },
-    tcpProblem,
+    tcpProblem, doors,
+    setUpLink: () => (access.needsSetUp && tcp !== null ? newLink(served) : null),
+    renew: (tls) => {
+      if (typeof tls !== "string") tcp?.use?.(tls);
+    },
     close: async () => {
+      live.close();
       feed.close();
-      await Promise.all([control, tcp].map((server) => (server === null ? undefined : shut(server))));
+      tcp?.close();
+      await Promise.all([shut(control, control, () => control.closeAllConnections()), tcp === null ? undefined : shut(tcp.server, tcp.http, () => tcp?.cut())]);
+      access.close();
     },
   };
 }
 
-/** `names` null: the control socket. */
-function makeServer(sources: Sources, feed: Feed, options: ApiOptions, names: ReadonlySet<string> | null): Server {
-  const server = http.createServer({
-    headersTimeout: HEADERS_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 1_000, maxHeaderSize: HEADER_BYTES_MAX,
-  });
-  server.maxConnections = CONNECTIONS_MAX;
+type TcpDoor = { readonly server: net.Server; readonly http: Server; readonly doors: Doors; readonly use: ((pair: Pair) => void) | null; cut(): void; close(): void };
+
+async function openTcp(listen: { readonly host: string; readonly port: number }, options: ApiOptions, served: Served): Promise<TcpDoor> {
+  const tls = options.tls ?? "none";
+  const wildcard = /^(0\.0\.0\.0|::|\*)$/.test(listen.host);
+  const names = [...(wildcard ? [] : [listen.host]), ...(options.names ?? [])];
+  const door: Door = { kind: "tcp", names: new Set([...names, ...(isLoopback(listen.host) ? [] : [hostname()])].map((name) => name.toLowerCase().replace(/\.$/, ""))), secure: tls !== "none", vouched: typeof tls !== "string" };
+  const open = async (): Promise<Omit<TcpDoor, "doors"> & { readonly fingerprint: string | null }> => {
+    if (tls === "none") {
+      const server = http.createServer(LIMITS);
+      return { server, http: server, fingerprint: null, use: null, cut: () => server.closeAllConnections(), close: () => {} };
+    }
+    const { makeTlsDoor } = await import("./tls-door.ts");
+    if (tls !== "own") return { ...makeTlsDoor(tls, LIMITS), fingerprint: null, close: () => {} };
+    const { ownCertificate } = await import("./access/own-certificate.ts");
+    const folder = options.folder ?? dirname(options.socketPath);
+    const certificate = ownCertificate(folder, names, served.now().wallMs);
+    const made = makeTlsDoor(certificate, LIMITS);
+    const renewal = setInterval(() => {
+      try {
+        const next = ownCertificate(folder, names, served.now().wallMs);
+        if (!next.made) return;
+        made.use(next);
+        options.onTrouble(`the certificate of the API was made anew before its end; its SHA-256 is ${next.fingerprint}`);
+      } catch (error) {
+        options.onTrouble(`the certificate of the API cannot be made anew: ${reason(error)}`);
+      }
+    }, RENEWAL_EVERY_MS).unref();
+    return { ...made, fingerprint: certificate.fingerprint, close: () => clearInterval(renewal) };
+  };
+  const opened = await open();
+  attend(opened.http, served, options, door);
+  share(opened.server);
+  try {
+    await bind(opened.server, listen);
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+  const { port } = opened.server.address() as AddressInfo;
+  const name = options.names?.[0] ?? (wildcard ? hostname() : listen.host);
+  const url = `${door.secure ? "https" : "http"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  return { ...opened, doors: { url, fingerprint: opened.fingerprint, secure: door.secure } };
+}
+
+/** Answers what comes in by this door. */
+function attend(server: Server, served: Served, options: ApiOptions, door: Door): void {
   server.timeout = IDLE_LIMIT_MS;
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     // An answer to somebody who has left.
     response.on("error", () => response.destroy());
-    void serve(request, response, sources, feed, names).catch((error: unknown) => {
+    response.on("close", () => served.counts.request(response.statusCode));
+    void serve(request, response, door, served).catch((error: unknown) => {
       options.onTrouble(`${request.method} ${printable(request.url ?? "")}: ${reason(error)}`);
-      if (response.headersSent) return response.destroy();
-      if (error instanceof UpkeepError) return send(request, response, { kind: "json", status: 503, body: { error: error.message } });
-      send(request, response, { kind: "json", status: 500, body: { error: "something went wrong in here; the watcher's log says what" } });
+      if (response.headersSent) return void response.destroy();
+      return send(request, response, error instanceof UpkeepError ? failure(503, error.message) : failure(500, "something went wrong in here; the watcher's log says what"));
     });
   });
   server.on("clientError", (_error: Error, socket: Socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     else socket.destroy();
   });
-  return server;
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, sources: Sources, feed: Feed, names: ReadonlySet<string> | null): Promise<void> {
-  if (names !== null && !isOurs(request.headers.host, request.socket.localAddress, names)) {
-    return send(request, response, { kind: "json", status: 403, body: { error: "this server has another name: use localhost, this machine's address, or the name that `api.listen` gives" } });
-  }
-  const mayCommand = names === null;
-  const url = URL.parse(request.url ?? "", "http://upkeep");
-  if (url === null) return send(request, response, { kind: "json", status: 400, body: { error: "the path is not well encoded" } });
-  let body: unknown;
-  if (mayCommand && request.method === "POST") {
-    const read = await readBody(request);
-    if (!read.ok) return send(request, response, { kind: "json", status: read.status, body: { error: read.error } });
-    body = read.body;
-  }
-  const reply = await answer({ method: request.method ?? "", path: url.pathname, query: url.searchParams, body }, mayCommand, sources, feed);
-  send(request, response, reply);
-  if (reply.kind === "pages") await sendPages(request, response, reply);
-}
-
-/** Each page is asked for when the one before has left; whoever stops reading is cut off by the server's idle limit. */
-async function sendPages(request: IncomingMessage, response: ServerResponse, { first, rest }: Extract<Reply, { kind: "pages" }>): Promise<void> {
-  const gone = new AbortController();
-  response.on("close", () => gone.abort());
-  try {
-    if (request.method !== "HEAD") {
-      for (let page: string | null = first; page !== null && !response.destroyed;) {
-        if (!response.write(page)) await once(response, "drain", { signal: gone.signal });
-        const next: IteratorResult<string, void> = await rest.next();
-        page = next.done === true ? null : next.value;
-      }
-    }
-    response.end();
-  } catch (error) {
-    // Whoever has left needs no answer; everything else is told, and the answer is seen to be broken off.
-    if (!gone.signal.aborted) throw error;
-  } finally {
-    await rest.return();
-  }
-}
-
-type Body = { readonly ok: true; readonly body: unknown } | { readonly ok: false; readonly status: number; readonly error: string };
-
-async function readBody(request: IncomingMessage): Promise<Body> {
-  if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) return { ok: false, status: 415, error: "the body must be application/json" };
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > BODY_BYTES_MAX) return { ok: false, status: 413, error: `the body is larger than ${BODY_BYTES_MAX} bytes` };
-      chunks.push(chunk);
-    }
-    return { ok: true, body: JSON.parse(Buffer.concat(chunks).toString("utf8")) };
-  } catch {
-    return { ok: false, status: 400, error: "the body is not JSON" };
-  }
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  response.setHeader("cache-control", "no-store");
-  response.setHeader("x-content-type-options", "nosniff");
-  response.setHeader("cross-origin-resource-policy", "same-origin");
-  response.setHeader("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
-  // What was sent with a request and not read is not waited for.
-  if (!request.complete) response.setHeader("connection", "close");
-  if (reply.kind === "json") {
-    const body = Buffer.from(`${JSON.stringify(reply.body)}\n`);
-    if (reply.allow !== undefined) response.setHeader("allow", reply.allow);
-    response.writeHead(reply.status, { "content-type": "application/json; charset=utf-8", "content-length": body.length });
-    response.end(request.method === "HEAD" ? undefined : body);
-    return;
-  }
-  response.writeHead(200, { "content-type": "application/x-ndjson; charset=utf-8" });
-  if (reply.kind === "pages") return;
-  const past = reply.lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-  if (reply.follow === null || request.method === "HEAD") {
-    reply.follow?.(() => {})();
-    response.end(request.method === "HEAD" ? undefined : past);
-    return;
-  }
-  response.write(past === "" ? "\n" : past);
-  const write = (text: string) => {
-    if (response.writableLength > BACKLOG_BYTES_MAX) response.destroy();
-    else response.write(text);
-  };
-  const stop = reply.follow((line) => write(`${JSON.stringify(line)}\n`));
-  // An empty line now and then shows that the other end is gone, on both ends.
-  const heartbeat = setInterval(() => write("\n"), HEARTBEAT_MS).unref();
-  response.on("close", () => {
-    stop();
-    clearInterval(heartbeat);
+/** One address takes no more than its share of the connections; this machine, where a proxy may be, all of them. */
+function share(server: net.Server): void {
+  server.maxConnections = CONNECTIONS_MAX;
+  const counts = new Map<string, number>();
+  server.on("connection", (socket: Socket) => {
+    if (isLoopback(socket.remoteAddress ?? "")) return;
+    const from = household(socket.remoteAddress ?? "");
+    const count = (counts.get(from) ?? 0) + 1;
+    if (count > CONNECTIONS_EACH) return void socket.destroy();
+    counts.set(from, count);
+    socket.on("close", () => {
+      const left = (counts.get(from) ?? 1) - 1;
+      if (left > 0) counts.set(from, left);
+      else counts.delete(from);
+    });
   });
-  if (response.destroyed) response.emit("close");
 }
 
 // ---- sockets ------------------------------------------------------------------------------------------------------------
 
-function bind(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+function bind(server: net.Server, where: { path: string } | { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     // The file is made by listen itself: between that and chmod nobody but us may connect.
@@ -252,14 +256,14 @@ function removeStale(path: string): void {
 }
 
 /** Closes the listening socket, lets answers under way end for a moment, and cuts the rest. */
-function shut(server: Server): Promise<void> {
+function shut(server: net.Server, requests: Server, cutAll: () => void): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), 500);
+    const cut = setTimeout(cutAll, 500);
     server.close(() => {
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
+    requests.closeIdleConnections();
   });
 }
 

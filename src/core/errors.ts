@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   HISTORY_IO: "the history cannot be read",
   SOCKET_PATH: "the control socket's path is too long or not usable",
   PORT_TAKEN: "the TCP interface cannot be opened, and the configuration requires it",
+  ACCESS_IO: "the file of users cannot be read or written",
   NOT_RUNNING: "no watcher answers on the control socket",
   NAME_UNKNOWN: "the name does not resolve",
   STORE_UNREACHABLE: "the store of the watchers cannot be reached, or does not answer in time",

@@ -2,6 +2,9 @@
 
 import type { OperationPhase } from "./records.ts";
 
+/** In the order in which they are walked. */
+export const OPERATION_PHASES: readonly OperationPhase[] = ["intended", "off-sent", "off-confirmed", "on-sent", "booting"];
+
 /** From intended to on confirmed: they occupy a slot of `concurrent`. */
 export const SLOT_PHASES: ReadonlySet<OperationPhase> = new Set<OperationPhase>(["intended", "off-sent", "off-confirmed", "on-sent"]);
 

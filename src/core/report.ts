@@ -197,12 +197,20 @@ export function statusReport(state: State, policy: Policy, now: Now, host: strin
     if (whyNotGuarded(known, each, state, policy, now) === null) guarded += 1;
     if (host === null || host === each.name) hosts.push(hostReport(known, each, state, policy, now));
   }
+  const { site, ...rest } = siteReport(state, policy, now);
+  return { site, at: iso(now.wallMs), guarded: guardedOf(guarded, policy), hosts, ...rest };
+}
+
+/** `2 of 3`. */
+export function guardedOf(guarded: number, policy: Policy): string {
+  return `${guarded} of ${policy.hosts.size}`;
+}
+
+/** The status without its hosts and what is summed up over them. */
+export function siteReport(state: State, policy: Policy, now: Now): Omit<StatusReport, "at" | "guarded" | "hosts"> {
   const severities = ["critical", "warning", "info"];
   return {
     site: policy.site,
-    at: iso(now.wallMs),
-    guarded: `${guarded} of ${policy.hosts.size}`,
-    hosts,
     watchers: state.fleet !== null ? watcherReports(state, state.fleet, policy, now) : [{ watcher: policy.watcher, self: true, started: isoBoot(state.startedAtMs, now), stopping: state.stopping, alive: true, ready: true, version: null, inCharge: policy.hosts.size, observes: policy.hosts.size, cannot: [], blind: false }],
     devices: [...policy.devices.values()].map((device) => {
       const known = state.devices.get(device.name);
@@ -267,7 +275,7 @@ function votesOn(host: HostState, policy: HostPolicy, state: State, fleet: Polic
 export const OF_THIS_WATCHER: ReadonlySet<string> = new Set(["charge", "startup", "ledger", "stopping", "self"]);
 
 /** Who does not look at a host himself believes those who do. */
-function verdictOf(host: HostState, policy: HostPolicy): Verdict {
+export function verdictOf(host: HostState, policy: HostPolicy): Verdict {
   if (host.observed) return verdict(host, policy);
   const words = [...host.votes.values()].filter((vote) => vote.hash === policy.hash).map((vote) => vote.says);
   return words.includes("down") ? (words.includes("up") ? "suspect" : "down") : words.includes("up") ? "up" : "unknown";

@@ -124,7 +124,12 @@ function nothing(): void {
 }
 
 /** How long this process could not run. */
-export type Stalls = { lostMs(sinceMs: number): number; close(): void };
+export type Stalls = {
+  lostMs(sinceMs: number): number;
+  /** In all, since the watching began. */
+  totalMs(): number;
+  close(): void;
+};
 
 const BEAT_MS = 50;
 /** A beat later than this is a stall; a busy loop's ordinary lateness is not. */
@@ -134,12 +139,14 @@ const STALLS_KEPT = 256;
 /** Notices when this process could not run (stopped, swapped out, suspended, a long computation): a timer that comes late. */
 export function watchStalls(clock: Clock): Stalls {
   const stalls: { readonly fromMs: number; readonly toMs: number }[] = [];
+  let totalMs = 0;
   let dueMs = clock.nowMs() + BEAT_MS;
   let takeBack = clock.at(dueMs, beat);
 
   function beat(): void {
     const now = clock.nowMs();
     if (now - dueMs > STALL_MS) {
+      totalMs += now - dueMs;
       stalls.push({ fromMs: dueMs, toMs: now });
       if (stalls.length > STALLS_KEPT) stalls.shift();
     }
@@ -154,6 +161,7 @@ export function watchStalls(clock: Clock): Stalls {
       const current = now - dueMs > STALL_MS ? now - Math.max(dueMs, sinceMs) : 0;
       return stalls.reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - Math.max(fromMs, sinceMs)), Math.max(0, current));
     },
+    totalMs: () => totalMs,
     close: () => takeBack(),
   };
 }
