@@ -10,6 +10,8 @@
 //   scheduled   thousands of checks on schedule, and how that grows: bench/scheduled.ts
 //   several     several watchers: bench/several.ts
 //   history     what the history costs: bench/history.ts
+//   api         requests, the live stream and its readers: bench/api.ts
+//   page        how soon it is there, from event to pixel, what it costs: bench/page.ts
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -18,14 +20,16 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
+import { api, PARTS as OF_API } from "./api.ts";
 import { checks, PARTS as OF_CHECKS } from "./checks.ts";
 import { quantile } from "./figures.ts";
 import { history } from "./history.ts";
+import { page, PARTS as OF_PAGE } from "./page.ts";
 import { PARTS as OF_SCHEDULED, scheduled } from "./scheduled.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history"];
+const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history", "api", "page"];
 const named = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const program = process.argv.find((word) => word.startsWith("--program="))?.slice("--program=".length) ?? UPKEEP;
 for (const word of named) {
@@ -161,5 +165,13 @@ if (wanted("several")) {
   await several(OF_SEVERAL, quick);
 }
 if (wanted("history")) history(quick);
+if (wanted("api")) {
+  say("the interface …");
+  await api(OF_API, quick, say);
+}
+if (wanted("page")) {
+  say("the page …");
+  await page(OF_PAGE, quick, say);
+}
 mkdirSync(RESULTS, { recursive: true });
 writeFileSync(join(RESULTS, quick ? "quick.json" : named.length > 0 ? `${named.join("-")}.json` : "latest.json"), `${JSON.stringify(result, null, 1)}\n`);

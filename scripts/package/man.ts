@@ -54,7 +54,7 @@ function commandPage(name: string, parts: readonly Leaf[], summary: string, vers
     section("description"),
     ...parts.flatMap((part) => [
       ...(whole ? [] : [subsection(`upkeep ${part.name}`)]), text(plain(part.command.description())),
-      ...part.command.options.filter(({ long }) => !COMMON.has(long ?? "")).map((option) => tagged(bold(option.flags), text(plain(describe(option))))),
+      ...part.command.options.filter(({ long, hidden }) => !hidden && !COMMON.has(long ?? "")).map((option) => tagged(bold(option.flags), text(plain(describe(option))))),
     ]),
     section("examples"), verbatim(parts.flatMap(({ command }) => examplesOf(command)).join("\n")),
     section("exit status"), `As ${bold("upkeep")}(1) has them.`,
@@ -63,7 +63,7 @@ function commandPage(name: string, parts: readonly Leaf[], summary: string, vers
 }
 
 function synopsis({ name, command }: Leaf): string {
-  const optional = command.options.some((option) => !option.mandatory && !COMMON.has(option.long ?? ""));
+  const optional = command.options.some((option) => !option.mandatory && !option.hidden && !COMMON.has(option.long ?? ""));
   return `${bold(usageOf(name, command))}${optional ? " [\\fIoption\\fR ...]" : ""}`;
 }
 

@@ -15,11 +15,11 @@ export async function command({ body, caller }: Asked, { watcher }: Served): Pro
   if (!parsed.ok) throw new Refusal(400, parsed.error);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Answer>((resolve) => {
-    timer = setTimeout(() => resolve({ exit: 5, text: "asked for, but not known to be recorded within 30 s: see `upkeep status`", incident: null, operation: null, confirm: null }), COMMAND_LIMIT_MS);
+    timer = setTimeout(() => resolve({ exit: 5, text: "asked for, but not known to be recorded within 30 s: see `upkeep status`", incident: null, operation: null, confirm: null, event: null }), COMMAND_LIMIT_MS);
   });
   try {
-    const { exit, text, incident, operation, confirm } = await Promise.race([watcher.command(parsed.by, parsed.command), late]);
-    return json({ exit, text, incident, operation, confirm } satisfies Answer);
+    const { exit, text, incident, operation, confirm, event } = await Promise.race([watcher.command(parsed.by, parsed.command), late]);
+    return json({ exit, text, incident, operation, confirm, event } satisfies Answer);
   } catch (error) {
     // The core does not fail on a command: this is an assertion, and the process must end as it would from a timer.
     setImmediate(() => {

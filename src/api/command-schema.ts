@@ -14,7 +14,7 @@ const reason = text(REASON_MAX);
 const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
 const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();
 
-const command = z.discriminatedUnion("kind", [
+export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fence"), host: name, reason, again: z.boolean(), confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("power"), host: name, action: z.enum(["on", "off", "cycle"]), reason, again: z.boolean(), confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("confirm-off"), host: name, confirm: z.string().max(253), reason }),

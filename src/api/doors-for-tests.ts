@@ -9,6 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { EventLine } from "./contract.ts";
+import { PATHS } from "./contract.ts";
+import { wrongWith } from "./schema/held.ts";
+import { eventLine } from "./schema/past.ts";
+import { differences } from "./schema/schema.ts";
 import type { Api, ApiSources, Tls } from "./server.ts";
 import { openApi } from "./server.ts";
 import type { World } from "./world-for-tests.ts";
@@ -23,10 +27,10 @@ let socketNumber = 0;
 export const newPath = () => join(folder, `${(socketNumber += 1)}.sock`);
 
 /** Where to knock. */
-export type Door = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+export type Door = { readonly socketPath: string } | { readonly host: string; readonly port: number; readonly localAddress?: string; readonly headers?: Record<string, string> };
 export type Got = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string; readonly json: unknown };
 
-/** One request, and its answer as a whole. */
+/** One request, and its answer as a whole. Rejects when the answer is not what the description of the interface says. */
 export function ask(door: Door, method: string, path: string, extra: { headers?: Record<string, string>; body?: string } = {}): Promise<Got> {
   return new Promise((resolve, reject) => {
     const request = http.request({ ...door, method, path, agent: false, ...(extra.headers === undefined ? {} : { headers: extra.headers }) }, (response: IncomingMessage) => {
@@ -40,7 +44,10 @@ export function ask(door: Door, method: string, path: string, extra: { headers?:
         } catch {
           json = undefined;
         }
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
+        const status = response.statusCode ?? 0;
+        const wrong = wrongWith({ method, path, status, headers: response.headers, text });
+        if (wrong === null) resolve({ status, headers: response.headers, text, json });
+        else reject(new Error(`the answer of ${method} ${path} is not what its schema says: ${wrong}`));
       });
     });
     request.on("error", reject);
@@ -84,7 +91,10 @@ export function follow(door: Door, path: string): Promise<Following> {
       response.setEncoding("utf8").on("data", (chunk: string) => {
         const parts = (rest + chunk).split("\n");
         rest = parts.pop() ?? "";
-        for (const part of parts) if (part !== "") lines.push(JSON.parse(part) as EventLine);
+        for (const part of parts.filter((each) => each !== "")) {
+          if (response.statusCode === 200 && path.startsWith(PATHS.events)) assert.equal(differences(eventLine, JSON.parse(part)), null);
+          lines.push(JSON.parse(part) as EventLine);
+        }
       });
       const ended = new Promise<void>((done) => response.on("close", done));
       response.on("error", () => {});

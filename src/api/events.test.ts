@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UpkeepError } from "../core/errors.ts";
 import type { Told } from "../core/io.ts";
-import type { EventLine, IncidentReport, StatusReport, WhyReport } from "./contract.ts";
-import { ask, errorOf, follow, opened } from "./doors-for-tests.ts";
+import type { Answer, AuditLine, EventLine, IncidentReport, StatusReport, WhyReport } from "./contract.ts";
+import { ask, errorOf, follow, opened, post } from "./doors-for-tests.ts";
 import type { ApiSources } from "./server.ts";
 import { openWorld, until } from "./world-for-tests.ts";
 
@@ -59,7 +59,7 @@ test("an incident from the first bad sign on: by its name, and in the list with 
 test("a broken history: why still explains, with what this process remembers; the rest says what is broken", async () => {
   const world = openWorld();
   const broken = () => Promise.reject(new UpkeepError("LEDGER_IO", "the history cannot be read: disk I/O error"));
-  const it = await opened({ world, sources: { ...world.sources, history: { events: broken, incidents: broken, incident: broken, eventsOf: broken, results: broken, hosts: broken } } });
+  const it = await opened({ world, sources: { ...world.sources, history: { events: broken, incidents: broken, incident: broken, eventsOf: broken, chain: broken, results: broken, hosts: broken, availability: broken } } });
   try {
     await until("a line", () => world.watcher.state.seq > 1);
     const why = (await ask(it.tcp, "GET", "/v1/why/logos")).json as WhyReport;
@@ -98,6 +98,31 @@ test("a follower that does not read is cut off, and there is room for 32", async
   } finally {
     lazy.close();
     for (const each of many) each.close();
+    await it.close();
+  }
+});
+
+test("one number everywhere: a command's answer, the stream, the events, who was called, and why", async () => {
+  const it = await opened({ world: openWorld({ historyLag: 3 }) });
+  try {
+    await until("guarded", async () => ((await ask(it.tcp, "GET", "/v1/status")).json as StatusReport).guarded === "3 of 3");
+    const answer = (await post(it.control, "/v1/commands", { by: "anna", command: { kind: "brake", brake: "maintenance", scope: "logos", forMs: 60_000, reason: "a new disk" } })).json as Answer;
+    assert.ok(answer.event !== null);
+    const told = (await ask(it.tcp, "GET", `/v1/why/${answer.event}`)).json as Extract<WhyReport, { kind: "event" }>;
+    assert.equal(told.kind, "event");
+    assert.match(told.event.because, /a new disk/);
+    assert.equal(told.events.at(-1)?.seq, answer.event);
+    const audited = (await ask(it.control, "GET", "/v1/audit")).text.trim().split("\n").map((each) => JSON.parse(each) as AuditLine);
+    assert.ok(audited.at(-1)?.answer.endsWith(`(line ${answer.event})`), audited.at(-1)?.answer);
+    it.world.wedged.add("ethos");
+    const called = await until("somebody is called", () => it.world.called.find((seq) => seq > (answer.event ?? 0)));
+    const why = (await ask(it.tcp, "GET", `/v1/why/${called}`)).json as Extract<WhyReport, { kind: "event" }>;
+    assert.equal(why.event.kind, "alarm");
+    assert.ok(why.events.length > 1 && why.events.every((line, index) => index === 0 || line.cause === why.events[index - 1]?.seq), "each led to the next");
+    const refused = (await post(it.control, "/v1/commands", { by: "anna", command: { kind: "release", host: "logos" } })).json as Answer;
+    assert.equal(((await ask(it.tcp, "GET", `/v1/why/${refused.event ?? 0}`)).json as Extract<WhyReport, { kind: "event" }>).event.kind, "command-refused");
+    for (const path of ["/v1/why/999999", "/v1/why/0", "/v1/why/-1", "/v1/why/1e3"]) assert.equal((await ask(it.tcp, "GET", path)).status, 404, path);
+  } finally {
     await it.close();
   }
 });

@@ -9,7 +9,7 @@ import type { EventQuery, History, HistoryEvent } from "./history.ts";
 /** More than the history holds back in one batch, and little memory. */
 const RECENT_MAX = 2_000;
 
-export type EventFilter = { readonly host?: string; readonly incident?: string };
+export type EventFilter = { readonly host?: string; readonly incident?: string; readonly kinds?: readonly string[] };
 
 export class Feed {
   readonly #history: History;
@@ -43,6 +43,22 @@ export class Feed {
     return this.#recent.filter((event) => matches(event, query)).slice(-query.limit).map(line);
   }
 
+  /** A line and those that led to it, the oldest first; empty where there is none of that number. */
+  async chain(seq: number, limit: number): Promise<readonly EventLine[]> {
+    const known = new Map(this.#recent.map((event) => [event.seq, event]));
+    const lines: HistoryEvent[] = [];
+    for (let at: number | null = seq; at !== null && lines.length < limit;) {
+      const event: HistoryEvent | undefined = known.get(at);
+      if (event === undefined) {
+        lines.unshift(...(await this.#history.chain(at, limit - lines.length)));
+        break;
+      }
+      lines.unshift(event);
+      at = event.cause;
+    }
+    return lines.map(line);
+  }
+
   get followers(): number {
     return this.#followers.size;
   }
@@ -65,6 +81,7 @@ export class Feed {
 function matches(event: HistoryEvent, query: EventFilter & Partial<EventQuery>): boolean {
   if (query.host !== undefined && event.host !== query.host) return false;
   if (query.incident !== undefined && event.incident !== query.incident) return false;
+  if (query.kinds !== undefined && !query.kinds.includes(event.kind)) return false;
   if (query.afterSeq !== undefined && event.seq <= query.afterSeq) return false;
   return query.sinceMs === undefined || event.atMs >= query.sinceMs;
 }

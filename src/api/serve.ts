@@ -141,9 +141,9 @@ function fields(body: unknown): string {
 
 function outcome(status: number, reply: Reply): string {
   if (reply.kind !== "json" || typeof reply.body !== "object" || reply.body === null) return String(status);
-  const { error, exit, text, accepted } = reply.body as { readonly error?: unknown; readonly exit?: unknown; readonly text?: unknown; readonly accepted?: unknown };
+  const { error, exit, text, accepted, event } = reply.body as { readonly error?: unknown; readonly event?: unknown; readonly exit?: unknown; readonly text?: unknown; readonly accepted?: unknown };
   if (error !== undefined) return `${status} ${String(error)}`;
-  if (exit !== undefined) return `exit ${String(exit)}: ${String(text)}`;
+  if (exit !== undefined) return `exit ${String(exit)}: ${String(text)}${typeof event === "number" ? ` (line ${event})` : ""}`;
   return accepted === undefined ? "done" : accepted === true ? "accepted" : "refused";
 }
 

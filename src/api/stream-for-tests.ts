@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { HostReport } from "../core/report.ts";
 import type { EventLine } from "./contract.ts";
 import type { LiveEvent, LiveEvents, LiveStatus, Strips } from "./live.ts";
+import { wrongEvent } from "./schema/held.ts";
 
 export type Held = { status: LiveStatus; strips: Strips; lines: EventLine[] };
 
@@ -40,6 +41,7 @@ export function reading(): Reading {
       const parts = (rest + text).split("\n\n");
       rest = parts.pop() ?? "";
       for (const part of parts) {
+        assert.equal(wrongEvent(part), null);
         const fields = part.split("\n").map((line) => /^([a-z]*):? ?(.*)$/su.exec(line)?.slice(1) ?? []);
         const name = fields.find(([field]) => field === "event")?.[1];
         const data = fields.filter(([field]) => field === "data").map(([, value]) => value).join("\n");

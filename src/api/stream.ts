@@ -1,6 +1,6 @@
 // `/v1/stream` (live.ts): everybody who looks gets the same bytes. Once a second, and only while somebody reads, every host is
 // reported and compared with what the readers have (difference.ts); what has changed is written once and given to all. A line
-// of the journal does not wait for the second: it is told 20 ms later together with what it changed, unless something was
+// of the journal does not wait for the second: it is told 20 ms later together with what it changed, unless others were
 // told just before.
 //
 // A reader who does not keep up is not given more: what it misses is replaced by one snapshot when it has read what it has.
@@ -45,14 +45,14 @@ const TOGETHER_MS = 20;
 /** A host of which only numbers have changed is sent again no sooner, and so many of them in a beat at most. */
 const DRIFT_MS = 30_000;
 const DRIFTED_AT_ONCE = 32;
-/** More than this on its way, and a reader gets no more before it has read it. */
+/** More than this on its way beside the last snapshot, and a reader gets no more before it has read all of it. */
 const BACKLOG_BYTES_MAX = 262_144;
 /** Without having read anything for so long, a reader is cut off. */
 const STUCK_MS = 30_000;
 /** Hosts whose state has not changed are looked at in so many turns: time alone changes little, and never urgently. */
 const TURNS = 5;
 
-type Reader = { readonly sink: Sink; missed: boolean; backlog: number; readMs: number };
+type Reader = { readonly sink: Sink; missed: boolean; snapshotBytes: number; backlog: number; readMs: number };
 type Sent = { report: HostReport; atMs: number; state: unknown };
 type Rest = LiveEvents["delta"]["rest"];
 
@@ -67,6 +67,8 @@ export class Live {
   #cell = 0;
   #turn = 0;
   #beatMs = 0;
+  /** When lines were told last. */
+  #linesMs = 0;
   #tickMs = 0;
   #lines: EventLine[] = [];
   #snapshot: Buffer | null = null;
@@ -90,9 +92,9 @@ export class Live {
   open(sink: Sink): () => void {
     const { bootMs } = this.#sources.now();
     if (this.#readers.size === 0) this.#begin(bootMs);
-    const reader: Reader = { sink, missed: false, backlog: 0, readMs: bootMs };
+    const reader: Reader = { sink, missed: false, snapshotBytes: 0, backlog: 0, readMs: bootMs };
     this.#readers.add(reader);
-    sink.write(this.#whole());
+    this.#give(reader);
     return () => {
       this.#readers.delete(reader);
       if (this.#readers.size === 0) this.#end();
@@ -112,7 +114,7 @@ export class Live {
     [this.#beatMs, this.#tickMs, this.#lines] = [bootMs, bootMs, []];
     this.#unfollow = this.#feed.follow({}, (line) => {
       this.#lines.push(line);
-      if (this.#lines.length === 1) this.#schedule(TOGETHER_MS);
+      if (this.#lines.length === 1) this.#scheduleLines();
     });
     this.#schedule(BEAT_MS);
   }
@@ -125,16 +127,23 @@ export class Live {
     [this.#rest, this.#snapshot, this.#around, this.#lines] = [null, null, [], []];
   }
 
-  /** The next beat comes so soon, but not within a second after the last. */
   #schedule(afterMs: number): void {
-    const sinceMs = this.#sources.now().bootMs - this.#beatMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#beat(), afterMs === BEAT_MS ? BEAT_MS : Math.max(afterMs, BEAT_MS - sinceMs)).unref();
+    this.#timer = setTimeout(() => this.#beat(), afterMs).unref();
+  }
+
+  /** A line comes at once, unless others came within the last second: then with the next beat. */
+  #scheduleLines(): void {
+    const { bootMs } = this.#sources.now();
+    const next = this.#beatMs + BEAT_MS;
+    const wanted = Math.max(bootMs + TOGETHER_MS, this.#linesMs + BEAT_MS);
+    if (wanted < next) this.#schedule(wanted - bootMs);
   }
 
   #beat(): void {
     const now = this.#sources.now();
     this.#beatMs = now.bootMs;
+    if (this.#lines.length > 0) this.#linesMs = now.bootMs;
     this.#schedule(BEAT_MS);
     // A watcher that is opening its store anew knows nothing: readers hear nothing, and say that what they have is stale.
     if (this.#sources.watcher.state.started) this.#tell(this.#changes(now));
@@ -248,15 +257,21 @@ export class Live {
     const bytes = text === null || text === "" ? null : Buffer.from(text);
     for (const reader of this.#readers) {
       const backlog = reader.sink.backlog();
-      if (backlog > BACKLOG_BYTES_MAX) {
+      if (backlog > BACKLOG_BYTES_MAX + reader.snapshotBytes) {
         reader.missed ||= text !== "";
       } else if (text === null || (reader.missed && backlog === 0)) {
-        reader.missed = false;
-        reader.sink.write(this.#whole());
+        this.#give(reader);
       } else if (bytes !== null && !reader.missed) {
         reader.sink.write(bytes);
       }
     }
+  }
+
+  #give(reader: Reader): void {
+    const whole = this.#whole();
+    reader.missed = false;
+    reader.snapshotBytes = whole.length;
+    reader.sink.write(whole);
   }
 
   #cutStuck(nowMs: number): void {

@@ -1,15 +1,12 @@
-// The client's end of the control socket. It finds the socket from the configuration without reading that as a whole, asks
-// once, and gives up after a few seconds, because a command that hangs at night is worse than one that fails.
-//
-// node:http is taken by `getBuiltinModule`: importing it as an ECMAScript module evaluates its lazy exports and costs 80 ms.
+// The client's end, whatever door it knocks at (target.ts). It asks once, and gives up after a few seconds, because a command
+// that hangs at night is worse than one that fails.
 
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Failure } from "../api/contract.ts";
-import { CONFIG_PATHS, findConfigPath, quickDataDir, socketPathIn } from "../config/data-dir.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { Options } from "./options.ts";
-
-const http = process.getBuiltinModule("node:http");
+import type { Target } from "./target.ts";
+import { targetOf } from "./target.ts";
 
 const ANSWER_LIMIT_MS = 10_000;
 /** A command is answered when it is durable; the server calls it unknown after 30 s. */
@@ -22,57 +19,52 @@ const SILENCE_LIMIT_MS = 60_000;
 export type Client = {
   get<Value>(path: string): Promise<Value>;
   post<Value>(path: string, body: unknown): Promise<Value>;
+  patch<Value>(path: string, body: unknown): Promise<Value>;
+  remove<Value>(path: string): Promise<Value>;
   /** A reply line by line, perhaps without an end; empty lines are heartbeats and are left out. `ended`: whether it came to its end. */
   follow(path: string, onLine: (line: string) => void): Promise<{ readonly ended: Promise<boolean>; close(): void }>;
   /** A long reply, some lines at a time and no faster than they are taken; throws when it breaks off. */
   lines(path: string): AsyncGenerator<readonly string[], void, undefined>;
 };
 
-/** The watcher of the configuration that these options name. */
+/** The watcher that these options name. */
 export async function connect(options: Options): Promise<Client> {
-  const config = findConfigPath(options.config);
-  if (config === null) {
-    throw new CliError(EXIT.configuration, `there is no configuration: neither -c FILE, nor $UPKEEP_CONFIG, nor ${CONFIG_PATHS.map((path) => (path.startsWith("/") ? path : `./${path}`)).join(", nor ")}`);
-  }
-  const data = await quickDataDir(config).catch((error: unknown) => {
-    throw new CliError(EXIT.configuration, `${config} cannot be read: ${codeOf(error) === "ENOENT" ? "there is no such file" : codeOf(error) === "EACCES" ? "this user may not read it" : String(error)}`);
-  });
-  return clientOf(socketPathIn(data), config);
-}
-
-/** A client of one control socket; `config` is named in the advice when nobody answers. */
-export function clientOf(socketPath: string, config: string): Client {
+  const target = await targetOf(options);
   const ask = async <Value>(method: string, path: string, body: unknown, limitMs: number): Promise<Value> => {
-    const response = await open(socketPath, config, method, path, body, limitMs);
-    const text = await textOf(response, socketPath);
+    const response = await open(target, method, path, body, limitMs);
+    const text = await textOf(response, target);
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      throw new CliError(EXIT.unavailable, `what listens on ${socketPath} is not a watcher of Upkeep`);
+      throw new CliError(EXIT.unavailable, `what listens on ${target.name} is not a watcher of Upkeep`);
     }
     refuse(response.statusCode ?? 0, value);
     return value as Value;
   };
+  const begin = async (path: string): Promise<IncomingMessage> => {
+    const response = await open(target, "GET", path, undefined, ANSWER_LIMIT_MS);
+    if (response.statusCode !== 200) refuse(response.statusCode ?? 0, JSON.parse(await textOf(response, target)));
+    return response;
+  };
   return {
     get: (path) => ask("GET", path, undefined, ANSWER_LIMIT_MS),
     post: (path, body) => ask("POST", path, body, COMMAND_LIMIT_MS),
+    patch: (path, body) => ask("PATCH", path, body, ANSWER_LIMIT_MS),
+    remove: (path) => ask("DELETE", path, undefined, ANSWER_LIMIT_MS),
     follow: async (path, onLine) => {
-      const response = await open(socketPath, config, "GET", path, undefined, ANSWER_LIMIT_MS);
-      if (response.statusCode !== 200) refuse(response.statusCode ?? 0, JSON.parse(await textOf(response, socketPath)));
+      const response = await begin(path);
       response.socket.setTimeout(SILENCE_LIMIT_MS, () => response.destroy());
       return { ended: lines(response, onLine), close: () => response.destroy() };
     },
     async *lines(path) {
-      const response = await open(socketPath, config, "GET", path, undefined, ANSWER_LIMIT_MS);
-      if (response.statusCode !== 200) refuse(response.statusCode ?? 0, JSON.parse(await textOf(response, socketPath)));
-      yield* linesOf(response, socketPath);
+      yield* linesOf(await begin(path), target);
     },
   };
 }
 
-async function* linesOf(response: IncomingMessage, socketPath: string): AsyncGenerator<readonly string[], void, undefined> {
-  const brokeOff = () => new CliError(EXIT.unavailable, `the watcher's answer on ${socketPath} broke off`);
+async function* linesOf(response: IncomingMessage, target: Target): AsyncGenerator<readonly string[], void, undefined> {
+  const brokeOff = () => new CliError(EXIT.unavailable, `the watcher's answer on ${target.name} broke off`);
   let rest = "";
   response.setEncoding("utf8");
   response.socket.setTimeout(SILENCE_LIMIT_MS, () => response.destroy());
@@ -89,25 +81,26 @@ async function* linesOf(response: IncomingMessage, socketPath: string): AsyncGen
   if (!response.complete || rest !== "") throw brokeOff();
 }
 
-function open(socketPath: string, config: string, method: string, path: string, body: unknown, limitMs: number): Promise<IncomingMessage> {
+async function open(target: Target, method: string, path: string, body: unknown, limitMs: number): Promise<IncomingMessage> {
+  const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
+  const request = await target.request(method, path, payload === null ? {} : { "content-type": "application/json", "content-length": payload.length }).catch((error: unknown) => {
+    throw target.unavailable(error);
+  });
   return new Promise((resolve, reject) => {
-    const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
-    const headers = payload === null ? {} : { "content-type": "application/json", "content-length": payload.length };
-    const request: ClientRequest = http.request({ socketPath, method, path, headers, agent: false });
-    const limit = setTimeout(() => request.destroy(new CliError(EXIT.unavailable, `the watcher did not answer within ${limitMs / 1_000} s on ${socketPath}`)), limitMs);
+    const limit = setTimeout(() => request.destroy(new CliError(EXIT.unavailable, `the watcher did not answer within ${limitMs / 1_000} s on ${target.name}`)), limitMs);
     request.on("response", (response) => {
       clearTimeout(limit);
       resolve(response);
     });
     request.on("error", (error) => {
       clearTimeout(limit);
-      reject(error instanceof CliError ? error : new CliError(EXIT.unavailable, unavailable(error, socketPath, config), ["ENOENT", "ECONNREFUSED"].includes(codeOf(error))));
+      reject(error instanceof CliError ? error : target.unavailable(error));
     });
     request.end(payload ?? undefined);
   });
 }
 
-async function textOf(response: IncomingMessage, socketPath: string): Promise<string> {
+async function textOf(response: IncomingMessage, target: Target): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const limit = setTimeout(() => response.destroy(), ANSWER_LIMIT_MS);
@@ -118,7 +111,7 @@ async function textOf(response: IncomingMessage, socketPath: string): Promise<st
       chunks.push(chunk);
     }
   } catch {
-    throw new CliError(EXIT.unavailable, `the watcher's answer on ${socketPath} broke off`);
+    throw new CliError(EXIT.unavailable, `the watcher's answer on ${target.name} broke off`);
   } finally {
     clearTimeout(limit);
   }
@@ -145,21 +138,5 @@ function refuse(status: number, value: unknown): void {
   if (status < 400) return;
   const said = typeof value === "object" && value !== null && "error" in value ? (value as Failure).error : `status ${status}`;
   // A name that is not there is a mistake on the command line, like an option that is not there.
-  throw new CliError(status === 400 || status === 404 || status === 413 ? EXIT.usage : EXIT.unavailable, said);
-}
-
-function unavailable(error: unknown, socketPath: string, config: string): string {
-  switch (codeOf(error)) {
-    case "ENOENT":
-    case "ECONNREFUSED":
-      return `no watcher answers on ${socketPath}; start it with: upkeep watch -c ${config}   (or: systemctl start upkeep)`;
-    case "EACCES":
-      return `this user may not use ${socketPath}: ask as its owner or as a member of its group`;
-    default:
-      return `the watcher on ${socketPath} cannot be asked: ${error instanceof Error ? error.message : String(error)}`;
-  }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  throw new CliError([400, 404, 409, 413].includes(status) ? EXIT.usage : EXIT.unavailable, said);
 }

@@ -2,6 +2,11 @@
 
 export type Options = {
   readonly config?: string;
+  /** Another watcher than this machine's, and what proves who asks and who answers. */
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly fingerprint?: string;
   readonly json?: boolean;
   readonly reason?: string;
   readonly again?: boolean;
@@ -23,8 +28,24 @@ export type Options = {
   readonly probe?: string;
   readonly step?: "raw" | "minute" | "hour";
   readonly csv?: boolean;
+  // report
+  readonly month?: { readonly fromMs: number; readonly toMs: number };
+  readonly by?: "host" | "group";
+  readonly each?: "month" | "day";
+  readonly outagesPerDay?: number;
+  // notice
+  readonly text?: string;
+  readonly textFile?: string;
+  readonly severity?: "info" | "maintenance" | "disturbance" | "outage";
+  readonly component?: readonly string[];
   /** A file to write to. */
   readonly out?: string;
+  // user, token
+  readonly role?: "viewer" | "operator" | "admin";
+  readonly passwordFile?: string;
+  readonly off?: boolean;
+  readonly user?: string;
+  readonly scope?: readonly ("metrics" | "read" | "command" | "admin")[];
   // check
   readonly effective?: string;
   readonly strict?: boolean;

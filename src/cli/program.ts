@@ -44,10 +44,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`upkeep: ${text.replace(/^error: /, "")}`) });
   common(program);
+  for (const option of elsewhere()) program.addOption(option);
 
   const make = (parent: Command, usage: string, summary: string, more: string, shown: readonly string[], go: Go): Command => {
     const command = parent.command(usage).summary(summary).description(more === "" ? `${summary}.` : `${summary}. ${more}`);
     common(command);
+    for (const option of elsewhere()) command.addOption(option.hideHelp());
     examples.set(command, shown);
     command.addHelpText("after", `\nExamples:\n${shown.map((each) => `  ${each}`).join("\n")}`);
     return command.action(async (...given: unknown[]) => {
@@ -65,7 +67,7 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   // ---- looking
   make(program, "status [host]", "How it stands", "Whether the fleet is guarded; verdicts, counters, power, brakes, and what is asked of you. Exit 1 when a host is down or not guarded.", ["upkeep status", "upkeep status logos", "upkeep status --json | jq '.hosts[] | select(.guarded | not)'"],
     async (options, host) => (await import("./commands/status.ts")).runStatus(host, options));
-  make(program, "why <host|incident>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, or how an incident went and how long each phase took.", ["upkeep why logos", "upkeep why lusab-babad"],
+  make(program, "why <host|incident|line>", "The evidence and the reasoning, in sentences", "Why a host is judged as it is and what happens next, how an incident went and how long each phase took, or what led to a line of the journal: its number stands in the log, in messages and in answers.", ["upkeep why logos", "upkeep why lusab-babad", "upkeep why 1234"],
     async (options, name) => (await import("./commands/why.ts")).runWhy(needed(name), options));
   make(program, "events", "What was seen, decided, refused and done", "The journal, line by line; with --json one object a line.", ["upkeep events --since 1h", "upkeep events --follow --host logos", "upkeep events --since 1d --json"],
     async (options) => (await import("./commands/events.ts")).runEvents(options))
@@ -88,6 +90,39 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   spans(make(history, "export", "Write results or roll-ups of all hosts down", "CSV, or with --json one object a line; as long as it may be, nothing of it is kept in memory.", ["upkeep history export --since 30d --step hour > november.csv", "upkeep history export --host logos --step raw --json | jq 'select(.outcome == \"bad\")'"],
     async (options) => (await import("./commands/history.ts")).runHistoryExport(options)))
     .option("--host <host>", "only this one's");
+
+  const report = group("report", "Reports over longer times", "What was, and what to expect");
+  make(report, "availability", "How available hosts and groups were, where it was lost, and what to expect", "Of this month, or of another time. Planned time stands apart, and so does time that nobody watched: neither counts as up. By months and days of UTC. Exit 1 when nothing is known of that time.", ["upkeep report availability", "upkeep report availability --month 2026-10 --by group", "upkeep report availability --since 90d --each month --csv > quarter.csv"],
+    async (options) => (await import("./commands/report.ts")).runReportAvailability(options))
+    .addOption(new Option("--month <month>", "a month of UTC, 2026-10 (this one)").argParser(monthIn))
+    .addOption(moment("--since <time>", "from then on: how long ago, or a time in ISO 8601"))
+    .addOption(moment("--until <time>", "up to then (now)"))
+    .addOption(new Option("--by <what>", "a line for each host, or for each group (host)").choices(["host", "group"]))
+    .addOption(new Option("--each <step>", "month by month, or day by day").choices(["month", "day"]))
+    .option("--host <host>", "only this one")
+    .addOption(new Option("--outages-per-day <n>", "reckon with so many in the forecast, instead of those that were").argParser(rateIn))
+    .option("--csv", "as CSV, for spreadsheets");
+
+  // ---- the public
+  make(program, "status-page", "Write the public status page as files", "HTML and CSS without script, for a web server of one's own; run it every minute or two. What is on it stands in the configuration under `statusPage`.", ["upkeep status-page --out /var/www/status"],
+    async (options) => (await import("./commands/notice.ts")).runStatusPage(options))
+    .requiredOption("--out <folder>", "where to write it");
+  const notice = group("notice", "What people tell the public on the status page", "Beside what the watcher says by itself");
+  const noticeText = (command: Command): Command => command
+    .option("--text <text>", "what there is to say: paragraphs, lists, **bold**, *emphasis*, `code`, [links](https://…)")
+    .option("--text-file <file>", "the same from a file; - reads it from standard input")
+    .addOption(new Option("--severity <severity>", "how bad it is").choices(["info", "maintenance", "disturbance", "outage"]));
+  noticeText(make(notice, "add <title>", "Tell the public something", "It stands on top of the page until it is ended.", ["upkeep notice add \"Databases are slow\" --severity disturbance --component Databases --text \"We are looking into it.\"", "upkeep notice add \"New switch on Friday\" --severity maintenance --text-file - < text.md"],
+    async (options, title) => (await import("./commands/notice.ts")).runNoticeAdd(needed(title), options)))
+    .addOption(each("--component <name>", "what it is about, by its name on the status page"));
+  noticeText(make(notice, "update <notice>", "Say what is new of a notice", "", ["upkeep notice update 3 --text \"Found: a disk. It is being replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), false, options)));
+  noticeText(make(notice, "end <notice>", "End a notice", "It goes from the top of the page to its past.", ["upkeep notice end 3 --text \"The disk is replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), true, options)));
+  make(notice, "list", "All notices, the newest last", "", ["upkeep notice list"],
+    async (options) => (await import("./commands/notice.ts")).runNoticeList(options));
+  make(notice, "remove <notice>", "Take a notice away, as if it had never been written", "", ["upkeep notice remove 3"],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeRemove(needed(id), options));
 
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
@@ -145,6 +180,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "ack <alarm>", "Acknowledge an alarm", "No more reminders of it. `upkeep status` shows the names of alarms.", ["upkeep ack held:logos"],
     async (options, alarm) => (await import("./commands/brakes.ts")).runAck(needed(alarm), options));
 
+  const alerts = group("alerts", "Whom the watcher calls", "What is open, who was told, what waits; and whether a channel works.");
+  make(alerts, "list", "What is raised, who was told, what waits", "Exit 1 when a channel fails.", ["upkeep alerts list", "upkeep alerts list --json | jq '.channels[] | select(.failing != null)'"],
+    async (options) => (await import("./commands/alerts.ts")).runAlertsList(options));
+  make(alerts, "test [channel]", "Try a channel, or all of them", "A message that says that it is a test, at once. What it opens at a pager it closes again. Exit 1 when it was not delivered.", ["upkeep alerts test", "upkeep alerts test pager"],
+    async (options, channel) => (await import("./commands/alerts.ts")).runAlertsTest(channel, options));
+
   // ---- the watcher
   make(program, "check [file]", "Validate and lint a configuration", "Every problem as FILE:LINE:COLUMN. Exit 3 with errors, 0 with warnings only.", ["upkeep check", "upkeep check -c /etc/upkeep/upkeep.yaml --strict", "upkeep check --effective logos"],
     async (options, file) => {
@@ -195,6 +236,37 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));
   make(watcher, "forget <watcher>", "Forget a watcher that is gone for good", "From then on the others decide without it. Refused while it is there; one that comes back joins anew.", ["upkeep watcher forget watch-c"],
     async (options, name) => (await import("./commands/watcher.ts")).runWatcherForget(needed(name), options));
+  const user = group("user", "Who may ask over TCP", "On this machine whoever may use the control socket may do everything, and needs no user.");
+  const passwordFile = (command: Command): Command => command.option("--password-file <file>", "the password, instead of typing it; - reads standard input");
+  make(user, "set-up", "Print a link by which the first user is made", "Good once, for a day.", ["upkeep user set-up"],
+    async (options) => (await import("./commands/user.ts")).runSetUp(options));
+  passwordFile(make(user, "add <user>", "Add a user", "viewer looks; operator commands, too; admin also makes users and reads the configuration again. The first one is an admin.", ["upkeep user add riki --role admin", "upkeep user add wall --role viewer --password-file wall.password"],
+    async (options, name) => (await import("./commands/user.ts")).runUserAdd(needed(name), options))
+    .addOption(new Option("--role <role>", "what the user may").choices(["viewer", "operator", "admin"]).makeOptionMandatory()));
+  make(user, "list", "Who there is", "", ["upkeep user list", "upkeep user list --json | jq '.[] | select(.totp | not)'"],
+    async (options) => (await import("./commands/user.ts")).runUserList(options));
+  make(user, "role <user> <role>", "Give another role", "Sessions of that user end.", ["upkeep user role riki operator"],
+    async (options, name, role) => (await import("./commands/user.ts")).runUserRole(needed(name), needed(role), options));
+  passwordFile(make(user, "password <user>", "Give another password", "Sessions of that user end.", ["upkeep user password riki"],
+    async (options, name) => (await import("./commands/user.ts")).runUserPassword(needed(name), options)));
+  make(user, "totp <user>", "One-time codes of a phone", "Shows a secret for the phone and asks for its first code; from then on a code is wanted with the password. Prints recovery codes, each good once.", ["upkeep user totp riki", "upkeep user totp riki --off"],
+    async (options, name) => (await import("./commands/user.ts")).runUserTotp(needed(name), options))
+    .option("--off", "the password alone is enough again");
+  make(user, "remove <user>", "Remove a user", "With all sessions and tokens.", ["upkeep user remove riki"],
+    async (options, name) => (await import("./commands/user.ts")).runUserRemove(needed(name), options));
+  const token = group("token", "What programs show instead of a password", "A token may at most what its user may, and less where its scopes say so.");
+  make(token, "add <name>", "Make a token", "It is shown once.", ["upkeep token add prometheus --user riki --scope metrics", "upkeep token add deploy --user riki --scope command --for 90d > deploy.token"],
+    async (options, name) => (await import("./commands/token.ts")).runTokenAdd(needed(name), options))
+    .option("--user <user>", "whose; over --url the one who asks")
+    .addOption(each("--scope <scope>", "what it may: metrics, read, command, admin"))
+    .addOption(duration("--for <duration>", "how long (without an end)"));
+  make(token, "list", "Which there are", "", ["upkeep token list"],
+    async (options) => (await import("./commands/token.ts")).runTokenList(options));
+  make(token, "remove <id>", "End a token", "", ["upkeep token remove k3j9x2ab"],
+    async (options, id) => (await import("./commands/token.ts")).runTokenRemove(needed(id), options));
+  make(program, "audit", "Who asked for what, and what became of it", "Every change and every refused one, over both doors; the newest last.", ["upkeep audit", "upkeep audit --limit 1000 --json | jq 'select(.by == \"token\")'"],
+    async (options) => (await import("./commands/audit.ts")).runAudit(options))
+    .addOption(count("--limit <lines>", "the newest so many (200)", 20_000));
   make(program, "reload", "Read the configuration again", "A wrong one is refused and the old one goes on; exit 3 then.", ["upkeep reload"],
     async (options) => (await import("./commands/reload.ts")).runReload(options));
   make(program, "lab [order...]", "The demonstration", "Virtual hosts, a virtual PDU, a real watcher. From another terminal: wedge or heal one of its hosts.", ["upkeep lab", "upkeep lab wedge logos", "upkeep lab heal logos", "upkeep lab --once"],
@@ -230,6 +302,16 @@ function common(command: Command): void {
   command.option("--json", "for programs");
 }
 
+/** Of the program, and taken by every command; shown once. */
+function elsewhere(): readonly Option[] {
+  return [
+    new Option("--url <url>", "ask another watcher than this machine's: https://HOST:PORT"),
+    new Option("--token-file <file>", "with --url: the file that holds a token (upkeep token add)"),
+    new Option("--ca <file>", "with --url: the authority of its certificate, PEM"),
+    new Option("--fingerprint <sha256>", "with --url: of its certificate, as the watcher's log tells it"),
+  ];
+}
+
 function duration(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     const parsed = parseDuration(text);
@@ -253,6 +335,18 @@ function moment(flags: string, description: string): Option {
     if (Number.isNaN(atMs)) throw new InvalidArgumentError(`Write how long ago, 2h or 1d, or a time such as 2026-01-31T12:00:00Z.`);
     return atMs;
   });
+}
+
+function monthIn(text: string): { readonly fromMs: number; readonly toMs: number } {
+  const [, year, month] = /^([0-9]{4})-(0[1-9]|1[0-2])$/.exec(text) ?? [];
+  if (year === undefined || month === undefined) throw new InvalidArgumentError("Write a month as 2026-10.");
+  return { fromMs: Date.UTC(Number(year), Number(month) - 1, 1), toMs: Date.UTC(Number(year), Number(month), 1) };
+}
+
+function rateIn(text: string): number {
+  const value = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : NaN;
+  if (!(value <= 86_400)) throw new InvalidArgumentError("A number such as 1 or 0.5.");
+  return value;
 }
 
 function count(flags: string, description: string, max: number, min = 1): Option {

@@ -56,7 +56,7 @@ const server = createServer((request, response) => {
       assert.ok(parsed.ok, JSON.stringify(parsed));
       asked.push(body);
       const gone = body.command.kind === "forget-watcher" && body.command.watcher === "watch-c";
-      answer({ exit: gone ? 0 : 4, text: gone ? "watch-c is forgotten" : "watch-b is there", incident: null, operation: null, confirm: null });
+      answer({ exit: gone ? 0 : 4, text: gone ? "watch-c is forgotten" : "watch-b is there", incident: null, operation: null, confirm: null, event: 7 });
     });
   } else if (url.pathname.startsWith("/v1/why/")) {
     const found = status.hosts[0];

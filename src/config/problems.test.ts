@@ -103,6 +103,7 @@ const ERRORS: readonly Case[] = [
   ["a group with an unknown host", `${ONE}groups: { g: { hosts: [a, §b1] } }\n`, ["HOST_UNKNOWN"]],
   ["a range with unknown hosts", "hosts: { web1: { address: h1 }, web2: { address: h2 } }\ngroups: { g: { hosts: [§\"web[1-3]\"] } }\n", ["HOST_UNKNOWN"], /"web1"|"web2"/],
   ["a group without hosts", `${ONE}groups: { §g: { every: 10s } }\n`, ["KEY_MISSING"]],
+  ["a group on the status page that is none", `${ONE}statusPage: { groups: [§b] }\n`, ["GROUP_UNKNOWN"]],
   ["two groups that disagree", `${ONE}groups:\n  g: { hosts: [a], every: 10s }\n  h: { hosts: [a], §every: 20s }\n`, ["GROUP_CONFLICT"], /upkeep.yaml:3/],
   ["the watcher on an unknown host", `${ONE}watcher: { host: §aa }\n`, ["HOST_UNKNOWN"], /"a"/],
   ["a reference without an address", `${ONE}watcher: { references: [{ §tcp: { port: 22 } }] }\n`, ["KEY_MISSING"]],
@@ -150,6 +151,10 @@ const ERRORS: readonly Case[] = [
   ["a step of the history that is none", `${ONE}history: { keep: { §days: 5d } }\n`, ["KEY_UNKNOWN"]],
   ["a dead-man's URL that is none", `${ONE}alerts: { deadman: §example.org }\n`, ["VALUE_INVALID"]],
   ["a bad port to listen on", `${ONE}api: { listen: §"127.0.0.1:80800" }\n`, ["ADDRESS_INVALID"]],
+  ["TLS for the API that is neither none nor files", `${ONE}api: { listen: "0.0.0.0:8443", tls: §true }\n`, ["VALUE_INVALID"], /none, or \{ cert: FILE, key: FILE \}/],
+  ["a certificate without its key", `${ONE}api: { §tls: { cert: a.pem } }\n`, ["KEY_MISSING"]],
+  ["a certificate that is not there", `${ONE}api: { tls: { cert: §a.pem, key: §a.key } }\n`, ["FILE_UNREADABLE", "FILE_UNREADABLE"]],
+  ["a URL for a name of this machine", `${ONE}api: { names: [§"https://watcher.lan"] }\n`, ["ADDRESS_INVALID"], /without https/],
   ["an unknown device", `${host("power: §suckr/1")}${SUCKER}`, ["DEVICE_UNKNOWN"], /"sucker"/],
   ["an unknown device in a level", `${host("power: [sucker/1, §bmc]")}${SUCKER}`, ["DEVICE_UNKNOWN"]],
   ["an outlet that is not named", `${host("power: §sucker")}${SUCKER}`, ["OUTLET_INVALID"], /sucker\/N/],
@@ -224,6 +229,7 @@ const QUIET_WARNINGS: readonly Case[] = [
   ["one server of the store", `${ONE}store: { etcd: { endpoints: §[a] } }\n`, ["STORE_FEW"], /whenever it is away/],
   ["an even number of servers", `${ONE}store: { zookeeper: { servers: §[a, b, c, d] } }\n`, ["STORE_FEW"], /4 servers bear the loss of 1/],
   ["a password in the clear", `${ONE}store: { etcd: { endpoints: [a, b, c], user: u, password: §{ env: PW } } }\n`, ["STORE_PLAIN"], /tls: true/],
+  ["passwords for the API in the clear", `${ONE}api: { listen: "0.0.0.0:80", tls: §none }\n`, ["API_PLAIN"], /behind a proxy/],
   ["a community in the clear", `${host("power: r/1")}power: { r: { driver: snmp-pdu, address: h, community: §{ env: PW } } }\n`, ["SNMP_PLAIN"], /version: 3/],
   ["most of the store on one host", `hosts: { a: { address: h1, power: r } }\nstore: { etcd: { endpoints: §["h1:1", "H1:2", other] } }\npower: { r: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /never cut/],
   ["most of the store on one power device", `hosts: { a: { address: h1, power: r/1 }, b: { address: h2, power: r/2 }, c: { address: h3, power: [r/3 + q/1] } }\nstore: { zookeeper: { servers: §[h1, h2, h3] } }\npower: { r: { driver: command, on: [x, "{outlet}"], off: [x, "{outlet}"], status: [x] }, q: { driver: command, on: [x], off: [x], status: [x] } }\n`, ["STORE_TOGETHER"], /2 of 3 servers hang on/],
@@ -293,8 +299,8 @@ power:
 
 test("every code is documented, and every error and lint of this page is tried here", () => {
   const tried = new Set([...ERRORS, ...WARNINGS, ...QUIET_WARNINGS].flatMap(([, , codes]) => codes));
-  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store, power/drivers and lint, which need more than one text.
-  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED", "AGENT_OPTION", "AGENT_UNUSABLE", "CERTIFICATE_UNCHECKED"];
+  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store, alerts, power/drivers and lint, which need more than one text.
+  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED", "AGENT_OPTION", "AGENT_UNUSABLE", "CERTIFICATE_UNCHECKED", "CHANNEL_UNKNOWN", "GROUP_UNKNOWN", "TEMPLATE_INVALID", "ROUTES_GAP", "CHANNEL_UNUSED", "ALERTS_PLAIN"];
   const all = Object.keys(PROBLEM_CODES) as ProblemCode[];
   assert.deepEqual(all.filter((code) => !tried.has(code) && !elsewhere.includes(code)), []);
   for (const [severity, meaning] of Object.values(PROBLEM_CODES)) assert.ok(meaning.length > 10 && ["error", "warning"].includes(severity));

@@ -1,27 +1,18 @@
-// From `store:` to what the watcher opens: addresses whole, certificates read and looked at, the password read. A certificate
-// that has expired, or a key that is another's, is an error here, because the store would only say "refused" at night. One
-// that is not valid yet is none: a machine without a clock of its own starts in 1970 and is set right later.
+// From `store:` to what the watcher opens: addresses whole, certificates read and looked at (certificates.ts), the password read.
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
-import { isAbsolute, join } from "node:path";
 import { formatAddress } from "./address.ts";
+import type { Path, Work } from "./certificates.ts";
+import { belong, certificatesIn, pemOf, stillValid } from "./certificates.ts";
 import type { StoreSpec, StoreTls } from "./config.ts";
 import { formatDuration } from "./duration.ts";
-import type { Gathered } from "./gather.ts";
-import type { ProblemList } from "./problems.ts";
 import { Secret } from "./secret.ts";
 import type { EtcdInput, ZookeeperInput } from "./sections/store.ts";
-import type { SecretReader } from "./secrets.ts";
-
-type Path = readonly (string | number)[];
-type Work = { readonly gathered: Gathered; readonly secrets: SecretReader; readonly problems: ProblemList; readonly nowMs: number };
 
 const ETCD_PORT = 2_379;
 const ZOOKEEPER_PORT = 2_181;
 const LOOPBACK = /^(127\..*|::1)$/;
-const DAY_MS = 86_400_000;
-const EXPIRES_SOON_MS = 14 * DAY_MS;
+const WITHOUT = "nothing is cut from then on: the store is not reached without it";
 
 /** The store, or null when something is wrong with it, which has been told. */
 export async function resolveStore(work: Work): Promise<StoreSpec | null> {
@@ -80,51 +71,9 @@ async function tlsOf(files: Files, at: Path, work: Work): Promise<StoreTls | nul
   if (authorities === null || own === null) return null;
   const [leaf] = own ?? [];
   // Beside authorities that have expired others may stand; of its own chain the watcher shows the first.
-  const fit = [stillValid(authorities, [...at, "ca"], work), stillValid(leaf === undefined ? undefined : [leaf], [...at, "cert"], work)];
+  const fit = [stillValid(authorities, [...at, "ca"], WITHOUT, work), stillValid(leaf === undefined ? undefined : [leaf], [...at, "cert"], WITHOUT, work)];
   if (fit.includes(false) || (key !== undefined && leaf !== undefined && !belong(key, leaf, [...at, "key"], work))) return null;
   return { ca: ca ?? null, cert: cert ?? null, key: key === undefined ? null : new Secret(key) };
-}
-
-async function pemOf(name: string, at: Path, secret: boolean, { gathered, secrets, problems }: Work): Promise<string | null> {
-  const path = isAbsolute(name) ? name : join(gathered.directory, name);
-  const place = gathered.at.place(at);
-  const found = await secrets.text(path, place, secret);
-  if (typeof found === "string") return found;
-  problems.add(place, "FILE_UNREADABLE", `${path}: ${found.wrong}`);
-  return null;
-}
-
-function certificatesIn(pem: string, at: Path, { gathered, problems }: Work): readonly X509Certificate[] | null {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  try {
-    if (blocks.length > 0) return blocks.map((block) => new X509Certificate(block));
-  } catch {
-    // Told below, in the same words.
-  }
-  problems.add(gathered.at.place(at), "CERTIFICATE_INVALID", "there is no certificate in PEM in this file", "-----BEGIN CERTIFICATE----- …");
-  return null;
-}
-
-function stillValid(certificates: readonly X509Certificate[] | undefined, at: Path, { gathered, problems, nowMs }: Work): boolean {
-  const [longest] = (certificates ?? []).toSorted((one, other) => Date.parse(other.validTo) - Date.parse(one.validTo));
-  if (longest === undefined) return true;
-  const leftMs = Date.parse(longest.validTo) - nowMs;
-  const name = longest.subject.replaceAll("\n", ", ").slice(0, 100);
-  if (leftMs <= 0) problems.add(gathered.at.place(at), "CERTIFICATE_INVALID", `the certificate of ${name} has expired: it was valid to ${longest.validTo}`, "put a new one in its place");
-  else if (leftMs < EXPIRES_SOON_MS) problems.add(gathered.at.place(at), "CERTIFICATE_EXPIRES", `the certificate of ${name} is valid to ${longest.validTo}`, "nothing is cut from then on: the store is not reached without it");
-  return leftMs > 0;
-}
-
-function belong(key: string, certificate: X509Certificate, at: Path, { gathered, problems }: Work): boolean {
-  const place = gathered.at.place(at);
-  try {
-    if (certificate.checkPrivateKey(createPrivateKey(key))) return true;
-    problems.add(place, "CERTIFICATE_INVALID", "this is the key of another certificate", "cert and key belong together");
-  } catch {
-    // What the library says may quote the file.
-    problems.add(place, "CERTIFICATE_INVALID", /ENCRYPTED/.test(key) ? "the key is protected by a passphrase" : "there is no private key in PEM in this file", "a watcher that starts by itself needs a key without one");
-  }
-  return false;
 }
 
 // ---- which host is which server --------------------------------------------------------------------------------------------

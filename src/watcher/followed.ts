@@ -37,7 +37,7 @@ export class Followed {
     this.#stop();
     this.#watcher = next;
     this.#stop = this.#listenTo(next);
-    for (const answer of this.#waiting) answer({ id: 0, exit: 5, text: "the store was opened anew meanwhile: not known to be recorded, see `upkeep status`", incident: null, operation: null, confirm: null });
+    for (const answer of this.#waiting) answer({ id: 0, exit: 5, text: "the store was opened anew meanwhile: not known to be recorded, see `upkeep status`", incident: null, operation: null, confirm: null, event: null });
     this.#waiting.clear();
   }
 

@@ -24,7 +24,7 @@ export function createLog(format: "text" | "json"): Log {
   };
   if (format === "json") {
     return {
-      told: ({ seq, kind, host, incident, because }, wallMs) => write(JSON.stringify({ at: new Date(wallMs).toISOString(), level: LOUD.has(kind) ? "warning" : "info", seq, kind, host, incident, because })),
+      told: ({ seq, kind, host, incident, because, cause }, wallMs) => write(JSON.stringify({ at: new Date(wallMs).toISOString(), level: LOUD.has(kind) ? "warning" : "info", seq, kind, host, incident, because, cause })),
       say: (level, text) => write(JSON.stringify({ at: new Date().toISOString(), level, text })),
     };
   }

@@ -34,8 +34,9 @@ export type Journal = {
 };
 
 export type Alerts = {
-  raise(alarm: Alarm, again: boolean): void;
-  over(alarm: Alarm, because: string): void;
+  /** `event`: number of the line of the journal that says so; the same stands in the log, in the stream and in answers. */
+  raise(alarm: Alarm, again: boolean, event?: number): void;
+  over(alarm: Alarm, because: string, event?: number): void;
 };
 
 export type Ports = {

@@ -1,6 +1,6 @@
 // What of a changed configuration a running watcher can take over: everything but who it is and where it stands.
 
-import type { Config, StoreSpec } from "../config/config.ts";
+import type { ApiConfig, Config, StoreSpec } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import type { Loaded } from "../config/load.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
@@ -23,7 +23,7 @@ export function fixedParts(before: Config, after: Config): readonly string[] {
   const problems: string[] = [];
   if (before.shell.dataDir !== after.shell.dataDir) problems.push(`data cannot change from ${before.shell.dataDir} to ${after.shell.dataDir} while the watcher runs: restart it`);
   if (before.policy.watcher !== after.policy.watcher) problems.push("watcher.name cannot change while the watcher runs: restart it");
-  if (JSON.stringify(before.shell.api) !== JSON.stringify(after.shell.api)) problems.push("api cannot change while the watcher runs: restart it");
+  if (JSON.stringify(withoutPair(before.shell.api)) !== JSON.stringify(withoutPair(after.shell.api))) problems.push("api cannot change while the watcher runs: restart it");
   if (!sameStore(before.shell.store, after.shell.store)) problems.push("store cannot change while the watcher runs: restart it");
   return problems;
 }
@@ -31,6 +31,11 @@ export function fixedParts(before: Config, after: Config): readonly string[] {
 /** What is taken over only by a restart, and is no reason to refuse the rest: certificates and passwords are renewed by others. */
 export function lateParts(before: Config, after: Config): readonly string[] {
   return diffConfig(before, after).rest.includes("store") ? ["the password or the certificates of the store have changed: they are used from the watcher's next start on"] : [];
+}
+
+/** Certificates are renewed by others, and taken up. */
+function withoutPair(api: ApiConfig): unknown {
+  return { ...api, tls: typeof api.tls === "string" ? api.tls : "files" };
 }
 
 function sameStore(one: StoreSpec, other: StoreSpec): boolean {

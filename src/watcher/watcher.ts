@@ -18,7 +18,8 @@ import { DeviceQueue } from "./device-queue.ts";
 import type { Ports } from "./ports.ts";
 import { Scheduler } from "./scheduler.ts";
 
-export type Answer = Omit<Extract<Effect, { kind: "reply" }>, "kind">;
+/** `event`: the first line of the journal that the command led to. */
+export type Answer = Omit<Extract<Effect, { kind: "reply" }>, "kind"> & { readonly event: number | null };
 
 type Gate = { write: () => void; answer: (go: boolean) => void };
 type OpenAct = { act: Act | null; gate: Gate | null; stale: string | null };
@@ -33,7 +34,7 @@ export class Watcher {
   #draining = false;
   #dead = false;
   #nextCommand = 1;
-  readonly #commands = new Map<number, (answer: Answer) => void>();
+  readonly #commands = new Map<number, { readonly answer: (answer: Answer) => void; event: number | null }>();
   readonly #devices = new Map<string, DeviceQueue>();
   readonly #acts = new Map<number, OpenAct>();
   readonly #listeners = new Set<(told: Told) => void>();
@@ -70,7 +71,7 @@ export class Watcher {
     const id = this.#nextCommand;
     this.#nextCommand += 1;
     return new Promise((resolve) => {
-      this.#commands.set(id, resolve);
+      this.#commands.set(id, { answer: resolve, event: null });
       this.post({ kind: "command", id, by, command });
     });
   }
@@ -118,7 +119,15 @@ export class Watcher {
     const { state, effects } = step(this.#state, input, now, this.#policy);
     this.#state = state;
     this.#ports.journal.input(input, now);
+    if (input.kind === "command") this.#note(input.id, effects);
     for (const effect of effects) this.#carryOut(effect, now);
+  }
+
+  /** The line that says what was asked for, so that its answer can be found again in the journal. */
+  #note(id: number, effects: readonly Effect[]): void {
+    const asked = this.#commands.get(id);
+    const first = effects.find((effect) => effect.kind === "tell");
+    if (asked !== undefined && first !== undefined) asked.event = first.told.seq;
   }
 
   #beat(): void {
@@ -166,9 +175,9 @@ export class Watcher {
         for (const listener of this.#listeners) listener(effect.told);
         return;
       case "alarm":
-        return alerts.raise(effect.alarm, effect.again);
+        return alerts.raise(effect.alarm, effect.again, effect.cause);
       case "alarm-over":
-        return alerts.over(effect.alarm, effect.because);
+        return alerts.over(effect.alarm, effect.because, effect.cause);
       case "wake":
         return this.#scheduler.wake(effect.key, effect.atMs);
       case "pace":
@@ -177,7 +186,8 @@ export class Watcher {
         return journal.incident(effect.record);
       case "reply": {
         const { kind: _, ...answer } = effect;
-        this.#commands.get(effect.id)?.(answer);
+        const asked = this.#commands.get(effect.id);
+        asked?.answer({ ...answer, event: asked.event });
         this.#commands.delete(effect.id);
         return;
       }

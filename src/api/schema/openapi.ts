@@ -4,12 +4,13 @@
 import { z } from "zod";
 import { ROUTES } from "../routes.ts";
 import type { Route } from "../route.ts";
-import type { Given, OperationDescription } from "./operations.ts";
-import { OPERATIONS, TAGS } from "./operations.ts";
+import type { Given, OperationDescription } from "./description.ts";
+import { TAGS } from "./description.ts";
+import { OPERATIONS } from "./operations.ts";
 import { failure } from "./commands.ts";
 import { NAMED } from "./schema.ts";
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 type JsonObject = { readonly [key: string]: Json };
 
 const COMPONENTS = "#/components/schemas/";
@@ -51,7 +52,7 @@ export function openApiDocument(version: string): JsonObject {
   };
 }
 
-function operation(row: Route, { tag, summary, description, name, query, body, answers }: OperationDescription): JsonObject {
+function operation(row: Route, { tag, summary, description, name, query, body, example, answers }: OperationDescription): JsonObject {
   const parameters: Json[] = [
     ...(row.path.endsWith("/:name") ? [{ name: "name", in: "path", required: true, description: name ?? "A name.", schema: { type: "string" } }] : []),
     ...Object.entries(query ?? {}).map(([key, each]) => ({ name: key, in: "query", required: false, description: each.description, schema: inline(each.schema) })),
@@ -64,7 +65,7 @@ function operation(row: Route, { tag, summary, description, name, query, body, a
     "x-upkeep-least": row.least,
     ...(row.least === "anyone" ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: inline(body) } } } }),
+    ...(body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: inline(body), ...(example === undefined ? {} : { example: example as Json }) } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, given]) => [status, response(given)])),
       default: { description: "Why not, in a sentence.", content: { "application/json": { schema: inline(failure) } } },
@@ -84,15 +85,15 @@ function operationId({ method, path }: Route): string {
 
 /** All named schemas, and perhaps one more, each referring to the others by name. */
 function madeWith(more: Readonly<Record<string, z.ZodType>>): Readonly<Record<string, JsonObject>> {
-  const registry = z.registry<{ id: string; description?: string }>();
-  for (const [id, { schema, description }] of NAMED) registry.add(schema, { id, description });
+  const registry = z.registry<{ id: string }>();
+  for (const [id, { schema }] of NAMED) registry.add(schema, { id });
   for (const [id, schema] of Object.entries(more)) registry.add(schema, { id });
   return (z.toJSONSchema(registry, { io: "input", uri: inDocument }) as unknown as { schemas: Record<string, JsonObject> }).schemas;
 }
 
 /** Schemas that are named stand in the document once. */
 function components(): Readonly<Record<string, Json>> {
-  return Object.fromEntries(Object.entries(madeWith({})).sort(([one], [other]) => (one < other ? -1 : 1)).map(([id, schema]) => [id, bare(schema)]));
+  return Object.fromEntries(Object.entries(madeWith({})).sort(([one], [other]) => (one < other ? -1 : 1)).map(([id, schema]) => [id, { description: NAMED.get(id)?.description ?? "", ...bare(schema) }]));
 }
 
 /** A schema where it is used: a reference if it has a name. */
@@ -101,7 +102,13 @@ function inline(schema: z.ZodType): JsonObject {
   return bare(madeWith({ it: schema })["it"] as JsonObject);
 }
 
-/** The document is the base of every reference, and 2020-12 is OpenAPI 3.1's own dialect. */
+/** The document is the base of every reference, and 2020-12 is OpenAPI 3.1's own dialect; that nobody writes to an answer goes without saying. */
 function bare({ $schema: _schema, $id: _id, id: _name, ...rest }: JsonObject): JsonObject {
-  return rest;
+  return tidy(rest) as JsonObject;
+}
+
+function tidy(value: Json): Json {
+  if (Array.isArray(value)) return value.map(tidy);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key, each]) => !(key === "readOnly" && each === true)).map(([key, each]) => [key, tidy(each)]));
 }

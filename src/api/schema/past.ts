@@ -31,7 +31,7 @@ export const incidentReport = named("Incident", "An incident, from the first bad
 
 const lines = { events: listOf(eventLine), missing: text().nullable().describe("Why older lines could not be read, if so.") };
 
-export const whyReport = named("Why", "The evidence and the reasoning, in sentences: of a host as it is now, or of an incident.", z.discriminatedUnion("kind", [
+export const whyReport = named("Why", "The evidence and the reasoning, in sentences: of a host as it is now, of an incident, or of a line of the journal and those that led to it.", z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("host"), at: time(), host: hostReport,
     seen: listOf(text()).describe("What is, and from what it was concluded."),
@@ -39,6 +39,7 @@ export const whyReport = named("Why", "The evidence and the reasoning, in senten
     open: incidentReport.nullable(), ...lines,
   }),
   z.strictObject({ kind: z.literal("incident"), at: time(), incident: incidentReport, ...lines }),
+  z.strictObject({ kind: z.literal("event"), at: time(), event: eventLine, ...lines }),
 ]));
 
 export const resultLine = named("Result", "One result of one probe.", z.strictObject({
