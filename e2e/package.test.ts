@@ -123,7 +123,7 @@ describe("the package in a fresh Debian", { skip: labRefusal() ?? nspawnRefusal(
   });
 
   test("shells, `man` and the simulator find what they look for", async () => {
-    assert.equal((await must("upkeep __complete -- sta")).trim(), "status");
+    assert.equal((await must("upkeep __complete -- incid")).trim(), "incidents");
     assert.equal((await must("upkeep __complete -- why lo")).trim(), "logos", "names come from the watcher");
     await must("bash -c '. /usr/share/bash-completion/completions/upkeep && complete -p upkeep'");
     assert.match(await must("zcat /usr/share/man/man1/upkeep-status.1.gz"), /^\.TH "UPKEEP-STATUS"/);
