@@ -180,6 +180,13 @@ test("whoever watches less knows less: no gap adds to what is up", () => {
   }));
 });
 
+test("how a time is cut into looks does not matter", () => {
+  fc.assert(fc.property(anySeen, anyIncidents, fc.integer({ min: 1, max: 60 }), (seen, incidents, everyMs) => {
+    const looks = seen.flatMap((span): Seen[] => Array.from({ length: Math.ceil((span.toMs - span.fromMs) / everyMs) }, (_, index) => ({ ...span, fromMs: span.fromMs + index * everyMs, toMs: Math.min(span.toMs, span.fromMs + (index + 1) * everyMs) })));
+    assert.deepEqual(one(looks, incidents), one(seen, incidents));
+  }));
+});
+
 test("months and days are those of UTC and leave nothing out", () => {
   fc.assert(fc.property(fc.integer({ min: 0, max: 4e12 }), fc.integer({ min: 1, max: 900 * DAY_MS }), (fromMs, lengthMs) => {
     for (const [divide, form] of [[monthsOf, 7], [daysOf, 10]] as const) {
