@@ -3,7 +3,7 @@
 // to bench/results/page.json and figures into docs/performance.md, unless only some parts were asked for.
 //
 //   load     from the click to the first paint and to the sentence, with ten hosts and a thousand; a fresh browser each time
-//   events   from a command at the watcher's socket to the pixels of the row that shows it
+//   events   from a command at the watcher's socket to the pixels of the sentence that tells it
 //   readers  processor time of the page and of the watcher, one page and nine other readers
 //
 // The watcher is a real one that looks at real hosts meanwhile; browser and watcher share the machine's two cores. The page is
@@ -78,7 +78,7 @@ export async function page(parts: readonly Part[], quick: boolean, say: (text: s
   mkdirSync(RESULTS, { recursive: true });
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? "unknown"}), Linux ${release()}, Node ${process.version}`;
   writeFileSync(join(RESULTS, "page.json"), `${JSON.stringify({ at: new Date().toISOString(), machine, ...found }, null, 1)}\n`);
-  document(found, machine);
+  write(found, machine);
 }
 
 /** From this machine's loopback to a control socket. */
@@ -116,22 +116,17 @@ async function events(readers: Readers, address: string, socketPath: string, hos
   const samplesMs: number[] = [];
   const reader = await readers.reader();
   await reader.page.goto(address);
+  await reader.row(nameOf(0)).waitFor();
   for (let each = 0; each < times; each += 1) {
-    // Among the first rows, which are on the screen.
-    const host = nameOf(each % 5);
-    const kind = Math.floor(each / 5) % 2 === 0 ? "brake" : "unbrake";
-    await reader.row(host).waitFor();
-    const seen = reader.page.evaluate(({ name, wanted }) => new Promise<number>((resolve) => {
-      const look = () => {
-        const row = [...document.querySelectorAll(".host-row")].find((element) => element.querySelector(".name")?.textContent === name);
-        if ((row?.textContent?.includes("maintenance") === true) === wanted) requestAnimationFrame(() => resolve(performance.timeOrigin + performance.now()));
-        else requestAnimationFrame(look);
-      };
+    // Hosts of the ground have no outlet, so what is seen is the sentence above them.
+    const reason = `event ${each}`;
+    const seen = reader.page.evaluate((wanted) => new Promise<number>((resolve) => {
+      const look = () => (document.querySelector(".sayings")?.textContent?.includes(`(${wanted})`) === true ? requestAnimationFrame(() => resolve(performance.timeOrigin + performance.now())) : requestAnimationFrame(look));
       look();
-    }), { name: host, wanted: kind === "brake" });
+    }), reason);
     await sleep(300 + Math.random() * 1_500);
     const askedMs = performance.timeOrigin + performance.now();
-    await post(socketPath, kind === "brake" ? { kind, brake: "maintenance", scope: host, forMs: 600_000, reason: "" } : { kind, brake: "maintenance", scope: host });
+    await post(socketPath, { kind: "brake", brake: "inhibit", scope: "*", forMs: 600_000, reason });
     samplesMs.push(await seen - askedMs);
   }
   await reader.leave();
@@ -184,13 +179,13 @@ async function busyOf(of: Page): Promise<() => Promise<{ readonly taskSeconds: n
   };
 }
 
-function document({ loads: loaded, events: told, costs: cost }: Found, machine: string): void {
+function write({ loads: loaded, events: told, costs: cost }: Found, machine: string): void {
   const { first } = JSON.parse(readFileSync(join(import.meta.dirname, "../build/page/manifest.json"), "utf8")) as PageManifest;
   const ms = (samples: readonly number[]) => `${median(samples).toFixed(0)} ms (p95 ${quantile(samples, 0.95).toFixed(0)} ms)`;
   const rows = [
     `| first load, gzipped | ${(first.scriptBytes / 1_000).toFixed(1)} kB of script, ${(first.styleBytes / 1_000).toFixed(1)} kB of style |`,
     ...loaded.flatMap((each) => [`| ${each.hosts} hosts, a fresh browser: first paint | ${ms(each.firstPaintMs)} |`, `| ${each.hosts} hosts: the sentence that says how many are guarded | ${ms(each.sentenceMs)} |`]),
-    ...told.map((each) => `| ${each.hosts} hosts: from a command at the watcher to the pixels of its row | ${ms(each.samplesMs)} |`),
+    ...told.map((each) => `| ${each.hosts} hosts: from a command at the watcher to the pixels of the sentence that tells it | ${ms(each.samplesMs)} |`),
     ...cost.flatMap((each) => [`| ${each.hosts} hosts every ${EVERY_MS / 1_000} s, ${each.readers} readers: main thread of a page | ${median(each.pagePercent).toFixed(1)} % of a core, ${each.rows} rows made, ${each.heapMiB.toFixed(0)} MiB of script memory |`, `| the same: the watcher, probes and all | ${median(each.watcherPercent).toFixed(1)} % of a core |`]),
   ];
   const loadsSeen = [...loaded, ...told, ...cost].map((each) => each.load);

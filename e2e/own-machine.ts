@@ -9,13 +9,15 @@
 // takes as long as it takes. By hand: bin/node24 e2e/own-machine.ts --times 50 --seed 7
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { LogRecord, RecordOf } from "../lab/apc-pdu.ts";
 import { PARTS } from "../lab/guest-image.ts";
+import { Access } from "../src/api/access/access.ts";
+import { addToken, addUser } from "../src/api/access/people.ts";
 import type { Guest } from "../lab/guest.ts";
 import { guestRefusal, startGuest } from "../lab/guest.ts";
 import type { Lab, Machine } from "../lab/machine.ts";
@@ -52,7 +54,7 @@ const PASSWORD = "sesame-of-the-lab";
 const EVERY_MS = 1_500;
 const SETTINGS = `site: own-machine
 data: /data/upkeep
-api: { listen: "0.0.0.0:8080" }
+api: { listen: "0.0.0.0:8080", tls: none }
 brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000, perHost: { cycles: 100, within: 0s } }
 defaults: { every: ${EVERY_MS}ms, timeout: 1400ms, threshold: 3, debounce: 5s, boot: 12s, offFor: 1s, healthyFor: 1s, settle: 2s, offConfirm: 30s, onConfirm: 30s, probes: [ping, ssh] }
 `;
@@ -101,6 +103,16 @@ export async function ownMachine({ times, seed, say = () => undefined }: OwnMach
   }
 }
 
+/** Users of a watcher before its first start, and a token to look by: over the network nobody may without one. */
+async function tokenIn(folder: string): Promise<string> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const access = new Access({ folder, issuer: "own machine", nowMs: () => Date.now(), warn: () => undefined });
+  await addUser(access, { user: "person", role: "admin", password: "somebody at the lab" });
+  const { secret = "" } = addToken(access, { name: "person", scopes: ["read"], forMs: null, user: "person" }, { role: "admin", user: null, by: "socket", from: null, credential: null });
+  access.close();
+  return secret;
+}
+
 class OwnMachine {
   readonly guest: Guest;
   readonly pdu: RemotePdu;
@@ -112,6 +124,7 @@ class OwnMachine {
   readonly #hosts: ReadonlyMap<string, Machine>;
   readonly #person: LabNode;
   readonly #address: string;
+  readonly #token: string;
   readonly #random: Random;
   readonly #say: (line: string) => void;
   readonly #beganMs = nowMs();
@@ -119,12 +132,13 @@ class OwnMachine {
   /** Where in the console the current boot begins. */
   #bootAt = 0;
 
-  private constructor(guest: Guest, pdu: RemotePdu, hosts: ReadonlyMap<string, Machine>, person: LabNode, address: string, seed: number, say: (line: string) => void) {
+  private constructor(guest: Guest, pdu: RemotePdu, hosts: ReadonlyMap<string, Machine>, person: LabNode, address: string, token: string, seed: number, say: (line: string) => void) {
     this.guest = guest;
     this.pdu = pdu;
     this.#hosts = hosts;
     this.#person = person;
     this.#address = address;
+    this.#token = token;
     this.#random = new Random(seed, "own machine");
     this.#say = say;
   }
@@ -144,8 +158,10 @@ ${lines.join("\n")}
 power:
   sucker: { driver: apc, address: ${place.address}, username: apc, password: { file: sucker.password }, ${DEVICE} }
 `;
-    const guest = await startGuest({ node: own, folder, settings: { "upkeep.yaml": config, "sucker.password": `${PASSWORD}\n` } });
-    const made = new OwnMachine(guest, pdu, hosts, person, own.address, seed, say);
+    const data = join(folder, "data");
+    const token = await tokenIn(join(data, "upkeep"));
+    const guest = await startGuest({ node: own, folder, settings: { "upkeep.yaml": config, "sucker.password": `${PASSWORD}\n` }, data });
+    const made = new OwnMachine(guest, pdu, hosts, person, own.address, token, seed, say);
     await pdu.follow((record) => {
       made.records.push(record);
       if (record.kind === "edge" || record.kind === "no-edge") made.note(`outlet ${record.outlet} ${record.kind === "edge" ? "" : "was already "}${record.state}`);
@@ -299,7 +315,7 @@ power:
   }
 
   async #ask<Value>(path: string): Promise<Value | null> {
-    const { code, stdout } = await this.#person.exec([join(PARTS, "busybox"), "wget", "-q", "-O", "-", `http://${this.#address}:8080${path}`]).catch(() => SILENT);
+    const { code, stdout } = await this.#person.exec([join(PARTS, "busybox"), "wget", "-q", "-O", "-", "--header", `Authorization: Bearer ${this.#token}`, `http://${this.#address}:8080${path}`]).catch(() => SILENT);
     return code === 0 ? (JSON.parse(stdout) as Value) : null;
   }
 

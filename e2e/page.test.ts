@@ -48,6 +48,28 @@ describe("the page", { skip: noBrowser }, () => {
     reader.isCalm();
   });
 
+  test("the interface can be read, searched and tried, from what this watcher serves", async () => {
+    const { page } = reader;
+    await page.goto(`${address}docs`);
+    await reader.reads("GET /v1/status");
+    await page.getByLabel("Search").fill("maintenance");
+    await page.getByRole("heading", { name: "GET /v1/status" }).waitFor({ state: "detached" });
+    await reader.reads("POST /v1/commands");
+    await reader.isFit("the interface");
+    await page.getByRole("link", { name: "Command" }).first().click();
+    await reader.reads("Command");
+    await page.locator("#post-commands").getByRole("button", { name: "Copy" }).click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl .*"maintenance".*\/v1\/commands$/);
+    const narrow = await readers.reader({ width: 390, height: 800, dark: true });
+    await narrow.page.goto(`${address}docs?q=incident`);
+    await narrow.reads("GET /v1/incidents");
+    await narrow.isFit("the interface on a phone, in the dark");
+    narrow.isCalm();
+    await narrow.leave();
+    reader.isCalm();
+    await page.goto(address);
+  });
+
   test("the link makes the first user, once", async () => {
     const { page } = reader;
     const link = await setUpLink(rig);
@@ -171,6 +193,24 @@ describe("the page", { skip: noBrowser }, () => {
     await reader.reads(/^ethos was out of service for .* came back after its power was cut and restored/);
     assert.equal(await offs(), before + 2);
     await reader.sees(/riki asked for a power cycle: a new kernel/);
+    reader.isCalm();
+  });
+
+  test("an outlet that somebody else switched off is told, acknowledged, and switched on by who asks for it", async () => {
+    const { page } = reader;
+    await page.goto(address);
+    await rig.switchByHand(rig.outlet("pathos"), "off");
+    await page.getByRole("listitem").filter({ hasText: /pathos was switched off at sucker\/4, and not by us: it is left off\./ }).waitFor();
+    await page.getByRole("button", { name: /^Acknowledge: .*pathos/ }).click();
+    await reader.sees(/^1 acknowledged alarm is not over/);
+    await page.goto(`${address}hosts/pathos`);
+    await page.getByRole("button", { name: "Power on…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Power on" }).click();
+    await dialog.getByText(/^Done\. operation \d+ begins/).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("h1").getByText(/^up · /).waitFor();
+    assert.equal((await rig.state()).outlets.find((outlet) => outlet.outlet === rig.outlet("pathos"))?.state, "on");
     reader.isCalm();
   });
 

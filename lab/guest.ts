@@ -26,6 +26,8 @@ export type GuestOptions = {
   readonly folder: string;
   /** Files of /etc/upkeep by name: `upkeep.yaml`, whose `data` should lie under /data, and its secrets. */
   readonly settings: Readonly<Record<string, string>>;
+  /** What lies under /data from the first start on: a folder. */
+  readonly data?: string;
 };
 
 export type Guest = {
@@ -55,7 +57,7 @@ const TRIES = 3;
 /** Ctrl-A b on a multiplexed console is a break (QEMU's documentation, "Keys in the character backend multiplexer"). */
 const BREAK = "\x01b";
 
-export async function startGuest({ node, folder, settings }: GuestOptions): Promise<Guest> {
+export async function startGuest({ node, folder, settings, data: contents }: GuestOptions): Promise<Guest> {
   thirdParty("QEMU", ["qemu-system-x86_64", "--version"]);
   thirdParty("Linux, Debian's, in QEMU", ["cat", join(PARTS, "kernel")]);
   mkdirSync(folder, { recursive: true });
@@ -64,7 +66,7 @@ export async function startGuest({ node, folder, settings }: GuestOptions): Prom
   const data = join(folder, "data.ext4");
   writeFileSync(data, "");
   truncateSync(data, DISK_BYTES);
-  await must([whichProgram("mke2fs") ?? "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", data]);
+  await must([whichProgram("mke2fs") ?? "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", ...(contents === undefined ? [] : ["-d", contents]), data]);
   const disk = await startVolatileDisk(data, DISK_BYTES, join(folder, "disk.sock"));
   await bridge(node);
 

@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 export const CLI_REFERENCE = "docs/reference/cli.md";
 
-/** Options that every command has, described once at the top. */
+/** Options that every command has, described once at the top; so are those that are hidden in each. */
 const COMMON = new Set(["--config", "--json"]);
 
 const EXITS = [
@@ -40,6 +40,10 @@ export function cliReference(): string {
     "Every command takes `--json`: one document on standard output, for programs; times are ISO 8601 in UTC, durations milliseconds in fields that end",
     "in `Ms`. Fields are added and never changed. Problems are said on standard error. Colours only on a terminal, and never with `NO_COLOR`.",
     "",
+    "Another watcher than this machine's is asked by these, which every command takes that asks one:",
+    "",
+    "| option | |", "|---|---|", ...program.options.filter((option) => !COMMON.has(option.long ?? "") && option.long !== "--version").map((option) => `| \`${option.flags}\` | ${cell(describe(option))} |`),
+    "",
     "| exit | |", "|---|---|", ...EXITS.map(([code, meaning]) => `| ${code} | ${meaning} |`),
     "",
     "| command | |", "|---|---|", ...commands.map(({ name, command }) => `| [\`upkeep ${name}\`](#${anchor(name)}) | ${command.summary()} |`),
@@ -64,7 +68,7 @@ function section(name: string, command: Command): readonly string[] {
     const text = argument.argChoices?.join("|") ?? argument.name().toUpperCase();
     return argument.required ? text : `[${text}${argument.variadic ? "…" : ""}]`;
   });
-  const options = command.options.filter((option) => !COMMON.has(option.long ?? ""));
+  const options = command.options.filter((option) => !option.hidden && !COMMON.has(option.long ?? ""));
   const usage = ["upkeep", name, ...args, ...options.filter((option) => option.mandatory).map((option) => option.flags)].join(" ");
   return [
     "", `## upkeep ${name}`, "", "```", usage, "```", "", command.description(),

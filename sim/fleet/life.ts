@@ -181,10 +181,11 @@ export class FleetLife implements Process {
           blind: (because) => this.#say({ kind: "blind", because }),
           gone: (because) => this.#say({ kind: "gone", because }),
         });
+        const knew = site.store;
         site.store = store.identity;
         this.foundAnotherStore = wentBack !== null;
         this.began = true;
-        this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0" } });
+        this.watcher.start({ kind: "start", records, uptimeMs: this.uptimeAtStartMs, wentBack, seq: site.seq, ledger: store.identity, fleet: { folder: site.folder, life: this.name, version: "0.1.0", knew } });
         for (const input of this.#early) this.watcher.post(input);
         // It was changed while the store was being opened.
         if (this.watcher.policy !== this.policy) this.reload(this.policy);

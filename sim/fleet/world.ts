@@ -361,6 +361,8 @@ export class FleetWorld {
 
   #quiet(): boolean {
     if (this.open.length > 0 || !this.server.available) return false;
+    // Who still pays by the store that there was before comes to the present one when that is done.
+    if (this.living().some((life) => life.store?.identity !== this.server.identity)) return false;
     for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     // What a dead watcher has asked for is cleared away when it has lain there for a while.

@@ -12,7 +12,7 @@ export type Path = readonly (string | number)[];
 export type Work = { readonly gathered: Gathered; readonly secrets: SecretReader; readonly problems: ProblemList; readonly nowMs: number };
 
 const DAY_MS = 86_400_000;
-const EXPIRES_SOON_MS = 14 * DAY_MS;
+export const EXPIRES_SOON_MS = 14 * DAY_MS;
 
 /** A file as it is; null when it cannot be read, which has been told. `secret`: linted when everybody may read it. */
 export async function pemOf(name: string, at: Path, secret: boolean, { gathered, secrets, problems }: Work): Promise<string | null> {

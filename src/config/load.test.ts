@@ -53,7 +53,7 @@ test("the smallest example of the design holds with the documented defaults", as
   assert.deepEqual(policy.devices.get("sucker"), { name: "sucker", driver: "apc", address: "10.0.0.9:23", maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true });
   assert.deepEqual(policy.brakes, { startupMs: 60_000, maxUnhealthy: 0.4, coolDownMs: 120_000, concurrent: 1, perHour: null });
   assert.deepEqual([policy.site, policy.watcher, policy.armed, policy.observers, policy.lone, policy.limits], ["upkeep", "watcher-1", true, 3, "hold", LIMITS]);
-  assert.deepEqual(shell.api, { listen: { host: "127.0.0.1", port: 8_080 }, required: false });
+  assert.deepEqual(shell.api, { listen: { host: "127.0.0.1", port: 8_080 }, required: false, names: [], tls: "none" });
   assert.deepEqual(shell.alerts, { mail: null, command: null, deadman: null, repeatMs: 3_600_000 });
   const device = shell.devices.get("sucker");
   assert.ok(device?.driver === "apc" && device.options.password.reveal() === "hunter2", "one newline at the end is dropped");
@@ -213,7 +213,7 @@ armed: false
   assert.equal(shell.alerts.mail?.password?.reveal(), "hunter2");
   assert.deepEqual({ ...shell.alerts.mail, password: null }, { to: ["root@localhost", "ops@example.org"], from: "upkeep@watcher-1", host: "mail.example.org", port: 465, username: "u", password: null, tls: "tls" });
   assert.deepEqual([shell.alerts.command, shell.alerts.deadman, shell.alerts.repeatMs], [["/bin/sh", "-c", "x"], { url: "https://example.org/x", everyMs: 60_000 }, 1_800_000]);
-  assert.deepEqual(shell.api, { listen: { host: "::1", port: 0 }, required: true });
+  assert.deepEqual(shell.api, { listen: { host: "::1", port: 0 }, required: true, names: [], tls: "none" });
   assert.deepEqual([policy.brakes.perHour, policy.brakes.maxUnhealthy, policy.brakes.concurrent, policy.site, policy.armed, policy.limits.alarmEveryMs], [9, 0.25, 2, "lab", false, 1_800_000]);
 });
 

@@ -41,7 +41,7 @@ export const PROBLEM_CODES = {
   SECRET_LITERAL: ["warning", "a secret stands in the configuration itself"],
   SECRET_WORLD_READABLE: ["warning", "everybody on this machine can read the file that holds a secret"],
   PASSWORD_IN_CLEAR: ["warning", "a probe sends a password unencrypted to another machine"],
-  CERTIFICATE_EXPIRES: ["warning", "a certificate expires within 14 days"],
+  CERTIFICATE_EXPIRES: ["warning", "a certificate expires within 14 days, or that of the API has expired"],
   CERTIFICATE_UNCHECKED: ["warning", "the certificate of a device is not checked, and a password goes there"],
   STORE_FEW: ["warning", "the store has one server, or an even number of them: it bears no failure, or no more than with one less"],
   STORE_TOGETHER: ["warning", "most servers of the store are on one host, or hang on one power device"],

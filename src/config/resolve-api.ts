@@ -3,7 +3,7 @@
 
 import { isIP } from "node:net";
 import type { Path, Work } from "./certificates.ts";
-import { belong, certificatesIn, pemOf, stillValid } from "./certificates.ts";
+import { EXPIRES_SOON_MS, belong, certificatesIn, pemOf } from "./certificates.ts";
 import type { ApiConfig } from "./config.ts";
 import { Secret } from "./secret.ts";
 import { api as apiSchema } from "./sections/api.ts";
@@ -25,7 +25,11 @@ export async function resolveApi(work: Work): Promise<ApiConfig | null> {
   const [cert, key] = [await pemOf(tls.cert, [...at, "cert"], false, work), await pemOf(tls.key, [...at, "key"], true, work)];
   if (cert === null || key === null) return null;
   const [leaf] = certificatesIn(cert, [...at, "cert"], work) ?? [];
-  if (leaf === undefined || !stillValid([leaf], [...at, "cert"], "no browser trusts it from then on", work) || !belong(key, leaf, [...at, "key"], work)) return null;
+  if (leaf === undefined || !belong(key, leaf, [...at, "key"], work)) return null;
+  // Never an error: a watcher whose page nobody trusts still watches.
+  if (Date.parse(leaf.validTo) - work.nowMs < EXPIRES_SOON_MS) {
+    work.problems.add(work.gathered.at.place([...at, "cert"]), "CERTIFICATE_EXPIRES", `the certificate of the API ${Date.parse(leaf.validTo) > work.nowMs ? "is" : "was"} valid to ${leaf.validTo}`, "no browser and no program trusts it from then on");
+  }
   return { ...rest, tls: { cert, key: new Secret(key) } };
 }
 

@@ -12,7 +12,7 @@ import { underNewHash } from "./fresh.ts";
 import { reviewIncidents } from "./incident.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Operation, RecordKey } from "./records.ts";
-import { bestFor, observedBy, unfitness } from "./roster.ts";
+import { bestFor, commonDevice, observedBy, unfitness } from "./roster.ts";
 import type { FleetState, Turn } from "./state.ts";
 import { inCharge, isUnderWay, kindOf, leaseHolds, nameOf } from "./transaction.ts";
 import type { Unit } from "./units.ts";
@@ -121,6 +121,7 @@ export function reviewCharges(turn: Turn, always: boolean): void {
   turn.patchFleet({ dirty: false, reviewedMs: turn.now.bootMs });
   const me = turn.policy.watcher;
   reviewIncidents(turn);
+  noteCommonDevice(turn);
   noteUnfitness(turn);
   observe(turn);
   const { ofCharge } = unitsOf(turn.policy);
@@ -168,6 +169,17 @@ function giveBack(turn: Turn, unit: Unit): void {
     if (turn.fleet.charges.get(charge)?.watcher !== turn.policy.watcher || turn.fleet.mine.has(charge) || turn.state.outbox.has(key) || isUnderWay(turn, key)) continue;
     turn.save(key, null);
   }
+}
+
+/** Each configuration knows its own watcher's host only; the roster knows all of them. */
+function noteCommonDevice(turn: Turn): void {
+  // While somebody joins it is not known yet whom it will be without.
+  if ([...turn.fleet.watchers.values()].some(({ ready }) => !ready)) return;
+  const common = commonDevice(turn);
+  if (common === turn.fleet.common) return;
+  turn.patchFleet({ common });
+  const hosts = [...turn.fleet.watchers.values()].map(({ watcher, self }) => `${watcher} on ${self.join(" and ")}`).sort();
+  turn.tell("watcher", null, common === null ? "the watchers do not all hang on one power device any more" : `all watchers hang on ${common} (${hosts.join(", ")}): if it fails, nobody sees it and nobody restores power`);
 }
 
 function take(turn: Turn, unit: Unit): void {

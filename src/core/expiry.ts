@@ -9,7 +9,7 @@ import type { HostState, Turn } from "./state.ts";
 import type { Deadline, Stamp } from "./time.ts";
 import { ageMs, corrected, leftMs } from "./time.ts";
 import { isFirst } from "./roster.ts";
-import { inCharge, leaseHolds } from "./transaction.ts";
+import { inCharge, isUnderWay, leaseHolds } from "./transaction.ts";
 import { inWords } from "./words.ts";
 
 const JUMP_MS = 60_000;
@@ -61,6 +61,19 @@ export function holdTheSick(turn: Turn, brake: BrakeRecord): void {
     turn.tell("held", name, because);
     heldAlarm(turn, name, host.incident?.incident ?? null, because);
   }
+}
+
+/**
+ * Two people have spoken of the same brake at two watchers, and neither knew of the other: of two that were put on the longer holds,
+ * and one that was put on holds against the end of the one before. Ours, if it is that, is still to be recorded; otherwise not any more.
+ */
+export function outlasts(turn: Turn, key: RecordKey, theirs: BrakeRecord): boolean {
+  const ours = turn.state.brakes.get(key);
+  if (ours === undefined || !(turn.state.outbox.get(key) === ours || isUnderWay(turn, key))) return false;
+  const left = (brake: BrakeRecord): number => (brake.endedBy !== undefined ? -1 : brake.until === null ? Infinity : leftMs(brake.until, turn.now));
+  if (left(ours) > left(theirs)) return true;
+  turn.take(key);
+  return false;
 }
 
 function nag(turn: Turn, brake: BrakeRecord): void {

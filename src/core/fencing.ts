@@ -66,7 +66,10 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
 }
 
 /** Takes an operation up from the ledger. */
-export function resume(turn: Turn, operation: Operation, sure: Run["sure"] = "own"): void {
+export function resume(turn: Turn, found: Operation, sure: Run["sure"] = "own"): void {
+  // What has passed since the decision counts also where nobody was in charge of it meanwhile.
+  const served = found.phase === "intended" && found.withdrawing === null && (turn.host(found.host)?.lastGoodAtMs ?? -Infinity) >= turn.now.bootMs - ageMs(found.phaseSince, turn.now);
+  const operation = served ? { ...found, withdrawing: `a good round came before the cut${found.origin.kind === "auto" ? "" : ": if it is still wanted, ask again"}` } : found;
   // With several watchers its record says whose it is now before anything else is done.
   const run = { ...freshRun(turn.now, true), sure, unrecorded: turn.state.fleet !== null, recordAtMs: turn.now.bootMs };
   turn.patch({ runs: new Map(turn.state.runs).set(operation.id, run), operations: new Map(turn.state.operations).set(operation.id, operation) });
@@ -122,7 +125,10 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
     // An on that a person asked for goes on asking: nothing is lost by it, and they want it.
     if (before.kind === "on") return retryIn(turn, id, RECORD_AGAIN_MS);
     // Never recorded, so nothing was intended.
-    return end(turn, before, "withdrawn", `the intent could not be recorded: ${evidence}`, null);
+    if (before.cut.length === 0) return end(turn, before, "withdrawn", `the intent could not be recorded: ${evidence}`, null);
+    // But whoever asked for a cycle of what is dark already wants power there: that is left of it.
+    turn.patch({ operations: new Map(turn.state.operations).set(id, { ...before, kind: "on", phase: "on-sent", phaseSince: turn.stamp }) });
+    return retryIn(turn, id, RECORD_AGAIN_MS);
   }
   if (next.phase === "on-sent" || (OWING_PHASES.has(before.phase) && next.phase !== "off-sent")) {
     // Past off the world goes on without the store; the record follows when it can be written.
@@ -273,7 +279,8 @@ function expired(turn: Turn, operation: Operation, run: Run): boolean {
 function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly OperationOutlet[]): void {
   const { sends } = operation;
   const goodMs = turn.host(operation.host)?.lastGoodAtMs ?? null;
-  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? run.takenUpMs)) {
+  const sentMs = operation.offAt === null ? run.takenUpMs : turn.now.bootMs - ageMs(operation.offAt, turn.now);
+  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? sentMs)) {
     return goOn(turn, amend(turn, operation, { withdrawing: "a good round came before the cut" }));
   }
   // What is cut already waits in the dark for the rest: the time of three tries is for all feeds together.
@@ -362,7 +369,7 @@ function driveOnSent(turn: Turn, operation: Operation, run: Run): void {
 function onConfirmed(turn: Turn, operation: Operation): void {
   const host = turn.record(operation.host);
   // An outlet that read on all the time has had no edge.
-  const switched = operation.kind !== "on" || turn.run(operation.id).resumed || turn.run(operation.id).switched;
+  const switched = operation.kind !== "on" || turn.run(operation.id).resumed || turn.run(operation.id).switched.length > 0;
   if (host !== undefined && switched) turn.patchRecord(operation.host, { lastEdge: turn.stamp });
   if (operation.kind !== "on") note(turn, operation.host, "onConfirmedAt");
   over(turn, `owed-on:${operation.host}`, `${operation.host} has its power back`);

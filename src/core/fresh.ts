@@ -103,7 +103,7 @@ export function freshRun(now: Now, resumed: boolean): Run {
     seen: new Map(),
     orphan: false,
     sure: "own",
-    switched: false,
+    switched: [],
     tried: [],
     blocked: null,
     offPasses: 0,

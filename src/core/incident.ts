@@ -6,10 +6,11 @@
 
 import { fnv1a } from "./hash.ts";
 import { proquint, scatter } from "./proquint.ts";
-import type { HostRecord, IncidentOutcome, IncidentRecord } from "./records.ts";
-import type { Turn } from "./state.ts";
+import type { HostRecord, IncidentOutcome, IncidentRecord, RecordKey } from "./records.ts";
+import { chargedWith } from "./roster.ts";
+import type { HostState, Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
-import { inCharge, kindOf, nameOf } from "./transaction.ts";
+import { inCharge, isOnItsWay, kindOf, nameOf, storedIncident } from "./transaction.ts";
 
 /** Opens an incident for a host that has none; otherwise returns the open one. */
 export function openIncident(turn: Turn, name: string, firstSign: string, beganMs: number | null): IncidentRecord | null {
@@ -69,6 +70,7 @@ export function abandon(turn: Turn, record: IncidentRecord): void {
 
 /** Another watcher writes of it: our history knows it as well. */
 export function mirrorIncident(turn: Turn, record: IncidentRecord): void {
+  storedIncident(turn, record.incident, record);
   const host = turn.host(record.host);
   if (host === undefined) return;
   const open = host.incident?.incident ?? null;
@@ -88,6 +90,7 @@ export function mirrorEnd(turn: Turn, was: HostRecord | undefined, is: HostRecor
 
 /** The record is gone: one that was open here has ended. */
 export function dropIncident(turn: Turn, name: string): void {
+  storedIncident(turn, name, null);
   const host = [...turn.state.hosts.values()].find((each) => each.incident?.incident === name);
   if (host !== undefined && !inCharge(turn, host.name, true)) forget(turn, host.name, name);
 }
@@ -98,13 +101,34 @@ function forget(turn: Turn, host: string, incident: string): void {
 }
 
 /**
- * Who is no longer in charge forgets an incident that it could not record before its session ended: whoever is in charge now
- * begins one of his own, if the host is still down.
+ * Who is no longer in charge forgets an incident that he could not record before his session ended: whoever is in charge now
+ * begins one of his own, if the host is still down. And he takes back an end that he could not record: it goes on as the store has
+ * it, for whoever has the host now will end it in his own time.
  */
 export function reviewIncidents(turn: Turn): void {
   for (const [key, host] of turn.state.outboxHosts) {
     if (kindOf(key) === "incident" && !inCharge(turn, host, true) && !turn.state.revisions.has(key)) forget(turn, host, nameOf(key));
   }
+  for (const [, record] of turn.fleet.incidents.entries()) reviewEnd(turn, record);
+}
+
+function reviewEnd(turn: Turn, record: IncidentRecord): void {
+  const host = turn.host(record.host);
+  const key: RecordKey = `incident/${record.incident}`;
+  const open = host?.incident?.incident ?? null;
+  if (host === undefined || open === record.incident || (open !== null && turn.fleet.incidents.has(open)) || isOnItsWay(turn, key)) return;
+  const ours = inCharge(turn, host.name, true);
+  const holder = chargedWith(turn.state, turn.policy, host.name);
+  const ending = turn.state.outbox.has(key);
+  // It can still be recorded as we have told it.
+  if (ending && (ours || holder === null || holder === turn.policy.watcher)) return;
+  const { lastIncident, ...rest } = host.record;
+  if (ours && lastIncident?.incident === record.incident) return turn.save(key, null, host.name);
+  turn.take(key);
+  turn.patchHost(host.name, { incident: record, ...(lastIncident?.incident === record.incident ? { record: rest } : {}) });
+  if (turn.state.outbox.has(`host/${host.name}`)) turn.save(`host/${host.name}`, (turn.host(host.name) as HostState).record, host.name);
+  turn.tell("charge", host.name, `${record.incident} is open again: its end is not on record${ours || holder === null ? "" : `, and ${holder} is in charge now`}`);
+  turn.emit({ kind: "incident", record });
 }
 
 export type Phases = { readonly detectMs: number | null; readonly decideMs: number | null; readonly cutMs: number | null; readonly offMs: number | null; readonly bootMs: number | null; readonly totalMs: number | null };

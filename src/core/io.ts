@@ -46,8 +46,8 @@ export type Input =
       readonly seq: number;
       /** A 32-bit seed for names of incidents, from the ledger's identity. */
       readonly ledger: string;
-      /** With several watchers: the identity of this data folder, and a name of this process that no other one has had. */
-      readonly fleet?: { readonly folder: string; readonly life: string; readonly version: string };
+      /** With several watchers: the identity of this data folder, a name of this process that no other one has had, and the store that it remembers. */
+      readonly fleet?: { readonly folder: string; readonly life: string; readonly version: string; readonly knew?: string | null };
     }
   | { readonly kind: "policy" }
   | { readonly kind: "round"; readonly round: Round }

@@ -4,16 +4,16 @@
 import { answerAsk, askAnswered } from "./ask.ts";
 import { setAside } from "./aside.ts";
 import { sessionLost, uncharged } from "./charge.ts";
-import { holdTheSick } from "./expiry.ts";
+import { holdTheSick, outlasts } from "./expiry.ts";
 import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
-import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
-import { inCharge, isUnderWay, kindOf, nameOf } from "./transaction.ts";
+import { inCharge, isUnderWay, kindOf, nameOf, storedIncident } from "./transaction.ts";
 import { EVERYTHING } from "./brake-records.ts";
 import { drive } from "./fencing.ts";
 import { goodRound } from "./turn-back.ts";
@@ -125,13 +125,17 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
       if (!turn.state.operations.has(id) && !turn.fleet.foreign.has(id) && !isUnderWay(turn, key)) turn.save(key, null, (value as Operation).host);
       return;
     }
+    case "incident":
+      return storedIncident(turn, nameOf(key), value as IncidentRecord);
     default:
   }
 }
 
 function mergeMeta(turn: Turn, found: MetaRecord): void {
-  const { meta } = turn.state;
-  turn.patch({ meta: { ...found, nextIncident: Math.max(found.nextIncident, meta.nextIncident), nextToken: Math.max(found.nextToken, meta.nextToken) } });
+  const { meta, fleet } = turn.state;
+  // Of two marks of this store the later one: it may be a copy that has gone back once more.
+  const [anew = found.anew] = [found.anew, meta.anew].filter((mark) => mark !== undefined && mark.store === fleet?.store).sort((one, other) => (other?.token ?? 0) - (one?.token ?? 0));
+  turn.patch({ meta: { ...found, ...(anew === undefined ? {} : { anew }), nextIncident: Math.max(found.nextIncident, meta.nextIncident), nextToken: Math.max(found.nextToken, meta.nextToken) } });
 }
 
 /** A record of somebody else, or of an earlier life of ours. */
@@ -157,6 +161,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
   brake(turn, name, value: BrakeRecord, when) {
     const key: RecordKey = `brake/${name}`;
     const before = turn.state.brakes.get(key);
+    if (when === "change" && outlasts(turn, key, value)) return;
     turn.patch({ brakes: new Map(turn.state.brakes).set(key, value) });
     if (when === "load") return;
     if (value.endedBy !== undefined && before?.endedBy === undefined) {
@@ -335,7 +340,8 @@ function dropOperation(turn: Turn, id: number): void {
 /** By hand it is marked first, and everybody counts from zero; one that only vanishes has run out (ADR 8.10). */
 function dropBrake(turn: Turn, key: RecordKey): void {
   const brake = turn.state.brakes.get(key);
-  if (brake === undefined) return;
+  // One that is on its way is not the one that has gone.
+  if (brake === undefined || turn.state.outbox.get(key) === brake || isUnderWay(turn, key)) return;
   const brakes = new Map(turn.state.brakes);
   brakes.delete(key);
   turn.patch({ brakes });

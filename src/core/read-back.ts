@@ -4,7 +4,7 @@
 import { raise } from "./alarms.ts";
 import { note } from "./incident.ts";
 import type { ReadResult } from "./io.ts";
-import { allOutlets, commit, levelOf, names } from "./operation.ts";
+import { EFFECT_MS, allOutlets, commit, levelOf, names } from "./operation.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
@@ -66,6 +66,21 @@ function passEnded(turn: Turn, operation: Operation): void {
       commit(turn, { ...operation, phase: "on-sent", cut: late.map(outletKey), phaseSince: turn.stamp }, null, null, []);
     }
   }
+}
+
+/**
+ * An off that was let go, and whose outlet has read on ever since, may still take effect: who is asked to stop waits for it as for
+ * what is off, and reads once more when its time is over.
+ */
+export function mayStillArrive(turn: Turn, operation: Operation): boolean {
+  if (operation.phase !== "booting" || operation.offWasConfirmed || operation.offAt === null) return false;
+  const run = turn.run(operation.id);
+  const doubtful = allOutlets(operation).filter((each) => operation.touched.includes(outletKey(each)) && !run.switched.includes(outletKey(each)));
+  if (doubtful.length === 0) return false;
+  const nowMs = turn.now.bootMs;
+  const maxActMs = Math.max(...doubtful.map((each) => each.maxActMs));
+  const endMs = maxActMs + (run.resumed ? run.takenUpMs : nowMs - ageMs(operation.offAt, turn.now) + EFFECT_MS);
+  return nowMs < endMs || ((run.lastPassMs ?? -Infinity) < endMs && nowMs < endMs + maxActMs);
 }
 
 /** Reads without a gap since a time at which whoever had it before us cannot have paid it back yet (fencing.ts). */

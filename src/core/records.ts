@@ -159,7 +159,7 @@ export type IncidentRecord = {
 export type IncidentOutcome = "open" | "ended unseen" | "recovered" | "recovered by itself" | "recovered by a remedy" | "held" | "confirmed off" | "withdrawn" | "no longer watched";
 
 /** The ledger's own facts. `watermark` grows with every commit, so that an older copy can be recognised. */
-export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number; /** With several watchers: whose records these are. */ readonly site?: string };
+export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly created: Stamp; readonly nextIncident: number; readonly nextToken: number; /** With several watchers: whose records these are. */ readonly site?: string; /** Time went back: operations in that store from this number on were begun since. */ readonly anew?: { readonly store: string; readonly token: number } };
 
 /** A call to a person that is not over: it outlives a restart, so that its end is told as well. */
 export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp; /** With several watchers: who raised it. */ readonly watcher?: string };

@@ -96,3 +96,19 @@ export function chargedWith(state: State, policy: Known["policy"], host: string)
   const unit = unitsOf(policy).ofHost.get(host);
   return unit === undefined ? null : (fleet.charges.get(unit.charges[0] as string)?.watcher ?? null);
 }
+
+/**
+ * A power device without which none of the watchers runs, as far as their records say on which hosts they run: nobody would be left
+ * to see what went dark with it. Null: there is none.
+ */
+export function commonDevice({ state, policy }: Known): string | null {
+  const { fleet } = state;
+  if (fleet === null || fleet.watchers.size < 2) return null;
+  const each = [...fleet.watchers.values()].map(({ self }) => new Set(self.flatMap((host) => feedersOf(policy.hosts.get(host)))));
+  return [...(each[0] ?? [])].sort().find((device) => each.every((devices) => devices.has(device))) ?? null;
+}
+
+/** Devices that feed a host alone; of two that feed it together either one may fail. */
+function feedersOf(host: HostPolicy | undefined): readonly string[] {
+  return (host?.levels ?? []).flatMap((feeds) => (feeds.every(({ device }) => device === feeds[0]?.device) ? feeds.slice(0, 1).map(({ device }) => device) : []));
+}

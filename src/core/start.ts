@@ -64,11 +64,11 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
 }
 
 /** Nothing is ours before we have a session and a charge in it: what is open lies where it is, and everything is mirrored. */
-function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, { folder, life, version }: NonNullable<Extract<Input, { kind: "start" }>["fleet"]>, records: Sorted): void {
+function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, { folder, life, version, knew }: NonNullable<Extract<Input, { kind: "start" }>["fleet"]>, records: Sorted): void {
   turn.patch({
     fleet: {
-      folder, life, version, heldUntilMs: null, lostMs: turn.now.bootMs, joinedMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
-      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, skew: null,
+      folder, life, version, store: input.ledger, heldUntilMs: null, lostMs: turn.now.bootMs, joinedMs: turn.now.bootMs, blind: null, gone: null, watchers: new Map(), alive: new Map(), charges: Register.from<ChargeRecord>([]), mine: new Set(), held: new Set(), yielding: new Set(), orphaned: Register.from<number>([]),
+      dirty: true, reviewedMs: 0, foreign: new Map(), ageless: new Set(records.op.map((operation) => operation.id)), incidents: Register.from<IncidentRecord>([]), asks: new Map(), waiting: new Map(), unreadable: [], cannot: new Map(), observed: null, observedFor: null, common: null, skew: null,
     },
     brakes: new Map(), storms: new Map(), outbox: new Map(),
   });
@@ -85,11 +85,17 @@ function startAmongOthers(turn: Turn, input: Extract<Input, { kind: "start" }>, 
   }
   if (input.wentBack !== null) {
     disarmAndAsk(turn, input.wentBack);
-    const left = new Map([...turn.fleet.foreign].filter(([, operation]) => carriedOn(turn, operation)));
+    // Who finds another store later than the others did leaves to them what they have begun in it since. In an older copy of the
+    // one that he knows, such a mark may be as old as the rest.
+    const { anew } = records.meta[0] ?? {};
+    const since = anew?.store === input.ledger && knew !== undefined && knew !== input.ledger ? anew.token : Infinity;
+    const goesOn = (operation: Operation): boolean => operation.id >= since || carriedOn(turn, operation);
+    const left = new Map([...turn.fleet.foreign].filter(([, operation]) => goesOn(operation)));
     turn.patchFleet({ foreign: left });
     for (const host of turn.state.hosts.values()) if (host.foreign !== null && !left.has(host.foreign)) turn.patchHost(host.name, { foreign: null });
     // Who has not lost the thread goes on with what he has.
-    for (const operation of records.op) if (!carriedOn(turn, operation)) leaveAlone(turn, operation);
+    for (const operation of records.op) if (!goesOn(operation)) leaveAlone(turn, operation);
+    if (since === Infinity) turn.patch({ meta: { ...turn.state.meta, anew: { store: input.ledger, token: turn.state.meta.nextToken } } });
   }
 }
 

@@ -150,8 +150,8 @@ export type Run = {
   readonly orphan: boolean;
   /** Taken over from another watcher; whether an outlet that reads on has been on all the time can be told (`yes`) or not. */
   readonly sure: "own" | "not yet" | "yes" | "no";
-  /** This process has let an on go. */
-  readonly switched: boolean;
+  /** Outlets for which this process has let an on go. */
+  readonly switched: readonly string[];
   /** Outlets at which an act of this phase has ended. */
   readonly tried: readonly string[];
   /** Why the act under way was turned back although nobody withdrew it: counts as a failure of the device. */
@@ -206,6 +206,8 @@ export type FleetState = {
   readonly folder: string;
   readonly life: string;
   readonly version: string;
+  /** The identity of the store. */
+  readonly store: string;
   /** Our lease, by our own clock; null: none. */
   readonly heldUntilMs: number | null;
   /** When the last one ended, and when the present one began. */
@@ -233,6 +235,8 @@ export type FleetState = {
   readonly foreign: ReadonlyMap<number, Operation>;
   /** Those of them whose age is not known: found at a start or in a snapshot, or heard of after a sleep. */
   readonly ageless: ReadonlySet<number>;
+  /** Open incidents as they stand in the store. */
+  readonly incidents: Register<IncidentRecord>;
   readonly asks: ReadonlyMap<string, AskRecord & { readonly seenMs: number }>;
   /** Requests that we have passed on: the command that waits for each. */
   readonly waiting: ReadonlyMap<string, { readonly id: number; readonly untilMs: number }>;
@@ -243,6 +247,8 @@ export type FleetState = {
   readonly observed: ReadonlySet<string> | null;
   /** The roster and the living for which that was worked out. */
   readonly observedFor: readonly [ReadonlyMap<string, WatcherRecord>, ReadonlyMap<string, AliveRecord>, ReadonlySet<string>] | null;
+  /** The power device that all watchers hang on. */
+  readonly common: string | null;
   /** Another watcher's wall clock is that far from ours. */
   readonly skew: { readonly watcher: string; readonly byMs: number } | null;
 };

@@ -18,6 +18,7 @@ import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
+import { mayStillArrive } from "./read-back.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
@@ -228,6 +229,8 @@ function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }
     if (turn.state.outbox.has(key)) continue;
     // A charge that we were giving back is given back once: by now it may be somebody else's.
     if (kindOf(key) === "charge" && value === null && turn.fleet.charges.get(nameOf(key))?.watcher !== turn.policy.watcher) continue;
+    // Another has put it on for longer meanwhile (mirror.ts).
+    if (kindOf(key) === "brake" && value !== null && (turn.state.brakes.get(key) ?? value) !== value) continue;
     // Who was first has it; looked at again when his record has come in.
     if (kindOf(key) === "charge" && value !== null) turn.patchFleet({ dirty: true });
     else if (kindOf(key) === "ask" && value !== null && (value as AskRecord).answer !== null && !turn.fleet.asks.has(nameOf(key))) continue;
@@ -298,7 +301,7 @@ function recordNow(turn: Turn): void {
 
 function exitWhenDone(turn: Turn): void {
   if (!turn.state.stopping || turn.state.exited) return;
-  const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase));
+  const open = [...turn.state.operations.values()].some((operation) => operation.phase === "intended" || OWING_PHASES.has(operation.phase) || mayStillArrive(turn, operation));
   const unwritten = turn.state.outbox.size > 0 || [...turn.state.runs.values()].some((run) => run.unrecorded);
   // With several watchers what nobody lets us write now is not waited for.
   const storing = turn.state.pending.size > 0 || (unwritten && turn.state.storeFailure === null && turn.state.fleet === null);

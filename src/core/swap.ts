@@ -160,7 +160,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     return;
   }
   // Unknown is not down, also when it was found while the swap was being recorded: nothing goes out, and it is asked for again.
-  const last = turn.host(operation.host)?.last?.outcome ?? "bad";
+  const last = turn.host(operation.host)?.last?.outcome ?? "unknown";
   if (action === "off" && last !== "bad" && (operation.origin.kind === "auto" || turn.run(operation.id).resumed)) {
     turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: false } });
     turn.emit({ kind: "cancel", act, because: `the last round is ${last}`, cause: turn.causeOf(operation.host) });
@@ -170,7 +170,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
     ? turn.tell("off-sent", operation.host, `off goes to ${key} (operation ${operation.id}, token ${operation.token})`)
     : turn.tell("on-sent", operation.host, `on goes to ${key} (operation ${operation.id}, token ${operation.token}): ${operation.kind === "on" ? "as asked" : "what we cut is restored"}`);
   if (action === "off") note(turn, operation.host, "offSentAt");
-  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: true } : {}) });
+  turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: true }, ...(action === "on" ? { switched: [...turn.run(operation.id).switched, key] } : {}) });
   turn.emit({ kind: "fire", act, sinceMs: sentMs, withinMs: action === "off" ? turn.policy.limits.checkWindowMs : null, beforeMs: action === "off" ? (turn.state.fleet?.heldUntilMs ?? null) : null, because: `operation ${operation.id}, token ${operation.token}`, cause });
 }
 

@@ -3,7 +3,7 @@
 // What rests on a decision is guarded by the revisions that were known when it was taken.
 
 import type { Write } from "./io.ts";
-import type { RecordKey } from "./records.ts";
+import type { IncidentRecord, RecordKey } from "./records.ts";
 import type { Transaction, Turn } from "./state.ts";
 import { unitsOf } from "./units.ts";
 
@@ -63,6 +63,11 @@ export function isUnderWay(turn: Pick<Turn, "state">, key: RecordKey): boolean {
   return turn.state.underWay?.writes.some((write) => write.key === key) === true;
 }
 
+/** A write of this key has been sent or waits to be, with whatever else. */
+export function isOnItsWay(turn: Pick<Turn, "state">, key: RecordKey): boolean {
+  return isUnderWay(turn, key) || turn.state.queue.some(({ writes }) => writes.some((write) => write.key === key));
+}
+
 /** The one before has been answered. */
 export function sendNext(turn: Turn): void {
   const [next, ...queue] = turn.state.queue;
@@ -112,7 +117,14 @@ export function answered(turn: Turn, txn: number, revision: number | null): Tran
     // Word of what somebody else has written after us may have come before this answer.
     if ((revisions.get(key) ?? 0) > revision) continue;
     revisions = value === null ? revisions.without(key) : revisions.with(key, revision);
+    if (kindOf(key) === "incident") storedIncident(turn, nameOf(key), value as IncidentRecord | null);
   }
   turn.patch({ revisions, queue });
   return underWay;
+}
+
+/** What the store says of an incident from now on; null: it is not there any more. */
+export function storedIncident(turn: Turn, name: string, record: IncidentRecord | null): void {
+  const { incidents } = turn.fleet;
+  turn.patchFleet({ incidents: record === null ? incidents.without(name) : incidents.with(name, record) });
 }

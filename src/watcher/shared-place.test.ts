@@ -241,8 +241,8 @@ test("opened anew it is another store: what the old one says is not heard, time 
   cluster.put("host/new", host());
   assert.equal(await reopening, true);
   assert.equal(heard.length, before);
-  const { records, wentBack, ledger } = place.beginning;
-  assert.deepEqual([records.map(({ key }) => key), wentBack, ledger], [["host/new"], "the store was wiped", "memory:2"]);
+  const { records, wentBack, ledger, fleet } = place.beginning;
+  assert.deepEqual([records.map(({ key }) => key), wentBack, ledger, fleet?.knew], [["host/new"], "the store was wiped", "memory:2", "memory:1"]);
   const next: Input[] = [];
   place.feed((input) => next.push(input));
   await until("joined", () => next.length === 1);

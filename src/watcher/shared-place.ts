@@ -118,7 +118,7 @@ export class SharedPlace implements Place {
     [this.#post, this.#current, this.#opened] = [null, null, null];
     await old.close();
     // Whatever the new one refuses may be set right while we wait: what runs goes on watching.
-    return this.#openUntil(() => true, async (_store, records) => ({ records, wentBack: because }));
+    return this.#openUntil(() => true, async (_store, records) => ({ records, wentBack: because, knew: old.identity }));
   }
 
   feed(post: (input: Input) => void): void {
@@ -202,11 +202,11 @@ export class SharedPlace implements Place {
     const store = await open({ prefix, ttlMs, callMs, leased: LEASED, nowMs: () => clock.now().bootMs, onUnreadable });
     this.#current = store;
     try {
-      const { records, wentBack } = await judge(store, await this.#alone(store), life);
+      const { records, wentBack, knew } = await judge(store, await this.#alone(store), life);
       this.#owes = wentBack !== null;
       this.#note(records);
       this.#stopWatching = this.#watch(store);
-      return { store, beginning: { records, wentBack, ledger: store.identity, fleet: { folder: this.#folder, life, version } } };
+      return { store, beginning: { records, wentBack, ledger: store.identity, fleet: { folder: this.#folder, life, version, knew } } };
     } catch (error) {
       this.#current = null;
       this.#stopWatching();
@@ -236,14 +236,14 @@ export class SharedPlace implements Place {
     }
   }
 
-  async #wentBack(store: SharedStore, records: readonly StoredRecord[], life: string, recalled: Recalled): Promise<{ records: readonly StoredRecord[]; wentBack: string | null }> {
+  async #wentBack(store: SharedStore, records: readonly StoredRecord[], life: string, recalled: Recalled): ReturnType<Judge> {
     const { dataDir, watcher, clock, say } = this.#options;
     const { moved, count, wentBack } = await moveLedger({ dataDir, store, records, recalled, watcher, life, now: clock.now() });
     if (moved) say("info", `the ledger of this data folder is in the store now: ${count} records; its file is kept as ledger.moved.sqlite`);
     const found = moved ? await store.load() : records;
     this.#note(found);
     const seen = wentBackBecause({ kind: "shared", identity: store.identity, revision: this.#revision(store), moved: hasMoved(dataDir) }, recalled);
-    return { records: found, wentBack: wentBack ?? seen };
+    return { records: found, wentBack: wentBack ?? seen, knew: recalled.memory?.ledger ?? null };
   }
 
   // ---- what the store says ----------------------------------------------------------------------------------------------
@@ -329,4 +329,5 @@ export class SharedPlace implements Place {
   }
 }
 
-type Judge = (store: SharedStore, records: readonly StoredRecord[], life: string) => Promise<{ readonly records: readonly StoredRecord[]; readonly wentBack: string | null }>;
+/** `knew`: the identity of the store that is remembered. */
+type Judge = (store: SharedStore, records: readonly StoredRecord[], life: string) => Promise<{ readonly records: readonly StoredRecord[]; readonly wentBack: string | null; readonly knew: string | null }>;

@@ -20,6 +20,8 @@ const SAID_MS = 2_000;
 export function agreement(world: FleetWorld): FleetChecker {
   /** When each operation was decided on, by the order of everything. */
   const decidedMs = new Map<string, number>();
+  /** Swaps that were on their way when the one who acts read its configuration again, by operation: the byte is judged by the new one. */
+  const reloaded = new Map<number, { readonly carried: Carried; readonly swap: Swap }>();
 
   function looksOf(watcher: string, host: string): Look[] {
     const site = world.sites.get(watcher);
@@ -97,16 +99,22 @@ export function agreement(world: FleetWorld): FleetChecker {
       world.counts.add("agreement: swaps of automatic offs");
       const bornBy = world.bornIn(swap.operation);
       if (bornBy !== carried.life && bornBy !== undefined) decidedMs.set(`${swap.operation.id}/${swap.operation.level}`, Math.max(decidedMs.get(`${swap.operation.id}/${swap.operation.level}`) ?? 0, lastGoodMs(carried.life, swap.operation.host)));
-      judge(carried, swap);
+      reloaded.delete(swap.operation.id);
+      if (carried.life.reloadedMs >= carried.calledMs) reloaded.set(swap.operation.id, { carried, swap });
+      else judge(carried, swap);
     },
     // A swap may have waited for its turn, and then come to nothing: what counts is what has been seen before the byte.
     bytes({ action, operation, life: process, sentMs }) {
       if (action === "on" || operation === null || operation.origin.kind !== "auto") return;
       const life = process as FleetLife;
+      const late = reloaded.get(operation.id);
+      if (late?.carried.life === life) judge({ ...late.carried, atMs: sentMs }, late.swap);
       freshEyes(life, operation.host, decidedMs.get(`${operation.id}/${operation.level}`) ?? sentMs, Math.min(sentMs, life.sawMs), `${life.name} sends off to ${operation.host} (operation ${operation.id})`);
     },
     strikes(fault) {
-      if (fault === "store-wiped" || fault === "store-restored") decidedMs.clear();
+      if (fault !== "store-wiped" && fault !== "store-restored") return;
+      decidedMs.clear();
+      reloaded.clear();
     },
   };
 

@@ -12,6 +12,9 @@ import { automatic, isAnotherStore, swapOf } from "./facts.ts";
 const SLOT = new Set(["intended", "off-sent", "off-confirmed", "on-sent"]);
 const HOUR_MS = 3_600_000;
 const DRIFT = 0.98;
+/** How long a change is on its way to a watcher, and to one whose watch of the store is late. */
+const HEARD_MS = 400;
+const LATE_MS = 4_400;
 
 export function brakes(world: FleetWorld): FleetChecker {
   const cycles = new Map<string, number[]>();
@@ -21,16 +24,26 @@ export function brakes(world: FleetWorld): FleetChecker {
   const healthy = new Set<string>();
   let lost = false;
   const unanswered = new Map<string, FleetLife>();
+  /** Records of hosts over which a later version has written something behind everybody's back, as they were, and since when. */
+  const covered = new Map<string, { readonly record: HostRecord; readonly sinceMs: number }>();
+  const readable = new Map<string, HostRecord>();
 
   function release(host: string): void {
     cycles.delete(host);
   }
 
-  function braked(operation: Operation, host: HostPolicy, { life, atMs }: Carried): string | null {
+  /** The record of a host; what was written over it without a charge, and so moved no guard, counts from when it can have been heard of. */
+  function recordOf(host: string, { life, calledMs }: Carried): HostRecord | undefined {
+    const under = covered.get(host);
+    return under !== undefined && calledMs - under.sinceMs <= (life.site.watchLate > 0 ? LATE_MS : HEARD_MS) ? under.record : world.server.value<HostRecord>(`host/${host}` as RecordKey);
+  }
+
+  function braked(operation: Operation, host: HostPolicy, carried: Carried): string | null {
+    const { life, atMs } = carried;
     const { server } = world;
     // What nobody can have seen yet nobody can heed.
     const seenWithinMs = (name: string): number => 2 * ((life.policy.hosts.get(name)?.everyMs ?? 0) + (life.policy.hosts.get(name)?.timeoutMs ?? 0));
-    const record = server.value<HostRecord>(`host/${host.name}` as RecordKey);
+    const record = recordOf(host.name, carried);
     const brakeOf = (kind: string) => [`brake/${kind}/${host.name}`, `brake/${kind}/*`].map((key) => server.value<BrakeRecord>(key as RecordKey)).find((brake) => brake !== undefined && brake.endedBy === undefined);
     if (!life.policy.armed || !host.armed) return "disarmed in the configuration";
     if (host.self) return "it carries the watcher that acts";
@@ -67,6 +80,19 @@ export function brakes(world: FleetWorld): FleetChecker {
       cycles.clear();
       allCycles.length = 0;
       lastCut.clear();
+      covered.clear();
+      readable.clear();
+      for (const [key, value] of world.recorded()) if (key.startsWith("host/")) readable.set(key.slice("host/".length), value as HostRecord);
+    },
+    changed(changes) {
+      for (const { key, version } of changes) {
+        if (!key.startsWith("host/")) continue;
+        const host = key.slice("host/".length);
+        const record = readable.get(host);
+        covered.delete(host);
+        if (version?.read.ok === true) readable.set(host, version.read.value as HostRecord);
+        else if (version !== null && record !== undefined) covered.set(host, { record, sinceMs: world.timeline.nowMs });
+      }
     },
     look({ host, outcome, round }, life) {
       if (round.references === "lost" || outcome === "unknown") return;

@@ -10,7 +10,7 @@ import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
 import { holderOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 
-type Debt = { readonly outlet: Outlet; readonly host: string; readonly operation: number; seenOffBy: FleetLife | null; enabledMs: number; holder: string | null; excused: boolean };
+type Debt = { readonly outlet: Outlet; readonly host: string; operation: number; seenOffBy: FleetLife | null; enabledMs: number; holder: string | null; excused: boolean };
 
 const EVERY_MS = 5_000;
 const STALE_FOR_MS = 60_000;
@@ -106,7 +106,10 @@ export function owed(world: FleetWorld): FleetChecker {
           debt.excused = true;
           continue;
         }
-        if (!world.open.some((each) => each.id === debt.operation)) {
+        // One operation may take over what another owes: somebody has looked, and then asked for power.
+        const owes = world.open.find((each) => each.id === debt.operation) ?? world.open.find((each) => each.host === debt.host && each.cut.includes(debt.outlet.key));
+        if (owes !== undefined) debt.operation = owes.id;
+        else {
           if (ended.has(debt.host) || world.timeline.nowMs - (staleMs.get(debt.outlet.device.name) ?? -Infinity) < STALE_FOR_MS) debt.excused = true;
           else return world.fail("Owed on", `${debt.outlet.key} is off by operation ${debt.operation}, which is no longer recorded`);
           continue;

@@ -81,6 +81,28 @@ test("who stops does not leave before what the full disk held up is written", ()
   assert.equal(hand.recorded()?.phase, "booting");
 });
 
+test("asked to stop with an off under way that nobody has seen arrive, it waits for that one's time and undoes it", () => {
+  for (const arrives of [true, false]) {
+    const hand = Hand.running(two());
+    hand.bad("logos", 4);
+    hand.advance(5_000);
+    hand.auto.delete("act");
+    hand.round("logos", "bad", { ping: "good" });
+    hand.deaf.add("p1/1");
+    hand.ready(hand.last("act"));
+    hand.acted(hand.last("act").act, { kind: "accepted", evidence: "" });
+    hand.auto.add("act");
+    hand.input({ kind: "stop" });
+    hand.ready(hand.last("act"));
+    hand.advance(2_000);
+    assert.deepEqual([hand.operation()?.phase, hand.of("exit").length], ["booting", 0], "it reads on, and nobody has switched it on");
+    hand.deaf.clear();
+    if (arrives) hand.outlets.set("p1/1", "off");
+    hand.advance(90_000);
+    assert.deepEqual([hand.outlets.get("p1/1") ?? "on", hand.bytes(), hand.of("exit").length], ["on", arrives ? ["off p1/1", "on p1/1"] : ["off p1/1"], 1]);
+  }
+});
+
 test("a cycle of a host that was wanted off gives back what was dark, also when it is withdrawn", () => {
   const hand = Hand.running(two());
   hand.auto.delete("act");
@@ -98,6 +120,25 @@ test("a cycle of a host that was wanted off gives back what was dark, also when 
   hand.restart();
   hand.keep("logos", "good", 120_000);
   assert.deepEqual([hand.outlets.get("p1/1"), hand.outlets.get("p2/1") ?? "on"], ["on", "on"]);
+});
+
+test("a cycle of what may be dark that cannot be recorded cuts nothing, and gives power back all the same", () => {
+  const hand = Hand.running(two());
+  hand.command({ kind: "power", host: "logos", action: "off", reason: "by hand", again: false, confirm: "logos" });
+  hand.keep("logos", "bad", 30_000);
+  assert.equal(hand.operation(), undefined);
+  for (const device of ["p1", "p2"]) hand.unreachable.add(device);
+  hand.restart();
+  const before = hand.edges.length;
+  hand.auto.delete("store");
+  hand.command({ kind: "power", host: "logos", action: "cycle", reason: "by hand", again: true, confirm: "logos" });
+  hand.store("fail");
+  assert.equal(hand.reply()?.exit, 5);
+  hand.auto.add("store");
+  hand.unreachable.clear();
+  hand.keep("logos", "bad", 120_000);
+  assert.deepEqual(hand.edges.slice(before).map(({ key, to }) => `${to} ${key}`), ["on p1/1", "on p2/1"]);
+  assert.deepEqual([hand.record().wanted.state, hand.record().offByOthers, hand.operation()], ["on", [], undefined]);
 });
 
 test("with one feed's device out of reach nothing of the level is cut; lost after the first cut, power is back when its time is over", () => {

@@ -125,3 +125,27 @@ test("two that were given one name: neither decides for both", () => {
   assert.match(JSON.stringify(holder.of("alarm").map(({ alarm }) => alarm.happened)), /is called w\d, too/);
   assert.deepEqual(site.edges, []);
 });
+
+test("watchers that all hang on one power device are told so, once, by each; two feeds or another device, and they do not", () => {
+  const fed = (...levels: (readonly string[])[]) => levels.map((feeds) => feeds.map((device) => ({ device, outlet: "1" })));
+  const cases: [expected: boolean, Record<string, ReturnType<typeof fed>>][] = [
+    [true, { a: fed(["bmc@a"], ["p1"]), b: fed(["p1"]), c: fed(["p1", "p1"]) }],
+    [false, { a: fed(["p1"]), b: fed(["p1"]), c: fed(["p2"]) }],
+    [false, { a: fed(["p1"]), b: fed(["p1"]), c: fed(["p1", "p2"]) }],
+    [false, { a: fed(["p1"]), b: fed(["p1"]), c: [] }],
+  ];
+  for (const [expected, levels] of cases) {
+    const hosts = Object.entries(levels).map(([name, each]) => hostPolicy({ name, probes: [{ id: "ssh", counts: true }], levels: each }));
+    const site = new Site(3, hosts);
+    const names = Object.keys(levels);
+    for (const [at, watcher] of site.watchers.entries()) {
+      watcher.policy = { ...watcher.policy, hosts: new Map(hosts.map((host) => [host.name, { ...host, self: host.name === names[at] }])) };
+      watcher.start();
+    }
+    site.pass(120_000);
+    for (const watcher of site.watchers) {
+      const told = watcher.told("watcher").filter((each) => each.includes("hang on"));
+      assert.deepEqual(told, expected ? ["all watchers hang on p1 (w1 on a, w2 on b, w3 on c): if it fails, nobody sees it and nobody restores power"] : told.filter(() => false), `${watcher.name} of ${JSON.stringify(levels)}`);
+    }
+  }
+});

@@ -223,3 +223,82 @@ test("who is asked to stop while it hands a unit over that owes power hands it o
   holder.due({ kind: "stop" });
   settled(site);
 });
+
+test("an operation whose host served while nobody was in charge is given up, and the next outage is decided on anew", () => {
+  const site = Site.running();
+  site.wedge("logos");
+  reach(site, "intended");
+  const [first] = site.operations();
+  site.holder.kill();
+  site.heal("logos");
+  site.pass(7_000);
+  site.wedge("logos");
+  settled(site);
+  assert.notEqual(site.edges[0]?.operation, first?.id);
+  assert.match(site.watchers.flatMap((watcher) => watcher.told("withdrawn")).join(), /a good round came before the cut/);
+});
+
+test("an end that could not be recorded is taken back when another is in charge: one story everywhere", () => {
+  const site = Site.running();
+  const { holder } = site;
+  const open = (watcher: typeof holder) => watcher.state.hosts.get("logos")?.incident?.incident ?? null;
+  assert.equal(holder.ask({ kind: "brake", brake: "maintenance", scope: "logos", forMs: 3_600_000, reason: "test" }).exit, 0);
+  site.wedge("logos");
+  site.until(() => [...site.store.keys()].some((key) => key.startsWith("incident/")), 60_000);
+  const name = open(holder);
+  site.heal("logos");
+  site.pass(9_000);
+  site.cut(holder);
+  site.until(() => open(holder) === null, 10_000);
+  assert.equal(holder.of("incident").at(-1)?.record.outcome, "recovered by itself");
+  site.wedge("logos");
+  site.until(() => ((site.store.get("charge/sucker")?.value as { watcher?: string } | undefined)?.watcher ?? holder.name) !== holder.name, 30_000);
+  site.pass(10_000);
+  site.mend(holder);
+  site.pass(10_000);
+  for (const watcher of site.watchers) assert.deepEqual([open(watcher), watcher.of("incident").at(-1)?.record.outcome], [name, "open"], watcher.name);
+  assert.match(holder.told("charge").join(), new RegExp(`${name} is open again: its end is not on record, and ${site.holder.name} is in charge now`));
+  site.heal("logos");
+  site.pass(60_000);
+  for (const watcher of site.watchers) assert.deepEqual([open(watcher), watcher.of("incident").at(-1)?.record.outcome], [null, "recovered by itself"], watcher.name);
+});
+
+for (const [first, second] of [[600_000, 44_000], [44_000, 600_000]] as const) {
+  test(`of two inhibits that two people begin at once the longer holds: ${first}, then ${second}`, () => {
+    const site = Site.running();
+    const [one, two] = site.watchers as [typeof site.holder, typeof site.holder];
+    const say = (watcher: typeof site.holder, forMs: number) => watcher.input({ kind: "command", id: 77, by: "anna", command: { kind: "brake", brake: "inhibit", scope: "logos", forMs, reason: "test" } });
+    say(one, first);
+    say(two, second);
+    site.pass(5_000);
+    for (const watcher of [one, two]) assert.equal(watcher.of("reply").find(({ id }) => id === 77)?.exit, 0, watcher.name);
+    site.pass(55_000);
+    for (const watcher of site.watchers) assert.ok(watcher.state.brakes.has("brake/inhibit/logos"), watcher.name);
+    site.wedge("logos");
+    site.pass(60_000);
+    assert.deepEqual(site.edges, []);
+    // A later word of somebody who knows of it replaces it.
+    assert.equal(two.ask({ kind: "brake", brake: "inhibit", scope: "logos", forMs: 20_000, reason: "test" }).exit, 0);
+    site.pass(40_000);
+    for (const watcher of site.watchers) assert.equal(watcher.state.brakes.has("brake/inhibit/logos"), false, watcher.name);
+  });
+}
+
+for (const order of ["the end first", "the new one first"]) {
+  test(`an inhibit that is put on anew while somebody else ends the one before holds: ${order}`, () => {
+    const site = Site.running();
+    const [one, two] = site.watchers as [typeof site.holder, typeof site.holder];
+    assert.equal(one.ask({ kind: "brake", brake: "inhibit", scope: "logos", forMs: 600_000, reason: "test" }).exit, 0);
+    site.pass(1_000);
+    const says = [
+      () => one.input({ kind: "command", id: 77, by: "anna", command: { kind: "unbrake", brake: "inhibit", scope: "logos" } }),
+      () => two.input({ kind: "command", id: 77, by: "ben", command: { kind: "brake", brake: "inhibit", scope: "logos", forMs: 900_000, reason: "test" } }),
+    ];
+    for (const say of order === "the end first" ? says : says.reverse()) say();
+    site.pass(70_000);
+    for (const watcher of site.watchers) assert.deepEqual([watcher.state.brakes.get("brake/inhibit/logos")?.by, watcher.state.brakes.get("brake/inhibit/logos")?.endedBy], ["ben", undefined], watcher.name);
+    site.wedge("logos");
+    site.pass(60_000);
+    assert.deepEqual(site.edges, []);
+  });
+}

@@ -51,7 +51,8 @@ export class Watcher {
     return { bootMs: this.site.nowMs + this.aheadMs, wallMs: this.wallMs + this.site.nowMs, bootId: this.bootId, synced: true };
   }
 
-  start(): void {
+  /** `wentBack`, `knew`: what its memory says of the store that it finds. */
+  start(wentBack: string | null = null, knew: string | null = null): void {
     this.life += 1;
     this.running = true;
     this.state = emptyState();
@@ -60,7 +61,7 @@ export class Watcher {
     this.acts.clear();
     this.#wakes.clear();
     const records: StoredRecord[] = [...this.site.store].map(([key, { value, revision }]) => ({ key, value, revision }));
-    this.input({ kind: "start", records, uptimeMs: 86_400_000, wentBack: null, seq: 0, ledger: "test", fleet: { folder: `folder-${this.name}`, life: `${this.name}-${this.life}`, version: "0.1.0" } });
+    this.input({ kind: "start", records, uptimeMs: 86_400_000, wentBack, seq: 0, ledger: "test", fleet: { folder: `folder-${this.name}`, life: `${this.name}-${this.life}`, version: "0.1.0", knew } });
     const { life } = this;
     this.site.every(1_000, () => {
       if (this.life === life && this.running) this.due({ kind: "clock" });
@@ -282,6 +283,10 @@ export class Site {
 
   wedge(host: string): void {
     this.#dead.add(host);
+  }
+
+  heal(host: string): void {
+    this.#dead.delete(host);
   }
 
   /** A wedged host comes back when its power comes back, 20 s later. */
