@@ -94,7 +94,7 @@ export async function openApi(sources: ApiSources, options: ApiOptions): Promise
   const feed = new Feed((listener) => sources.watcher.listen(listener), () => sources.now().wallMs, sources.history);
   const live = new Live(sources, feed);
   // Users are kept where everything is kept: beside the socket.
-  const access = new Access({ folder: options.folder ?? dirname(socketPath), issuer: `Upkeep ${sources.watcher.policy.site}`, nowMs: () => sources.now().wallMs, warn: (text) => options.onTrouble(text) });
+  const access = new Access({ folder: options.folder ?? dirname(socketPath), issuer: `Upkeep ${sources.watcher.policy.site}`, nowMs: () => sources.now().wallMs, tickMs: () => sources.now().bootMs, warn: (text) => options.onTrouble(text) });
   const doors: { -readonly [Key in keyof Doors]: Doors[Key] } = { url: null, fingerprint: null, secure: false };
   const served: Served = { ...sources, feed, live, access, doors };
   const control = http.createServer(LIMITS);
@@ -144,7 +144,7 @@ async function openTcp(listen: { readonly host: string; readonly port: number },
   const tls = options.tls ?? "none";
   const wildcard = /^(0\.0\.0\.0|::|\*)$/.test(listen.host);
   const names = [...(wildcard ? [] : [listen.host]), ...(options.names ?? [])];
-  const door: Door = { kind: "tcp", names: new Set([...names, hostname()].map((name) => name.toLowerCase().replace(/\.$/, ""))), secure: tls !== "none", vouched: typeof tls !== "string" };
+  const door: Door = { kind: "tcp", names: new Set([...names, ...(isLoopback(listen.host) ? [] : [hostname()])].map((name) => name.toLowerCase().replace(/\.$/, ""))), secure: tls !== "none", vouched: typeof tls !== "string" };
   const open = async (): Promise<Omit<TcpDoor, "doors"> & { readonly fingerprint: string | null }> => {
     if (tls === "none") {
       const server = http.createServer(LIMITS);

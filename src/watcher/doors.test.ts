@@ -121,7 +121,7 @@ test("while passwords are guessed by the thousand the rounds go on, every second
   });
   const began = Date.now();
   await Promise.all(Array.from({ length: 32 }, async () => {
-    while (sent < 3_000 || Date.now() - began < 4_000) await guess();
+    while (sent < 2_000 || Date.now() - began < 3_000) await guess();
   }));
   agent.destroy();
   const tookMs = Date.now() - began;
@@ -129,7 +129,7 @@ test("while passwords are guessed by the thousand the rounds go on, every second
   assert.deepEqual([...statuses.keys()].toSorted(), [401, 429]);
   assert.ok(rounds >= tookMs / 1_000 / 2, `${rounds} rounds in ${tookMs} ms`);
   const lines = (await it.up("audit", "--json", "--limit", "5000")).stdout.trim().split("\n").map((line) => JSON.parse(line) as AuditLine);
-  assert.ok(lines.some(({ answer }) => /refusals before it that were too many to write down/.test(answer)) || lines.length < sent);
+  assert.ok(lines.some(({ answer }) => /refusals before it that repeated others/.test(answer)) || lines.length < sent);
   const status = JSON.parse((await it.up("status", "--json").catch((error: unknown) => error as { stdout: string })).stdout) as { hosts: unknown[] };
   assert.equal(status.hosts.length, 1);
 });

@@ -276,6 +276,9 @@ test("tokens: what they may, until when, whose; what is made by one is never mor
     assert.deepEqual(((await ask(it.tcp, "GET", "/v1/tokens", { headers })).json as TokenReport[]).map(({ user, secret }) => [user, secret]), [["opal", undefined], ["opal", undefined]]);
     const roots = await tokenOf(it, "root", ["read"]);
     assert.equal((await ask(it.tcp, "DELETE", `/v1/tokens/${roots.report.id}`, { headers })).status, 404, "of somebody else's nothing is said");
+    const less = await tokenOf(it, "opal", ["read"]);
+    assert.equal((await ask(it.tcp, "DELETE", `/v1/tokens/${made.id}`, { headers: less.headers })).status, 403, "one that may less does not end one that may more");
+    assert.equal((await ask(it.tcp, "GET", "/v1/session", { headers: (await tokenOf(it, "root", ["metrics"])).headers })).status, 403);
     assert.equal((await ask(it.tcp, "DELETE", `/v1/tokens/${made.id}`, { headers: opal.headers })).status, 200);
     const ended = await send(it, headers);
     assert.deepEqual([ended.status, errorOf(ended)], [401, "there is no such token"]);
@@ -329,6 +332,20 @@ test("a file of users that cannot be read opens no door: it is set aside, TCP is
   const held = await logIn(third, "riki");
   assert.equal((await ask(third.tcp, "GET", "/v1/status", { headers: held.headers })).status, 200);
   await third.close();
+});
+
+test("of refusals that are alike three are written down, and how many there were", async () => {
+  const it = await opened();
+  try {
+    await userOf(it, "riki", "admin");
+    for (let n = 0; n < 20; n += 1) assert.equal((await ask(it.tcp, "GET", "/metrics", { headers: { authorization: "Bearer upk_old" } })).status, 401);
+    await userOf(it, "opal", "viewer");
+    const lines = await audit(it);
+    assert.equal(lines.filter(({ what }) => what === "GET /metrics").length, 3);
+    assert.match(lines.at(-1)?.answer ?? "", /^done \(and 17 refusals before it/);
+  } finally {
+    await it.close();
+  }
 });
 
 test("no user may over TCP from elsewhere before there is one: health and the set-up, nothing else", async (t) => {

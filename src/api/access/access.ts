@@ -33,8 +33,9 @@ const BY_USER = { burst: 10, everyMs: 10 * SECOND_MS };
 const BY_ALL = { burst: 30, everyMs: SECOND_MS / 2 };
 const BY_CODE = { burst: 5, everyMs: 60 * SECOND_MS };
 const LOST = "the users were lost with their file: make new ones with `upkeep user add`";
-/** Refusals that are written down; of the rest the number. */
+/** Refusals that are written down, and of those that are alike; of the rest the number: a page that was left open, or a scraper with an old token, must not push everything else out. */
 const REFUSALS = { burst: 60, everyMs: SECOND_MS };
+const REFUSALS_ALIKE = { burst: 3, everyMs: HOUR_MS };
 const SECRET_CHARS_MAX = 200;
 
 export type AccessOptions = {
@@ -44,6 +45,8 @@ export type AccessOptions = {
   readonly issuer: string;
   /** Wall clock, Unix milliseconds. */
   nowMs(): number;
+  /** Goes on evenly, whatever happens to the wall clock: tries must come back when that is set back. */
+  tickMs?(): number;
   warn(text: string): void;
 };
 
@@ -64,7 +67,7 @@ export class Access {
   #shut: string | null = null;
   #userCount = 0;
   #setUp: { readonly hash: Buffer; readonly untilMs: number } | null = null;
-  readonly #limits = { address: new Limit(BY_ADDRESS), user: new Limit(BY_USER), all: new Limit(BY_ALL), code: new Limit(BY_CODE), refusals: new Limit(REFUSALS) };
+  readonly #limits = { address: new Limit(BY_ADDRESS), user: new Limit(BY_USER), all: new Limit(BY_ALL), code: new Limit(BY_CODE), refusals: new Limit(REFUSALS), alike: new Limit(REFUSALS_ALIKE) };
   #unwritten = 0;
   readonly #endings = new Set<(credential: string) => void>();
 
@@ -88,6 +91,10 @@ export class Access {
 
   now(): number {
     return this.#options.nowMs();
+  }
+
+  #tick(): number {
+    return this.#options.tickMs?.() ?? performance.now();
   }
 
   /** Made or opened by whoever needs it first. */
@@ -213,7 +220,7 @@ export class Access {
 
   /** A try at a password: taken from the limits first, given back when it was right. Ends with a Refusal when it was not. */
   async tried(name: string, from: string | null, check: () => Promise<boolean>, wrong: string): Promise<void> {
-    const nowMs = this.now();
+    const nowMs = this.#tick();
     const taken: (readonly [Limit, string])[] = [];
     const giveBack = () => {
       for (const [limit, key] of taken) limit.giveBack(key, nowMs);
@@ -239,7 +246,7 @@ export class Access {
 
   async #checkCode(user: User, code: string): Promise<void> {
     if (code === "") throw new Refusal(401, "the six digits of the phone are needed, too", {}, "code");
-    const waitMs = this.#limits.code.take(user.user, this.now());
+    const waitMs = this.#limits.code.take(user.user, this.#tick());
     if (waitMs > 0) throw tooMany(waitMs);
     const { stepOf, useRecovery } = await import("./totp.ts");
     const step = await stepOf(user.totp ?? "", code, user.totpStep, this.now());
@@ -253,7 +260,7 @@ export class Access {
       if (left === null) throw new Refusal(401, "that code is wrong, or has been used", {}, "code");
       this.file().putUser({ ...fresh, recovery: left });
     }
-    this.#limits.code.giveBack(user.user, this.now());
+    this.#limits.code.giveBack(user.user, this.#tick());
   }
 
   #begin(user: User): { readonly session: Session; readonly secret: string } {
@@ -317,12 +324,12 @@ export class Access {
   /** Never fails: what was done has been done, and a command is in the journal, too. */
   audit(line: Omit<Audited, "atMs">, refused: boolean): void {
     const nowMs = this.now();
-    if (refused && this.#limits.refusals.take("", nowMs) > 0) {
+    if (refused && (this.#limits.alike.take(`${line.from} ${line.what} ${line.answer}`, this.#tick()) > 0 || this.#limits.refusals.take("", this.#tick()) > 0)) {
       this.#unwritten += 1;
       return;
     }
     try {
-      const more = this.#unwritten === 0 ? "" : ` (and ${this.#unwritten} refusals before it that were too many to write down)`;
+      const more = this.#unwritten === 0 ? "" : ` (and ${this.#unwritten} refusals before it that repeated others, or were too many to write down)`;
       this.file().audit({ ...line, answer: `${line.answer}${more}`, atMs: nowMs });
       this.#unwritten = 0;
     } catch (error) {

@@ -24,9 +24,10 @@ async function read<Name extends keyof Bodies>(name: Name, body: unknown): Promi
 
 export function session({ caller }: Asked, { access }: Served): Reply {
   if (caller.role === "anyone") throw new Refusal(401, access.needsSetUp ? "there is no user yet: set the watcher up first" : "log in first", AUTHENTICATE);
+  if (caller.role === "metrics") throw new Refusal(403, "this token may read /metrics and nothing else");
   const user = caller.user === null ? null : access.file().user(caller.user);
   const untilMs = caller.credential?.untilMs ?? null;
-  const told: Session = { user: caller.user, role: caller.role === "metrics" ? "viewer" : caller.role, csrf: caller.credential?.csrf ?? null, totp: user !== null && user.totp !== null, expires: untilMs === null ? null : new Date(untilMs).toISOString() };
+  const told: Session = { user: caller.user, role: caller.role, csrf: caller.credential?.csrf ?? null, totp: user !== null && user.totp !== null, expires: untilMs === null ? null : new Date(untilMs).toISOString() };
   return json(told);
 }
 

@@ -157,6 +157,8 @@ export function removeToken(access: Access, id: string, caller: Caller): TokenRe
   const found = access.needsSetUp ? null : access.file().token(id);
   // Of somebody else's nothing is said, not even that it is there.
   const token = found !== null && (found.user === caller.user || reaches(caller.role, "admin")) ? found : missing("there is no such token");
+  // A token that was lost must not be able to end those that may more.
+  if (caller.by === "token" && !reaches(caller.role, standingOf(token, "admin"))) throw new Refusal(403, `that token may more than this one (${caller.role})`);
   access.file().removeToken(id);
   access.ended([credentialOf(token)]);
   return tokenReport(token);
