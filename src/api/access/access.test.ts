@@ -2,7 +2,7 @@
 // table for every standing, and what is kept and written down.
 
 import assert from "node:assert/strict";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -11,6 +11,7 @@ import type { Answer, AuditLine, Session, SetUp, SetUpLink, TokenReport, UserCha
 import { CSRF_HEADER } from "../contract.ts";
 import type { Got, Opened } from "../doors-for-tests.ts";
 import { ask, errorOf, follow, opened, post } from "../doors-for-tests.ts";
+import { Access } from "./access.ts";
 import type { Standing } from "../route.ts";
 import { reaches } from "../route.ts";
 import { ROUTES } from "../routes.ts";
@@ -332,6 +333,28 @@ test("a file of users that cannot be read opens no door: it is set aside, TCP is
   const held = await logIn(third, "riki");
   assert.equal((await ask(third.tcp, "GET", "/v1/status", { headers: held.headers })).status, 200);
   await third.close();
+});
+
+test("on a disk that cannot be read nobody is known, it is told once, and what needs no name is answered", async () => {
+  const it = await opened();
+  const { folder, world } = it;
+  await userOf(it, "riki", "admin");
+  const token = await tokenOf(it, "riki", ["read"]);
+  await it.api.close();
+  const warnings: string[] = [];
+  const access = new Access({ folder, issuer: "x", nowMs: () => Date.now(), warn: (text) => warnings.push(text) });
+  const brought = { authorization: token.headers["authorization"], cookie: undefined, from: "127.0.0.1", loopback: true, secure: false };
+  assert.equal(access.identify(brought).caller.role, "viewer");
+  access.close();
+  rmSync(join(folder, "access.db"));
+  mkdirSync(join(folder, "access.db"));
+  for (let n = 0; n < 3; n += 1) {
+    const { caller, rejected } = access.identify(brought);
+    assert.deepEqual([caller.role, rejected], ["anyone", "the users' file cannot be read now"]);
+  }
+  assert.equal(access.identify({ ...brought, authorization: undefined }).caller.role, "anyone", "there were users: loopback is not open");
+  assert.equal(warnings.length, 1);
+  await world.close();
 });
 
 test("of refusals that are alike three are written down, and how many there were", async () => {

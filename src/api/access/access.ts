@@ -69,6 +69,8 @@ export class Access {
   #setUp: { readonly hash: Buffer; readonly untilMs: number } | null = null;
   readonly #limits = { address: new Limit(BY_ADDRESS), user: new Limit(BY_USER), all: new Limit(BY_ALL), code: new Limit(BY_CODE), refusals: new Limit(REFUSALS), alike: new Limit(REFUSALS_ALIKE) };
   #unwritten = 0;
+  /** It could not be read the last time; told once. */
+  #unread = false;
   readonly #endings = new Set<(credential: string) => void>();
 
   constructor(options: AccessOptions) {
@@ -144,8 +146,21 @@ export class Access {
 
   // ---- who is asking
 
-  identify({ authorization, cookie, from, loopback, secure }: Brought): Identified {
-    const nobody = (rejected: string | null): Identified => ({ caller: { role: "anyone", user: null, by: "open", from, credential: null }, rejected });
+  /** Never fails: on a disk that cannot be read nobody is known, and what needs no name is answered all the same. */
+  identify(brought: Brought): Identified {
+    const nobody = (rejected: string | null): Identified => ({ caller: { role: "anyone", user: null, by: "open", from: brought.from, credential: null }, rejected });
+    try {
+      const found = this.#identify(brought, nobody);
+      this.#unread = false;
+      return found;
+    } catch (error) {
+      if (!this.#unread) this.#options.warn(`nobody is known over TCP: ${words(error)}`);
+      this.#unread = true;
+      return nobody("the users' file cannot be read now");
+    }
+  }
+
+  #identify({ authorization, cookie, from, loopback, secure }: Brought, nobody: (rejected: string | null) => Identified): Identified {
     if (authorization !== undefined) {
       const found = this.#byToken(authorization, from);
       return typeof found === "string" ? nobody(found) : { caller: found, rejected: null };
