@@ -58,7 +58,7 @@ export class Reader {
     page.on("pageerror", (error) => this.complaints.push(`error: ${error.stack ?? error.message}`));
     page.on("console", (message) => {
       // Who has not logged in is told so by 401, and a browser tells every 401.
-      const nobody = /status of 401/.test(message.text()) && /\/v1\/session$/.test(message.location().url);
+      const nobody = /status of 401/.test(message.text()) && message.location().url.endsWith("/v1/session");
       if ((message.type() === "error" || message.type() === "warning") && !nobody) this.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
     });
   }
