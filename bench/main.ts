@@ -10,6 +10,7 @@
 //   several     several watchers: bench/several.ts
 //   history     what the history costs: bench/history.ts
 //   api         requests, the live stream and its readers: bench/api.ts
+//   page        how soon it is there, from event to pixel, what it costs: bench/page.ts
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -22,11 +23,12 @@ import { api, PARTS as OF_API } from "./api.ts";
 import { checks, PARTS as OF_CHECKS } from "./checks.ts";
 import { quantile } from "./figures.ts";
 import { history } from "./history.ts";
+import { page, PARTS as OF_PAGE } from "./page.ts";
 import { PARTS as OF_SCHEDULED, scheduled } from "./scheduled.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history", "api"];
+const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history", "api", "page"];
 const named = process.argv.slice(2).filter((word) => word !== "--quick");
 for (const word of named) {
   if (!PARTS.includes(word)) throw new Error(`${word} is not measured here, but ${PARTS.join(", ")}`);
@@ -164,6 +166,10 @@ if (wanted("history")) history(quick);
 if (wanted("api")) {
   say("the interface …");
   await api(OF_API, quick, say);
+}
+if (wanted("page")) {
+  say("the page …");
+  await page(OF_PAGE, quick, say);
 }
 mkdirSync(RESULTS, { recursive: true });
 writeFileSync(join(RESULTS, quick ? "quick.json" : named.length > 0 ? `${named.join("-")}.json` : "latest.json"), `${JSON.stringify(result, null, 1)}\n`);

@@ -8,10 +8,24 @@ import { labRefusal, UPKEEP } from "../lab/rig.ts";
 import type { Ran } from "../lab/rig.ts";
 import "./watching.ts";
 
-function lab(...args: readonly string[]): Promise<Ran> {
+/** `onText`: all that it has printed so far. */
+function lab(args: readonly string[], onText: (text: string) => void = () => {}): Promise<Ran> {
   return new Promise((resolve) => {
-    execFile(UPKEEP, ["lab", ...args], { timeout: 150_000, cwd: "/", maxBuffer: 1 << 22 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr })).stdin?.end();
+    const child = execFile(UPKEEP, ["lab", ...args], { timeout: 150_000, cwd: "/", maxBuffer: 1 << 22 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
+    child.stdin?.end();
+    let text = "";
+    child.stdout?.on("data", (chunk: string) => onText((text += chunk)));
   });
+}
+
+/** What the page answers, at the address that the demonstration tells, while it runs. */
+async function withPage(...args: readonly string[]): Promise<Ran & { readonly page: string }> {
+  let asked: Promise<string> | null = null;
+  const ran = await lab(args, (text) => {
+    const [, address] = /its page is at (\S+)\n/.exec(text) ?? [];
+    if (address !== undefined) asked ??= fetch(address, { signal: AbortSignal.timeout(30_000) }).then(async (response) => `${response.status} ${await response.text()}`, String);
+  });
+  return { ...ran, page: await (asked ?? Promise.resolve("no address was told")) };
 }
 
 const STORY = [
@@ -32,19 +46,21 @@ function assertStory({ code, stdout, stderr }: Ran): void {
 
 // One after the other: there is one demonstration a user on a machine.
 test("with processes, as without root", async () => {
-  const ran = await lab("--processes", "--once");
+  const ran = await withPage("--processes", "--once");
+  assert.match(ran.page, /^(200 .*<div id="root">|503 The page has not been built)/s);
   assertStory(ran);
   assert.match(ran.stdout, /left out: machines in network namespaces/);
 });
 
 test("with machines in network namespaces", { skip: labRefusal() ?? false }, async () => {
-  const ran = await lab("--once");
+  const ran = await withPage("--once");
+  assert.match(ran.page, /^(200 .*<div id="root">|503 The page has not been built)/s);
   assertStory(ran);
   assert.match(ran.stdout, /real sshd and dnsmasq/);
 });
 
 test("an order without a demonstration: exit 69 and what to type", async () => {
-  const { code, stderr } = await lab("wedge", "logos");
+  const { code, stderr } = await lab(["wedge", "logos"]);
   assert.equal(code, 69);
   assert.match(stderr, /upkeep lab/);
 });

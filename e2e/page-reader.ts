@@ -2,10 +2,12 @@
 // error, a refused script or style, a file that is not there) fails the test that saw it, and axe looks at whatever is shown.
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import { lacking, programPath, thirdParty } from "../lab/third-party.ts";
+import type { Rig } from "../lab/rig.ts";
 import type { Watching } from "./watching.ts";
 import { until } from "./watching.ts";
 
@@ -55,7 +57,9 @@ export class Reader {
     this.page = page;
     page.on("pageerror", (error) => this.complaints.push(`error: ${error.stack ?? error.message}`));
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") this.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+      // Who has not logged in is told so by 401, and a browser tells every 401.
+      const nobody = /status of 401/.test(message.text()) && message.location().url.endsWith("/v1/session");
+      if ((message.type() === "error" || message.type() === "warning") && !nobody) this.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
     });
   }
 
@@ -88,13 +92,45 @@ export class Reader {
     assert.deepEqual(this.complaints, []);
   }
 
+  /** Logs in on the page that is shown. */
+  async logsIn(user: string, password: string): Promise<void> {
+    await this.page.getByLabel("User", { exact: true }).fill(user);
+    await this.page.getByLabel("Password", { exact: true }).fill(password);
+    await this.page.getByRole("button", { name: "Log in" }).click();
+  }
+
   async leave(): Promise<void> {
     await this.#context.close();
   }
 }
 
+/** A POST over the control socket, as the command line makes it. */
+function post<Value>(rig: Pick<Rig, "socket">, path: string, body: unknown): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ socketPath: rig.socket, path, method: "POST", headers: { "content-type": "application/json" }, agent: false, timeout: PATIENCE_MS }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      response.on("error", reject).on("end", () => {
+        if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Value);
+        else reject(new Error(`${path}: ${response.statusCode} ${text}`));
+      });
+    });
+    request.on("timeout", () => request.destroy(new Error(`${path}: no answer`))).on("error", reject).end(JSON.stringify(body));
+  });
+}
+
+/** The one-time link for the first user. */
+export async function setUpLink(rig: Pick<Rig, "socket">): Promise<string> {
+  const { link } = await post<{ link: string | null }>(rig, "/v1/set-up/link", {});
+  assert.ok(link !== null);
+  return link;
+}
+
+export async function addUser(rig: Pick<Rig, "socket">, user: string, role: string, password: string): Promise<void> {
+  await post(rig, "/v1/users", { user, role, password });
+}
+
 /** Where a watcher says that its page is. */
 export async function addressOf(watching: Watching): Promise<string> {
-  const line = await until("the watcher says where its page is", () => /https?:\/\/[^\s"]+\//.exec(watching.stderr)?.[0]);
-  return line;
+  return `${await until("the watcher says where its page is", () => /https?:\/\/[^\s"/,]+/.exec(watching.stderr)?.[0])}/`;
 }

@@ -13,6 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ApcPdu, ApcPduOptions, ApcPduState, FaultPatch, LogRecord, OutletState } from "./apc-pdu.ts";
 import { setFaults, startApcPdu } from "./apc-pdu.ts";
+import type { Doorway } from "./doorway.ts";
+import { openDoorway } from "./doorway.ts";
 import type { Lab, Machine } from "./machine.ts";
 import { labRefusal, startLab } from "./machine.ts";
 import type { LabNode } from "./netns.ts";
@@ -80,6 +82,8 @@ export type Rig = {
   watch(args?: readonly string[], env?: NodeJS.ProcessEnv): ChildProcess;
   /** Runs `upkeep …` with the rig's configuration, to its end. */
   upkeep(...args: string[]): Promise<Ran>;
+  /** An address at the watcher's own loopback, as a browser on this machine reaches it. */
+  fromOutside(url: string): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -129,7 +133,9 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   let watcher: LabNode | null = null;
   const devices = new Map<string, Pdu>();
   const children = new Set<ChildProcess>();
+  const doorways = new Map<string, Promise<Doorway>>();
   const stop = async (): Promise<void> => {
+    for (const doorway of doorways.values()) await doorway.then((open) => open.close(), () => undefined);
     await Promise.all([...children].map((child) => killed(child)));
     for (const device of devices.values()) await device.close().catch(() => undefined);
     await lab?.stop();
@@ -229,6 +235,14 @@ ${options.morePower ?? ""}`,
       new Promise((resolve) => {
         execFile(UPKEEP, [...args, "-c", config], { timeout: RUN_LIMIT_MS }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr })).stdin?.end();
       }),
+    async fromOutside(url) {
+      if (watcher === null) return url;
+      const address = new URL(url);
+      const doorway = doorways.get(address.port) ?? openDoorway(watcher, Number(address.port), folder);
+      doorways.set(address.port, doorway);
+      address.port = String((await doorway).port);
+      return address.href;
+    },
     stop,
   };
 }

@@ -5,14 +5,16 @@
 // read-only; of the control socket the permission of its file (0660) is who may. Errors are `{ error: "a sentence" }` with a
 // status of 400 or above.
 
+import type { AvailabilityParts } from "../core/availability.ts";
+import type { Forecast } from "../core/forecast.ts";
 import type { Command } from "../core/io.ts";
 import type { Why } from "../core/explain.ts";
 import type { IncidentReport } from "../core/report.ts";
 
 export { UpkeepError } from "../core/errors.ts";
-export { inWords } from "../core/words.ts";
+export { ALARM_MANUAL, availabilityInWords, inWords } from "../core/words.ts";
 export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
-export type { Command, Why };
+export type { AvailabilityParts, Command, Forecast, Why };
 
 export const PATHS = {
   /** `?host=NAME` restricts `hosts`. → StatusReport */
@@ -21,7 +23,7 @@ export const PATHS = {
   hosts: "/v1/hosts",
   /** `/v1/why/HOST`, `/v1/why/INCIDENT`, or `/v1/why/SEQ`, the number of a line of the journal → WhyReport */
   why: "/v1/why",
-  /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
+  /** `?since=TIME&after=SEQ&host=NAME&incident=NAME&kind=A,B&limit=N&follow=1` → EventLine, one a line; follow goes on for ever. */
   events: "/v1/events",
   /** `?limit=N` → IncidentReport[], the newest last; `/v1/incidents/NAME` → IncidentReport */
   incidents: "/v1/incidents",
@@ -30,6 +32,15 @@ export const PATHS = {
    * `/v1/history?…` of all hosts, one after the other.
    */
   history: "/v1/history",
+  /**
+   * `?from=TIME&to=TIME&step=all|month|day&by=host|group&host=NAME&perDay=N` → AvailabilityReport. Without `from` and `to`: this
+   * month (UTC) until now. `perDay`: outages to reckon with in the forecast.
+   */
+  availability: "/v1/availability",
+  /** → StatusPageFiles: the public status page as files, for a web server of one's own. It is served at `/status` as well. */
+  statusPage: "/v1/status-page",
+  /** GET → NoticeReport[]; POST NoticeRequest → NoticeReport; PATCH NoticeUpdateRequest, DELETE `/v1/notices/ID`. */
+  notices: "/v1/notices",
   /** → server-sent events (live.ts): a snapshot, then what changes. */
   stream: "/v1/stream",
   /** GET → Session or 401; POST LoginRequest → Session, DELETE ends it. */
@@ -54,6 +65,10 @@ export const PATHS = {
   commands: "/v1/commands",
   /** POST {} → ReloadAnswer. */
   reload: "/v1/reload",
+  /** GET → AlertsReport: who was told what, and what waits. */
+  alerts: "/v1/alerts",
+  /** POST AlertTestRequest → AlertTest[]: each of those channels is tried once. */
+  alertTest: "/v1/alerts/test",
   /** POST {} to `/v1/record/DEVICE` → RecordAnswer. */
   record: "/v1/record",
 } as const;
@@ -120,6 +135,66 @@ export type RollupLine = {
   readonly maxMs: number | null;
 };
 
+// ---- availability (ADR 23) ----------------------------------------------------------------------------------------------
+
+export const AVAILABILITY_STEPS = ["all", "month", "day"] as const;
+export type AvailabilityStep = (typeof AVAILABILITY_STEPS)[number];
+/** Periods of one answer, and lines of hosts in it. */
+export const PERIODS_MAX = 1_000;
+export const AVAILABILITY_LINES_MAX = 50_000;
+
+/** `availability`: of the time that was watched and not planned away, the share in which it was up; null: there is none. */
+export type AvailabilityLine = AvailabilityParts & { readonly availability: number | null };
+
+export type AvailabilityReport = {
+  readonly site: string;
+  /** Whose record this is: each watcher knows what was while it ran. */
+  readonly watcher: string;
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  /** Since when it is on record how hosts stand; what lies before is unknown. Null: not yet. */
+  readonly recordedSince: string | null;
+  readonly periods: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly total: AvailabilityLine;
+    readonly groups: readonly (AvailabilityLine & { readonly group: string; readonly hosts: number })[];
+    /** Empty with `by=group`. */
+    readonly hosts: readonly (AvailabilityLine & { readonly host: string; readonly group: string })[];
+  }[];
+  /** What to expect of the configuration and of the last 90 days. Empty with `by=group`. `odds`: that all of a group are down at one moment, if one has nothing to do with another. */
+  readonly forecast: { readonly hosts: readonly (Forecast & { readonly host: string; readonly group: string })[]; readonly groups: readonly { readonly group: string; readonly hosts: number; readonly odds: number | null }[] };
+};
+
+// ---- the status page (ADR 23) ---------------------------------------------------------------------------------------------
+
+export type StatusPageFiles = { readonly files: Readonly<Record<string, string>> };
+
+export const NOTICE_SEVERITIES = ["info", "maintenance", "disturbance", "outage"] as const;
+export const NOTICE_TITLE_MAX = 120;
+export const NOTICE_TEXT_MAX = 5_000;
+export const NOTICES_MAX = 200;
+export const NOTICE_UPDATES_MAX = 100;
+
+/** What people tell the public. `text` is a subset of Markdown; `by` is never shown there. */
+export type NoticeReport = {
+  readonly id: number;
+  readonly title: string;
+  readonly severity: (typeof NOTICE_SEVERITIES)[number];
+  /** Names of what stands on the status page. */
+  readonly components: readonly string[];
+  readonly by: string;
+  readonly began: string;
+  readonly ended: string | null;
+  /** The first is what it began with. */
+  readonly updates: readonly { readonly at: string; readonly by: string; readonly text: string }[];
+};
+
+/** `by`: on the control socket only; elsewhere it is known. */
+export type NoticeRequest = Pick<NoticeReport, "title" | "severity" | "components"> & { readonly text: string; readonly by?: string | undefined };
+export type NoticeUpdateRequest = { readonly text?: string | undefined; readonly severity?: NoticeReport["severity"] | undefined; readonly end?: boolean | undefined; readonly by?: string | undefined };
+
 // ---- who may (ADR 19) ---------------------------------------------------------------------------------------------------
 
 /** viewer: reads. operator: commands too. admin: users, tokens of others, reload, recordings too. Each may what the one before may. */
@@ -179,6 +254,34 @@ export type Answer = {
 
 /** `problems`: of the configuration, `FILE:LINE:COLUMN: …`, errors and warnings. Not accepted: the old one goes on. */
 export type ReloadAnswer = { readonly accepted: boolean; readonly problems: readonly string[] };
+
+/** How people are called (src/alerts). Times are ISO 8601, UTC. */
+export type AlertsReport = {
+  readonly alarms: readonly {
+    readonly alarm: string;
+    /** Channels in the order in which they were told. */
+    readonly told: readonly { readonly channel: string; readonly at: string }[];
+    /** Who is called next, if nobody acknowledges. */
+    readonly next: { readonly to: readonly string[]; readonly at: string } | null;
+  }[];
+  readonly channels: readonly {
+    readonly channel: string;
+    /** `mail`, `command`, `slack`, … */
+    readonly kind: string;
+    /** Messages that are not delivered yet. */
+    readonly waiting: number;
+    readonly oldest: string | null;
+    /** Why the last delivery failed; null: it did not. */
+    readonly failing: string | null;
+    readonly tried: string | null;
+    readonly delivered: string | null;
+    readonly next: string | null;
+  }[];
+};
+
+/** `channel` null: all. */
+export type AlertTestRequest = { readonly channel: string | null };
+export type AlertTest = { readonly channel: string; readonly delivered: boolean; /** What was said against it. */ readonly evidence: string | null };
 
 /** A recording of a dialogue with a power device (power/recording.ts). */
 export type RecordAnswer = { readonly text: string };

@@ -15,6 +15,8 @@ const SENTENCES: ReadonlySet<string> = new Set(["because", "evidence", "why"]);
 const READINGS: ReadonlySet<string> = new Set(["at", "heldUntil"]);
 /** The same moment, worked out twice by two clocks that are set right meanwhile. */
 const SAME_MOMENT_MS = 2_000;
+const MILLISECONDS = /\d[\d.]* ms\b/g;
+const NUMBERS = /\d[\d.]*/g;
 const ISO = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 /** Compares two values of the same shape, as JSON has them. `key`: under which name they stand. */
@@ -42,11 +44,10 @@ function ofTexts(before: string, after: string, key: string): Difference {
     if (Math.abs(Date.parse(after) - Date.parse(before)) <= SAME_MOMENT_MS) return "same";
     return READINGS.has(key) ? "drifted" : "moved";
   }
-  return SENTENCES.has(key) && withoutNumbers(before) === withoutNumbers(after) ? "drifted" : "moved";
-}
-
-function withoutNumbers(text: string): string {
-  return text.replace(/\d[\d.]*/g, "0");
+  if (!SENTENCES.has(key)) return "moved";
+  // Milliseconds in a sentence are a latency, or the last second of something.
+  if (before.replace(MILLISECONDS, "0 ms") === after.replace(MILLISECONDS, "0 ms")) return "same";
+  return before.replace(NUMBERS, "0") === after.replace(NUMBERS, "0") ? "drifted" : "moved";
 }
 
 function worst(count: number, of: (index: number) => Difference): Difference {

@@ -59,7 +59,7 @@ test("an incident from the first bad sign on: by its name, and in the list with 
 test("a broken history: why still explains, with what this process remembers; the rest says what is broken", async () => {
   const world = openWorld();
   const broken = () => Promise.reject(new UpkeepError("LEDGER_IO", "the history cannot be read: disk I/O error"));
-  const it = await opened({ world, sources: { ...world.sources, history: { events: broken, incidents: broken, incident: broken, eventsOf: broken, chain: broken, results: broken, hosts: broken } } });
+  const it = await opened({ world, sources: { ...world.sources, history: { events: broken, incidents: broken, incident: broken, eventsOf: broken, chain: broken, results: broken, hosts: broken, availability: broken } } });
   try {
     await until("a line", () => world.watcher.state.seq > 1);
     const why = (await ask(it.tcp, "GET", "/v1/why/logos")).json as WhyReport;

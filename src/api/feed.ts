@@ -9,7 +9,7 @@ import type { EventQuery, History, HistoryEvent } from "./history.ts";
 /** More than the history holds back in one batch, and little memory. */
 const RECENT_MAX = 2_000;
 
-export type EventFilter = { readonly host?: string; readonly incident?: string };
+export type EventFilter = { readonly host?: string; readonly incident?: string; readonly kinds?: readonly string[] };
 
 export class Feed {
   readonly #history: History;
@@ -81,6 +81,7 @@ export class Feed {
 function matches(event: HistoryEvent, query: EventFilter & Partial<EventQuery>): boolean {
   if (query.host !== undefined && event.host !== query.host) return false;
   if (query.incident !== undefined && event.incident !== query.incident) return false;
+  if (query.kinds !== undefined && !query.kinds.includes(event.kind)) return false;
   if (query.afterSeq !== undefined && event.seq <= query.afterSeq) return false;
   return query.sinceMs === undefined || event.atMs >= query.sinceMs;
 }

@@ -1,6 +1,7 @@
 // What the API reads of the past, as a port: the journal implements it. Answers may be late, because the history is written
 // in batches; the feed (feed.ts) adds what was told since.
 
+import type { AvailabilityAnswer, AvailabilityQuery } from "../core/availability.ts";
 import type { IncidentRecord } from "../core/records.ts";
 
 /** A line of the journal as the history keeps it. */
@@ -21,6 +22,8 @@ export type EventQuery = {
   /** Only lines with a greater sequence number. */
   readonly afterSeq?: number;
   readonly host?: string;
+  /** Only lines of these kinds. */
+  readonly kinds?: readonly string[];
   readonly limit: number;
 };
 
@@ -50,6 +53,7 @@ export type History = {
   chain(seq: number, limit: number): Soon<readonly HistoryEvent[]>;
   /** Probe results or their roll-ups, page by page. */
   results(query: ResultsQuery): Soon<ResultsPage>;
+  availability(query: AvailabilityQuery): Soon<AvailabilityAnswer>;
   /** Names of hosts of which there are results, also of those that are not watched any more. */
   hosts(): Soon<readonly string[]>;
 };

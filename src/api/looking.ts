@@ -36,13 +36,13 @@ export function health(_asked: Asked, { watcher, now, version }: Served): Reply 
   return json(body, why === null ? 200 : 503);
 }
 
-export const EVENTS_QUERY = ["since", "after", "host", "incident", "limit", "follow"] as const;
+export const EVENTS_QUERY = ["since", "after", "host", "incident", "kind", "limit", "follow"] as const;
 
 export async function events({ query }: Asked<(typeof EVENTS_QUERY)[number]>, { watcher, feed }: Served): Promise<Reply> {
   const sinceMs = timeIn("since", query.since);
   if (query.host !== undefined && !watcher.policy.hosts.has(query.host)) noSuchHost(query.host, watcher.policy);
   if (query.follow !== undefined && !/^[01]$/.test(query.follow)) throw new Refusal(400, "follow is 0 or 1");
-  const filter: EventFilter = { ...(query.host === undefined ? {} : { host: query.host }), ...(query.incident === undefined ? {} : { incident: query.incident }) };
+  const filter: EventFilter = { ...(query.host === undefined ? {} : { host: query.host }), ...(query.incident === undefined ? {} : { incident: query.incident }), ...(query.kind === undefined ? {} : { kinds: kindsIn(query.kind) }) };
   const afterSeq = query.after === undefined ? undefined : whole("after", query.after, 0, Number.MAX_SAFE_INTEGER);
   const limit = query.limit === undefined ? EVENTS_DEFAULT : whole("limit", query.limit, 0, EVENTS_MAX);
   const past = { ...filter, ...(sinceMs === undefined ? {} : { sinceMs }), ...(afterSeq === undefined ? {} : { afterSeq }), limit };
@@ -68,6 +68,11 @@ export async function events({ query }: Asked<(typeof EVENTS_QUERY)[number]>, { 
     stop();
     throw error;
   }
+}
+
+function kindsIn(text: string): readonly string[] {
+  if (!/^[a-z-]{1,40}(,[a-z-]{1,40}){0,19}$/.test(text)) throw new Refusal(400, "kind is a kind of lines, or up to 20 with commas between them");
+  return text.split(",");
 }
 
 function textOf(lines: readonly EventLine[]): string {
@@ -152,18 +157,18 @@ async function incidentNamed(name: string, { watcher, history }: Pick<Served, "w
 }
 
 /** What the history has as open and the core has not ended while this watcher was away. */
-function ended(record: IncidentRecord): IncidentRecord {
+export function ended(record: IncidentRecord): IncidentRecord {
   return record.outcome === "open" ? { ...record, outcome: "ended unseen" } : record;
 }
 
 /** What is open is known best by the core. */
-function openIncidents(state: State): ReadonlyMap<string, IncidentRecord> {
+export function openIncidents(state: State): ReadonlyMap<string, IncidentRecord> {
   const open = new Map<string, IncidentRecord>();
   for (const each of state.hosts.values()) if (each.incident !== null) open.set(each.incident.incident, each.incident);
   return open;
 }
 
-function noSuchHost(name: string, policy: Policy): never {
+export function noSuchHost(name: string, policy: Policy): never {
   throw new Refusal(404, `there is no host ${name}; hosts: ${hostNames(policy)}`);
 }
 

@@ -5,13 +5,15 @@
 import type { Policy } from "../core/policy.ts";
 import type { Now } from "../core/time.ts";
 import type { State } from "../core/state.ts";
-import type { Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
+import type { AlertTest, AlertsReport, Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
 import { ROLES } from "./contract.ts";
 import type { Access } from "./access/access.ts";
 import type { Feed } from "./feed.ts";
 import type { History } from "./history.ts";
 import type { Counts } from "./metrics/counts.ts";
 import type { ProcessFigures } from "./metrics/metric.ts";
+import type { Notices } from "./status-page/notices.ts";
+import type { StatusPageConfig } from "./status-page/serve.ts";
 import type { Live } from "./stream.ts";
 import type { RoundStrips } from "./strips.ts";
 
@@ -67,10 +69,17 @@ export type Sources = {
   /** What only the process around the watcher knows. */
   processFigures(): Promise<ProcessFigures>;
   now(): Now;
+  /** Tells the history how hosts stand now. */
+  look(): void;
   /** Reads the configuration again; the old one goes on when it is not accepted. */
   reload(): Promise<ReloadAnswer>;
   /** Records a dialogue with a power device; `null`: there is none of that name. */
   record(device: string): Promise<RecordAnswer | null>;
+  /** Whom the watcher calls, and how that goes (src/alerts). */
+  readonly alerts: { report(): AlertsReport; test(channel: string | null, signal: AbortSignal): Promise<readonly AlertTest[] | null> };
+  /** What the public is told, as configured now; null: nothing. */
+  statusPage(): StatusPageConfig | null;
+  readonly notices: Notices;
   readonly version: string;
 };
 
@@ -104,7 +113,7 @@ export type Line = {
 };
 
 /** A file of the page as it was built. `forever`: its name changes with its content. */
-export type FileReply = { readonly kind: "file"; readonly type: string; readonly etag: string; readonly forever: boolean; readonly bytes: Buffer; readonly gzip?: Buffer; readonly brotli?: Buffer };
+export type FileReply = { readonly kind: "file"; readonly type: string; readonly etag: string; readonly forever: boolean; /** How long others may keep it without asking again. */ readonly freshMs?: number; readonly bytes: Buffer; readonly gzip?: Buffer; readonly brotli?: Buffer };
 
 type Headers = Readonly<Record<string, string>>;
 

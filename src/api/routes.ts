@@ -5,9 +5,12 @@
 
 import { audit, firstUser, logIn, logOut, session, setUp, setUpLink, tokenAdd, tokenRemove, tokens, userAdd, userChange, userRemove, users } from "./access/answers.ts";
 import { command, record, reload } from "./asking.ts";
+import { alertTest, alerts } from "./calling.ts";
+import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
 import { pageFile } from "./page-files.ts";
+import { noticesAdd, noticesList, noticesRemove, noticesUpdate, statusPage, statusPageFiles, statusPageStyle } from "./status-page/serve.ts";
 import type { Caller, Method, Reply, Route, Served } from "./route.ts";
 import { Refusal, failure, reaches, route } from "./route.ts";
 import { metrics, openapi, stream } from "./watching.ts";
@@ -25,9 +28,17 @@ export const ROUTES: readonly Route[] = [
   route("GET", `${PATHS.incidents}/:name`, "viewer", incident),
   route("GET", PATHS.history, "viewer", results, { query: RESULTS_QUERY }),
   route("GET", `${PATHS.history}/:name`, "viewer", results, { query: RESULTS_QUERY }),
+  route("GET", PATHS.availability, "viewer", availability, { query: AVAILABILITY_QUERY }),
   route("GET", PATHS.stream, "viewer", stream),
   route("GET", PATHS.metrics, "metrics", metrics),
   route("GET", PATHS.openapi, "viewer", openapi, { early: true }),
+  route("GET", "/status", "anyone", statusPage),
+  route("GET", "/status.css", "anyone", statusPageStyle),
+  route("GET", PATHS.statusPage, "viewer", statusPageFiles),
+  route("GET", PATHS.notices, "viewer", noticesList),
+  route("POST", PATHS.notices, "operator", noticesAdd),
+  route("PATCH", `${PATHS.notices}/:name`, "operator", noticesUpdate),
+  route("DELETE", `${PATHS.notices}/:name`, "operator", noticesRemove),
   route("GET", PATHS.session, "anyone", session, { early: true }),
   route("POST", PATHS.session, "anyone", logIn, { early: true }),
   route("DELETE", PATHS.session, "anyone", logOut, { early: true }),
@@ -45,6 +56,8 @@ export const ROUTES: readonly Route[] = [
   route("GET", PATHS.audit, "admin", audit, { query: ["limit"], early: true }),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
+  route("GET", PATHS.alerts, "viewer", alerts),
+  route("POST", PATHS.alertTest, "operator", alertTest),
   route("POST", `${PATHS.record}/:name`, "admin", record),
   route("GET", ELSEWHERE, "anyone", (asked) => pageFile(asked), { early: true }),
 ];

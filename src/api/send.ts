@@ -51,7 +51,7 @@ function whole(response: ServerResponse, status: number, type: string, body: Buf
 
 function file(request: IncomingMessage, response: ServerResponse, reply: FileReply, head: boolean): void {
   response.setHeader("content-security-policy", PAGE_POLICY);
-  response.setHeader("cache-control", reply.forever ? "public, max-age=31536000, immutable" : "no-cache");
+  response.setHeader("cache-control", reply.forever ? "public, max-age=31536000, immutable" : reply.freshMs !== undefined ? `public, max-age=${Math.floor(reply.freshMs / 1_000)}` : "no-cache");
   response.setHeader("vary", "accept-encoding");
   const accepted = new Set(String(request.headers["accept-encoding"] ?? "").toLowerCase().split(",").filter((each) => !/;\s*q=0(\.0*)?\s*$/.test(each)).map((each) => each.split(";")[0]?.trim()));
   const [encoding, body] = reply.brotli !== undefined && accepted.has("br") ? ["br", reply.brotli] : reply.gzip !== undefined && accepted.has("gzip") ? ["gzip", reply.gzip] : [null, reply.bytes];

@@ -221,6 +221,8 @@ test("what is news: a verdict at once, a number in a sentence later, a latency n
   assert.equal(of({ since: "2026-01-01T00:01:00.000Z" }), "moved");
   assert.equal(of({ probes: [] }), "moved");
   assert.equal(of({ verdict: "down" }), "moved");
+  assert.equal(difference({ evidence: "echo reply in 0.4 ms" }, { evidence: "echo reply in 21.75 ms" }), "same", "cells bring it");
+  assert.equal(difference({ evidence: "echo reply in 0.4 ms" }, { evidence: "no echo reply within 400 ms" }), "moved");
 });
 
 test("the limit is small enough for a watcher and large enough for an office", () => {

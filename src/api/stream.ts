@@ -45,14 +45,14 @@ const TOGETHER_MS = 20;
 /** A host of which only numbers have changed is sent again no sooner, and so many of them in a beat at most. */
 const DRIFT_MS = 30_000;
 const DRIFTED_AT_ONCE = 32;
-/** More than this on its way, and a reader gets no more before it has read it. */
+/** More than this on its way beside the last snapshot, and a reader gets no more before it has read all of it. */
 const BACKLOG_BYTES_MAX = 262_144;
 /** Without having read anything for so long, a reader is cut off. */
 const STUCK_MS = 30_000;
 /** Hosts whose state has not changed are looked at in so many turns: time alone changes little, and never urgently. */
 const TURNS = 5;
 
-type Reader = { readonly sink: Sink; missed: boolean; backlog: number; readMs: number };
+type Reader = { readonly sink: Sink; missed: boolean; snapshotBytes: number; backlog: number; readMs: number };
 type Sent = { report: HostReport; atMs: number; state: unknown };
 type Rest = LiveEvents["delta"]["rest"];
 
@@ -92,9 +92,9 @@ export class Live {
   open(sink: Sink): () => void {
     const { bootMs } = this.#sources.now();
     if (this.#readers.size === 0) this.#begin(bootMs);
-    const reader: Reader = { sink, missed: false, backlog: 0, readMs: bootMs };
+    const reader: Reader = { sink, missed: false, snapshotBytes: 0, backlog: 0, readMs: bootMs };
     this.#readers.add(reader);
-    sink.write(this.#whole());
+    this.#give(reader);
     return () => {
       this.#readers.delete(reader);
       if (this.#readers.size === 0) this.#end();
@@ -257,15 +257,21 @@ export class Live {
     const bytes = text === null || text === "" ? null : Buffer.from(text);
     for (const reader of this.#readers) {
       const backlog = reader.sink.backlog();
-      if (backlog > BACKLOG_BYTES_MAX) {
+      if (backlog > BACKLOG_BYTES_MAX + reader.snapshotBytes) {
         reader.missed ||= text !== "";
       } else if (text === null || (reader.missed && backlog === 0)) {
-        reader.missed = false;
-        reader.sink.write(this.#whole());
+        this.#give(reader);
       } else if (bytes !== null && !reader.missed) {
         reader.sink.write(bytes);
       }
     }
+  }
+
+  #give(reader: Reader): void {
+    const whole = this.#whole();
+    reader.missed = false;
+    reader.snapshotBytes = whole.length;
+    reader.sink.write(whole);
   }
 
   #cutStuck(nowMs: number): void {

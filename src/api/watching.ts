@@ -18,7 +18,7 @@ export async function metrics(_asked: Asked, { watcher: { state, policy }, count
   const [{ METRICS_TYPE, metricsText }, process] = await Promise.all([import("./metrics/metrics.ts"), processFigures()]);
   // The stream follows the events as well; it is told of by itself.
   const followers = feed.followers - (live.readers > 0 ? 1 : 0);
-  return { kind: "text", status: 200, type: METRICS_TYPE, text: metricsText({ state, policy, now: now(), counts, process, version, streams: live.readers, followers }) };
+  return { kind: "text", status: 200, type: METRICS_TYPE, text: await metricsText({ state, policy, now: now(), counts, process, version, streams: live.readers, followers }) };
 }
 
 const OPENAPI = new URL("../../docs/reference/openapi.json", import.meta.url);

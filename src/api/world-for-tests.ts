@@ -2,16 +2,25 @@
 // outlets feed them, a store and a history that forget with the process), with every interval shortened. It imports nothing
 // that a real watcher does not, and is imported by tests only.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { Told } from "../core/io.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import { LIMITS } from "../core/policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
+import { availabilityOf } from "../journal/availability-query.ts";
+import { STANDINGS_SCHEMA, StandingTable } from "../journal/standing-table.ts";
 import type { CommitResult, Store } from "../stores/store.ts";
 import type { Ports } from "../watcher/ports.ts";
+import { Standings } from "../watcher/standings.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { ApiSources } from "./server.ts";
 import type { History, HistoryEvent } from "./history.ts";
+import { Notices } from "./status-page/notices.ts";
+import type { StatusPageConfig } from "./status-page/serve.ts";
 import { Counts } from "./metrics/counts.ts";
 import { RoundStrips } from "./strips.ts";
 
@@ -30,6 +39,8 @@ export type World = {
   reloads: { accepted: boolean; problems: readonly string[] };
   /** The store fails while this is not null. */
   storeFailure: string | null;
+  /** What the public is told. */
+  statusPage: StatusPageConfig | null;
   /** The device cannot be opened or read while this is not null. */
   deviceFailure: string | null;
   /** Numbers of the lines that called somebody. */
@@ -138,14 +149,18 @@ export function openWorld(options: WorldOptions = {}): World {
     exit: () => {},
   };
   const watcher = new Watcher(ports, policy);
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-world-"));
+  const notices = new Notices(folder, () => {});
+  const standings = new Standings(past.looks);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [],
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], statusPage: null,
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
-      reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
+      statusPage: () => world.statusPage, notices, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), alerts: { report: () => ({ alarms: [], channels: [] }), test: async (channel) => (channel === null || channel === "mail" ? [{ channel: "mail", delivered: false, evidence: "450 not now" }] : null) }, version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
+      rmSync(folder, { recursive: true, force: true });
       for (const timer of timers) clearTimeout(timer);
     },
   };
@@ -192,11 +207,15 @@ function storeOf(failure: () => string | null): Store {
   };
 }
 
-function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["journal"]; history: History } {
+function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["journal"]; history: History; looks: ConstructorParameters<typeof Standings>[0] } {
   const lines: HistoryEvent[] = [];
   const incidents = new Map<string, IncidentRecord>();
+  const database = new DatabaseSync(":memory:");
+  database.exec(`CREATE TABLE incident (host TEXT, began_ms REAL); ${STANDINGS_SCHEMA}`);
+  const standings = new StandingTable(database);
   const written = () => (lag === 0 ? lines : lines.slice(0, -lag));
   return {
+    looks: { look: (look) => standings.write([look], true), looksFrom: 1 },
     journal: {
       told: (told: Told, now: Now) => {
         lines.push({ ...told, atMs: now.wallMs });
@@ -212,6 +231,7 @@ function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["jo
       events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),
       incidents: async (limit) => [...incidents.values()].slice(-limit),
       incident: async (name) => incidents.get(name),
+      availability: async (query) => availabilityOf({ standings, incidents: ({ host }) => [...incidents.values()].filter((record) => record.host === host) }, query),
       results: async () => ({ text: "", nextMs: null }),
       hosts: async () => [],
       chain: async (seq, limit) => {

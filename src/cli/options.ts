@@ -28,6 +28,16 @@ export type Options = {
   readonly probe?: string;
   readonly step?: "raw" | "minute" | "hour";
   readonly csv?: boolean;
+  // report
+  readonly month?: { readonly fromMs: number; readonly toMs: number };
+  readonly by?: "host" | "group";
+  readonly each?: "month" | "day";
+  readonly outagesPerDay?: number;
+  // notice
+  readonly text?: string;
+  readonly textFile?: string;
+  readonly severity?: "info" | "maintenance" | "disturbance" | "outage";
+  readonly component?: readonly string[];
   /** A file to write to. */
   readonly out?: string;
   // user, token

@@ -91,6 +91,39 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/history.ts")).runHistoryExport(options)))
     .option("--host <host>", "only this one's");
 
+  const report = group("report", "Reports over longer times", "What was, and what to expect");
+  make(report, "availability", "How available hosts and groups were, where it was lost, and what to expect", "Of this month, or of another time. Planned time stands apart, and so does time that nobody watched: neither counts as up. By months and days of UTC. Exit 1 when nothing is known of that time.", ["upkeep report availability", "upkeep report availability --month 2026-10 --by group", "upkeep report availability --since 90d --each month --csv > quarter.csv"],
+    async (options) => (await import("./commands/report.ts")).runReportAvailability(options))
+    .addOption(new Option("--month <month>", "a month of UTC, 2026-10 (this one)").argParser(monthIn))
+    .addOption(moment("--since <time>", "from then on: how long ago, or a time in ISO 8601"))
+    .addOption(moment("--until <time>", "up to then (now)"))
+    .addOption(new Option("--by <what>", "a line for each host, or for each group (host)").choices(["host", "group"]))
+    .addOption(new Option("--each <step>", "month by month, or day by day").choices(["month", "day"]))
+    .option("--host <host>", "only this one")
+    .addOption(new Option("--outages-per-day <n>", "reckon with so many in the forecast, instead of those that were").argParser(rateIn))
+    .option("--csv", "as CSV, for spreadsheets");
+
+  // ---- the public
+  make(program, "status-page", "Write the public status page as files", "HTML and CSS without script, for a web server of one's own; run it every minute or two. What is on it stands in the configuration under `statusPage`.", ["upkeep status-page --out /var/www/status"],
+    async (options) => (await import("./commands/notice.ts")).runStatusPage(options))
+    .requiredOption("--out <folder>", "where to write it");
+  const notice = group("notice", "What people tell the public on the status page", "Beside what the watcher says by itself");
+  const noticeText = (command: Command): Command => command
+    .option("--text <text>", "what there is to say: paragraphs, lists, **bold**, *emphasis*, `code`, [links](https://…)")
+    .option("--text-file <file>", "the same from a file; - reads it from standard input")
+    .addOption(new Option("--severity <severity>", "how bad it is").choices(["info", "maintenance", "disturbance", "outage"]));
+  noticeText(make(notice, "add <title>", "Tell the public something", "It stands on top of the page until it is ended.", ["upkeep notice add \"Databases are slow\" --severity disturbance --component Databases --text \"We are looking into it.\"", "upkeep notice add \"New switch on Friday\" --severity maintenance --text-file - < text.md"],
+    async (options, title) => (await import("./commands/notice.ts")).runNoticeAdd(needed(title), options)))
+    .addOption(each("--component <name>", "what it is about, by its name on the status page"));
+  noticeText(make(notice, "update <notice>", "Say what is new of a notice", "", ["upkeep notice update 3 --text \"Found: a disk. It is being replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), false, options)));
+  noticeText(make(notice, "end <notice>", "End a notice", "It goes from the top of the page to its past.", ["upkeep notice end 3 --text \"The disk is replaced.\""],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeUpdate(needed(id), true, options)));
+  make(notice, "list", "All notices, the newest last", "", ["upkeep notice list"],
+    async (options) => (await import("./commands/notice.ts")).runNoticeList(options));
+  make(notice, "remove <notice>", "Take a notice away, as if it had never been written", "", ["upkeep notice remove 3"],
+    async (options, id) => (await import("./commands/notice.ts")).runNoticeRemove(needed(id), options));
+
   // ---- power
   const action = new Argument("<action>", "what to do").choices(["status", "on", "off", "cycle"]);
   const power = make(program, "power <host>", "Power by hand", "off and cycle are refused by what no person may override; of a serving host the name must be typed. Waits for the outcome: 0 done, 4 refused, 5 outcome unknown. status exits 0 on, 1 off, 5 unknown.", ["upkeep power logos status", "upkeep power logos off --reason \"new disk\"", "upkeep power logos on", "echo logos | upkeep power logos cycle --reason \"stuck in firmware\""],
@@ -146,6 +179,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--reason <text>", "why, for the journal");
   make(program, "ack <alarm>", "Acknowledge an alarm", "No more reminders of it. `upkeep status` shows the names of alarms.", ["upkeep ack held:logos"],
     async (options, alarm) => (await import("./commands/brakes.ts")).runAck(needed(alarm), options));
+
+  const alerts = group("alerts", "Whom the watcher calls", "What is open, who was told, what waits; and whether a channel works.");
+  make(alerts, "list", "What is raised, who was told, what waits", "Exit 1 when a channel fails.", ["upkeep alerts list", "upkeep alerts list --json | jq '.channels[] | select(.failing != null)'"],
+    async (options) => (await import("./commands/alerts.ts")).runAlertsList(options));
+  make(alerts, "test [channel]", "Try a channel, or all of them", "A message that says that it is a test, at once. What it opens at a pager it closes again. Exit 1 when it was not delivered.", ["upkeep alerts test", "upkeep alerts test pager"],
+    async (options, channel) => (await import("./commands/alerts.ts")).runAlertsTest(channel, options));
 
   // ---- the watcher
   make(program, "check [file]", "Validate and lint a configuration", "Every problem as FILE:LINE:COLUMN. Exit 3 with errors, 0 with warnings only.", ["upkeep check", "upkeep check -c /etc/upkeep/upkeep.yaml --strict", "upkeep check --effective logos"],
@@ -296,6 +335,18 @@ function moment(flags: string, description: string): Option {
     if (Number.isNaN(atMs)) throw new InvalidArgumentError(`Write how long ago, 2h or 1d, or a time such as 2026-01-31T12:00:00Z.`);
     return atMs;
   });
+}
+
+function monthIn(text: string): { readonly fromMs: number; readonly toMs: number } {
+  const [, year, month] = /^([0-9]{4})-(0[1-9]|1[0-2])$/.exec(text) ?? [];
+  if (year === undefined || month === undefined) throw new InvalidArgumentError("Write a month as 2026-10.");
+  return { fromMs: Date.UTC(Number(year), Number(month) - 1, 1), toMs: Date.UTC(Number(year), Number(month), 1) };
+}
+
+function rateIn(text: string): number {
+  const value = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : NaN;
+  if (!(value <= 86_400)) throw new InvalidArgumentError("A number such as 1 or 0.5.");
+  return value;
 }
 
 function count(flags: string, description: string, max: number, min = 1): Option {

@@ -103,6 +103,7 @@ const ERRORS: readonly Case[] = [
   ["a group with an unknown host", `${ONE}groups: { g: { hosts: [a, §b1] } }\n`, ["HOST_UNKNOWN"]],
   ["a range with unknown hosts", "hosts: { web1: { address: h1 }, web2: { address: h2 } }\ngroups: { g: { hosts: [§\"web[1-3]\"] } }\n", ["HOST_UNKNOWN"], /"web1"|"web2"/],
   ["a group without hosts", `${ONE}groups: { §g: { every: 10s } }\n`, ["KEY_MISSING"]],
+  ["a group on the status page that is none", `${ONE}statusPage: { groups: [§b] }\n`, ["GROUP_UNKNOWN"]],
   ["two groups that disagree", `${ONE}groups:\n  g: { hosts: [a], every: 10s }\n  h: { hosts: [a], §every: 20s }\n`, ["GROUP_CONFLICT"], /upkeep.yaml:3/],
   ["the watcher on an unknown host", `${ONE}watcher: { host: §aa }\n`, ["HOST_UNKNOWN"], /"a"/],
   ["a reference without an address", `${ONE}watcher: { references: [{ §tcp: { port: 22 } }] }\n`, ["KEY_MISSING"]],
@@ -298,8 +299,8 @@ power:
 
 test("every code is documented, and every error and lint of this page is tried here", () => {
   const tried = new Set([...ERRORS, ...WARNINGS, ...QUIET_WARNINGS].flatMap(([, , codes]) => codes));
-  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store, power/drivers and lint, which need more than one text.
-  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED", "AGENT_OPTION", "AGENT_UNUSABLE", "CERTIFICATE_UNCHECKED"];
+  // Told by the tests of source.ts, files, secrets, data-dir, resolve-store, alerts, power/drivers and lint, which need more than one text.
+  const elsewhere = ["FILE_TOO_LARGE", "YAML_SYNTAX", "YAML_ALIAS", "INCLUDE_EMPTY", "SECRET_WORLD_READABLE", "BOOT_UNDER_MEASURED", "NO_ALERTS", "CERTIFICATE_INVALID", "CERTIFICATE_EXPIRES", "WATCHER_UNNAMED", "AGENT_OPTION", "AGENT_UNUSABLE", "CERTIFICATE_UNCHECKED", "CHANNEL_UNKNOWN", "GROUP_UNKNOWN", "TEMPLATE_INVALID", "ROUTES_GAP", "CHANNEL_UNUSED", "ALERTS_PLAIN"];
   const all = Object.keys(PROBLEM_CODES) as ProblemCode[];
   assert.deepEqual(all.filter((code) => !tried.has(code) && !elsewhere.includes(code)), []);
   for (const [severity, meaning] of Object.values(PROBLEM_CODES)) assert.ok(meaning.length > 10 && ["error", "warning"].includes(severity));

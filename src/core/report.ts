@@ -275,7 +275,7 @@ function votesOn(host: HostState, policy: HostPolicy, state: State, fleet: Polic
 export const OF_THIS_WATCHER: ReadonlySet<string> = new Set(["charge", "startup", "ledger", "stopping", "self"]);
 
 /** Who does not look at a host himself believes those who do. */
-function verdictOf(host: HostState, policy: HostPolicy): Verdict {
+export function verdictOf(host: HostState, policy: HostPolicy): Verdict {
   if (host.observed) return verdict(host, policy);
   const words = [...host.votes.values()].filter((vote) => vote.hash === policy.hash).map((vote) => vote.says);
   return words.includes("down") ? (words.includes("up") ? "suspect" : "down") : words.includes("up") ? "up" : "unknown";

@@ -1,4 +1,7 @@
-// Durations as people say them: 500 ms, 25 s, 5 min, 2 h 30 min, 3 d.
+// Durations as people say them (500 ms, 25 s, 5 min, 2 h 30 min, 3 d), and where they read on.
+
+/** Every kind of alarm is a section of it: what it means, and what to do at night. */
+export const ALARM_MANUAL = "docs/reference/alarms.md";
 
 export function inWords(durationMs: number): string {
   if (durationMs < 1_000) return `${Math.round(durationMs)} ms`;
@@ -9,4 +12,17 @@ export function inWords(durationMs: number): string {
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
   return `${Math.floor(hours / 24)} d`;
+}
+
+/**
+ * An availability as people say it, 99.92 %: two decimals, and as many more as there are nines. Cut off and not rounded, so that
+ * whoever was away is never said to have been there all the time.
+ */
+export function availabilityInWords(availability: number | null): string {
+  if (availability === null) return "–";
+  if (availability >= 1) return "100 %";
+  // A third of a second in a year is the least that can be lost here.
+  const nines = Math.min(9, -Math.log10(1 - availability));
+  const decimals = Math.max(2, Math.ceil(nines - 1e-9) - 2);
+  return `${(Math.floor(availability * 100 * 10 ** decimals + 1e-6) / 10 ** decimals).toFixed(decimals)} %`;
 }

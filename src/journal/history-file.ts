@@ -19,6 +19,8 @@ import { OpenQuarters } from "./open-quarters.ts";
 import { QUARTER_MS } from "./quarter.ts";
 import { ResultTables } from "./result-tables.ts";
 import type { DatabaseSync, Row } from "./sqlite.ts";
+import type { StandingLook } from "./standing-table.ts";
+import { StandingTable } from "./standing-table.ts";
 import { rows, transaction } from "./sqlite.ts";
 import type { Memory } from "./went-back.ts";
 
@@ -30,7 +32,7 @@ export type HistoryEvent = Told & {
 export type ToldAt = Told & { readonly wallMs: number; readonly bootMs: number };
 
 /** What is written in one transaction, beside the quarters that are over. */
-export type HistoryRows = { readonly told: readonly ToldAt[]; readonly incidents: readonly IncidentRecord[]; readonly parts: readonly Part[]; readonly memory: Memory | null };
+export type HistoryRows = { readonly told: readonly ToldAt[]; readonly incidents: readonly IncidentRecord[]; readonly parts: readonly Part[]; readonly memory: Memory | null; readonly looks?: readonly StandingLook[] };
 
 export type EventQuery = {
   /** Only lines with a greater sequence number. */
@@ -39,9 +41,10 @@ export type EventQuery = {
   readonly sinceMs?: number;
   readonly host?: string;
   readonly incident?: string;
+  readonly kinds?: readonly string[];
   readonly limit: number;
 };
-export type IncidentQuery = { readonly host?: string; readonly sinceMs?: number; readonly limit: number };
+export type IncidentQuery = { readonly host?: string; readonly sinceMs?: number; /** That began before this. */ readonly untilMs?: number; readonly limit: number };
 
 /** What is kept for how long, and of how much. `bytes`: of the file as a whole; the oldest results go first (history-sweep.ts). */
 export type HistoryLimits = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number; readonly inputsBytes: number; readonly events: number; readonly incidents: number };
@@ -68,6 +71,7 @@ export function openHistoryFile(path: string, wallMs: number, limits: HistoryLim
 export class HistoryFile {
   readonly path: string;
   readonly results: ResultTables;
+  readonly standings: StandingTable;
   readonly #database: DatabaseSync;
   readonly #open: OpenQuarters;
   readonly #identity: string | null;
@@ -83,6 +87,7 @@ export class HistoryFile {
     this.#limits = limits;
     this.#open = open;
     this.results = new ResultTables(database, open);
+    this.standings = new StandingTable(database);
     this.#inputsBytes = Number(rows(database, "SELECT total(bytes) AS bytes FROM inputs")[0]?.["bytes"]);
     this.#loose = rows(database, "SELECT body, begins, starts, at_ms FROM inputs WHERE loose = 1 ORDER BY id").map(partOf);
   }
@@ -106,6 +111,7 @@ export class HistoryFile {
         this.#insertIncidents(batch.incidents);
         if (batch.memory !== null) this.remember(batch.memory);
         this.results.write(due);
+        this.standings.write(batch.looks ?? [], writeAll);
         return this.#insertParts(batch.parts, writeAll);
       });
       this.#loose = inputs.loose;
@@ -143,7 +149,7 @@ export class HistoryFile {
 
   /** Brings every table nearer to its bound; for after a `write`. True: there is more to do. `wallMs` 0: no clock can be trusted. */
   sweep(wallMs: number): boolean {
-    return sweep({ database: this.#database, results: this.results, limits: this.#limits, wallMs, inputsBytes: this.#inputsBytes, dropInputs: () => this.#dropInputs() });
+    return sweep({ database: this.#database, results: this.results, standings: this.standings, limits: this.#limits, wallMs, inputsBytes: this.#inputsBytes, dropInputs: () => this.#dropInputs() });
   }
 
   remember({ watcher, ledger, revision }: Memory): void {
@@ -160,13 +166,13 @@ export class HistoryFile {
 
   /** The newest `limit` lines that match, in the order in which they were told. */
   events(query: EventQuery): HistoryEvent[] {
-    const { sql, values } = where([["seq > ?", query.afterSeq], ["wall_ms >= ?", query.sinceMs], ["host = ?", query.host], ["incident = ?", query.incident]]);
+    const { sql, values } = where([["seq > ?", query.afterSeq], ["wall_ms >= ?", query.sinceMs], ["host = ?", query.host], ["incident = ?", query.incident], ["kind IN (SELECT value FROM json_each(?))", query.kinds === undefined ? undefined : JSON.stringify(query.kinds)]]);
     return rows(this.#database, `SELECT seq, wall_ms, kind, host, incident, because, cause FROM event ${sql} ORDER BY seq DESC LIMIT ?`, ...values, bounded(query.limit)).map(eventOf).reverse();
   }
 
   /** The newest `limit` that match, the newest last; with `sinceMs` those that were open at or after it. */
   incidents(query: IncidentQuery): IncidentRecord[] {
-    const { sql, values } = where([["host = ?", query.host], ["(ended_ms IS NULL OR ended_ms >= ?)", query.sinceMs]]);
+    const { sql, values } = where([["host = ?", query.host], ["(ended_ms IS NULL OR ended_ms >= ?)", query.sinceMs], ["began_ms < ?", query.untilMs]]);
     return rows(this.#database, `SELECT record FROM incident ${sql} ORDER BY began_ms DESC, rowid DESC LIMIT ?`, ...values, bounded(query.limit)).map(incidentOf).reverse();
   }
 

@@ -1,8 +1,10 @@
 // What the main thread and the history's worker say to each other.
 
 import type { IncidentRecord } from "../core/records.ts";
+import type { AvailabilityQuery } from "../core/availability.ts";
 import type { EventQuery, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
 import type { ResultsQuery } from "./results-page.ts";
+import type { StandingLook } from "./standing-table.ts";
 import type { Memory } from "./went-back.ts";
 
 export type HistoryBatch = {
@@ -12,12 +14,15 @@ export type HistoryBatch = {
   readonly frames: Uint8Array<ArrayBuffer>;
   readonly inputs: number;
   readonly memory: Memory | null;
+  readonly looks: readonly StandingLook[];
 };
 
 export type Question =
   | { readonly about: "last-seq" }
   | { readonly about: "events"; readonly query: EventQuery }
   | { readonly about: "incidents"; readonly query: IncidentQuery }
+  /** An AvailabilityAnswer. */
+  | { readonly about: "availability"; readonly query: AvailabilityQuery }
   | { readonly about: "incident"; readonly incident: string }
   /** A line and those that led to it. */
   | { readonly about: "chain"; readonly seq: number; readonly limit: number }
@@ -38,6 +43,8 @@ export type FromWorker =
   | { readonly kind: "answer"; readonly id: number; readonly ok: boolean; readonly value: unknown }
   /** For people: set aside, made anew. */
   | { readonly kind: "note"; readonly text: string }
+  /** The file was made anew: how hosts stand is not in it. */
+  | { readonly kind: "renewed" }
   /** Why it cannot be written, or null: it can. */
   | { readonly kind: "health"; readonly failure: string | null }
   /** `lines`: inputs; frames have to begin a segment. `rounds`: their results. */

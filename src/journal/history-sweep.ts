@@ -4,6 +4,7 @@
 
 import type { HistoryLimits } from "./history-file.ts";
 import type { ResultTables, Table } from "./result-tables.ts";
+import type { StandingTable } from "./standing-table.ts";
 import type { DatabaseSync } from "./sqlite.ts";
 import { rows } from "./sqlite.ts";
 
@@ -19,6 +20,7 @@ const DAY_MS = 86_400_000;
 export type Sweeping = {
   readonly database: DatabaseSync;
   readonly results: ResultTables;
+  readonly standings: StandingTable;
   readonly limits: HistoryLimits;
   /** The wall clock, Unix milliseconds, as far as it can be trusted; 0: not at all. */
   readonly wallMs: number;
@@ -42,10 +44,10 @@ function dropEvents(database: DatabaseSync, keep: number): number {
   return Number(database.prepare("DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= (SELECT max(seq) FROM event) - ? ORDER BY seq LIMIT ?)").run(keep, EVENTS_AT_ONCE).changes);
 }
 
-function dropOld({ results, limits, wallMs }: Sweeping): number {
+function dropOld({ results, standings, limits, wallMs }: Sweeping): number {
   if (wallMs === 0) return 0;
   const ages: readonly (readonly [Table, number])[] = [["result", limits.roundsMs], ["minute", limits.minutesMs], ["hour", limits.hoursMs]];
-  return ages.reduce((sum, [table, keptMs]) => sum + results.drop(table, wallMs - keptMs, ROWS_AT_ONCE), 0);
+  return ages.reduce((sum, [table, keptMs]) => sum + results.drop(table, wallMs - keptMs, ROWS_AT_ONCE), standings.drop(wallMs - limits.hoursMs));
 }
 
 /** The oldest of what can be missed best: of each its last day is kept until nothing else is left. */

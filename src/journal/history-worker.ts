@@ -6,6 +6,7 @@
 // at once.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { availabilityOf } from "./availability-query.ts";
 import type { HistoryFile, HistoryLimits, HistoryRows } from "./history-file.ts";
 import { openHistoryFile } from "./history-file.ts";
 import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
@@ -13,6 +14,7 @@ import { gap, Intake } from "./intake.ts";
 import { OpenQuarters } from "./open-quarters.ts";
 import { pageOf } from "./results-page.ts";
 import { corruption, faultOf } from "./sqlite.ts";
+import { joined } from "./standing-table.ts";
 import type { Memory } from "./went-back.ts";
 
 const WAITING_MAX = 20_000;
@@ -31,7 +33,7 @@ let { limits } = given;
 
 const open = new OpenQuarters();
 const intake = new Intake(open);
-const NOTHING: HistoryRows = { told: [], incidents: [], parts: [], memory: null };
+const NOTHING: HistoryRows = { told: [], incidents: [], parts: [], memory: null, looks: [] };
 let file: HistoryFile | null = null;
 let waiting: HistoryRows = NOTHING;
 let waitingInputs = 0;
@@ -44,6 +46,8 @@ let sweptMs = 0;
 let sweepTimer: NodeJS.Timeout | null = null;
 /** The newest that was said of the ledger: a history made anew must know it, too. */
 let remembered: Memory | null = null;
+/** It was told how hosts stand. */
+let looked = false;
 
 port.on("message", (message: ToWorker) => {
   switch (message.kind) {
@@ -75,16 +79,17 @@ function say(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
 
 function take(batch: HistoryBatch): void {
   remembered = batch.memory ?? remembered;
+  looked ||= batch.looks.length > 0;
   // Before anything of now is in the quarters: what is recovered comes before it.
   if (!recovered) recovered = tryOn((opened) => opened.recover()) === null;
   const { parts, urgent, broken } = intake.take(batch.frames);
   if (broken || (parts.length === 0 && batch.inputs > 0)) dropInputs(batch.inputs);
-  waiting = { told: [...waiting.told, ...batch.told], incidents: [...waiting.incidents, ...batch.incidents], parts: [...waiting.parts, ...parts], memory: batch.memory ?? waiting.memory };
+  waiting = { told: [...waiting.told, ...batch.told], incidents: [...waiting.incidents, ...batch.incidents], parts: [...waiting.parts, ...parts], memory: batch.memory ?? waiting.memory, looks: joined(waiting.looks ?? [], batch.looks) };
   waitingInputs += parts.length > 0 ? batch.inputs : 0;
   waitingBytes += batch.frames.length;
   const rounds = open.dropped();
   if (rounds > 0) say({ kind: "dropped", rows: 0, lines: 0, rounds });
-  const precious = urgent || batch.told.length > 0 || batch.incidents.length > 0 || batch.memory !== null;
+  const precious = urgent || batch.told.length > 0 || batch.incidents.length > 0 || batch.memory !== null || batch.looks.some(({ changes }) => changes.length > 0);
   const sinceMs = performance.now() - wroteMs;
   if (trouble === null ? precious || waitingBytes >= WRITE_BYTES || sinceMs >= WRITE_EVERY_MS : sinceMs >= RETRY_MS) keep(false);
 }
@@ -105,7 +110,7 @@ function keep(writeAll: boolean): void {
   const gone = waiting.told.length - told.length + waiting.incidents.length - incidents.length;
   if (gone > 0) say({ kind: "dropped", rows: gone, lines: 0, rounds: 0 });
   if (waitingInputs > 0) dropInputs(waitingInputs);
-  waiting = { told, incidents, parts: [], memory: waiting.memory };
+  waiting = { told, incidents, parts: [], memory: waiting.memory, looks: waiting.looks ?? [] };
   [waitingInputs, waitingBytes] = [0, 0];
 }
 
@@ -132,7 +137,7 @@ function stroke(): void {
 function answer(id: number, question: Question): void {
   let value: unknown = null;
   // What could not be written yet belongs to the answer.
-  if (waiting.told.length + waiting.incidents.length > 0) keep(false);
+  if (waiting.told.length + waiting.incidents.length > 0 || question.about === "availability") keep(false);
   const failure = tryOn((opened) => { value = ask(opened, question); });
   say(failure === null ? { kind: "answer", id, ok: true, value } : { kind: "answer", id, ok: false, value: failure });
 }
@@ -145,6 +150,8 @@ function ask(opened: HistoryFile, question: Question): unknown {
       return opened.events(question.query);
     case "incidents":
       return opened.incidents(question.query);
+    case "availability":
+      return availabilityOf(opened, question.query);
     case "incident":
       return opened.incident(question.incident);
     case "chain":
@@ -205,6 +212,7 @@ function theFile(): HistoryFile {
   if (problem !== null) say({ kind: "note", text: problem });
   try {
     if (remembered !== null) made.remember(remembered);
+    if (looked && made.standings.sinceMs() === null) say({ kind: "renewed" });
   } catch (error) {
     made.close();
     throw error;

@@ -13,58 +13,21 @@ import type { Input, Told } from "../core/io.ts";
 import type { Policy } from "../core/policy.ts";
 import type { IncidentRecord } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
-import type { Journal } from "../watcher/ports.ts";
 import { FrameWriter } from "./frames.ts";
+import type { AvailabilityAnswer, AvailabilityQuery } from "../core/availability.ts";
 import type { EventQuery, HistoryEvent, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
 import { HISTORY_LIMITS } from "./history-file.ts";
 import { HistoryHealth } from "./history-health.ts";
+import type { Dropped, History, HistoryOptions } from "./history-port.ts";
 import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
 import type { ResultsPage, ResultsQuery } from "./results-page.ts";
+import { joined } from "./standing-table.ts";
+import type { StandingLook } from "./standing-table.ts";
 import type { Memory } from "./went-back.ts";
 
 export const HISTORY_NAME = "history.sqlite";
 
-export type HistoryOptions = {
-  readonly dataDir: string;
-  /** For people, in a sentence: set aside, cannot be written, dropped so many. Once a change. */
-  readonly onProblem: (text: string) => void;
-  /** Why it does not record now, or null: it does. Once a change, the good news only when it has lasted. */
-  readonly onHealth?: (failure: string | null) => void;
-  readonly limits?: Partial<HistoryLimits>;
-  /** How long the thread may be silent, and how long good news must last. */
-  readonly patience?: { readonly silentMs: number; readonly wellMs: number };
-};
-
-export type History = Journal & {
-  /** The policy of all inputs from here on, for replay: before the start, and before a reload. */
-  policy(policy: Policy): void;
-  /** What to remember of the ledger. Only what is durable there. */
-  remember(memory: Memory): void;
-  /** The last sequence number that was on record at the start; 0 where there was none or it could not be read. */
-  lastSeq(): number;
-  /** The newest `limit` (at most 10,000) lines that match, in order. All questions reject with HISTORY_IO when there is no answer. */
-  events(query: EventQuery): Promise<readonly HistoryEvent[]>;
-  eventsOf(incident: string): Promise<readonly HistoryEvent[]>;
-  /** A line and those that led to it, the oldest first. */
-  chain(seq: number, limit: number): Promise<readonly HistoryEvent[]>;
-  /** The newest that match, or simply the newest so many; the newest last. */
-  incidents(query: IncidentQuery | number): Promise<readonly IncidentRecord[]>;
-  incident(name: string): Promise<IncidentRecord | undefined>;
-  /** Probe results or their roll-ups, as lines of JSON; page by page. */
-  results(query: ResultsQuery): Promise<ResultsPage>;
-  /** Names of hosts of which there are results. */
-  hosts(): Promise<readonly string[]>;
-  /** From now on this is kept. */
-  limit(limits: Partial<HistoryLimits>): void;
-  /** Resolves when everything given so far is on stable storage, or cannot be. */
-  flush(): Promise<void>;
-  close(): Promise<void>;
-  /** What was lost since the start. */
-  dropped(): Dropped;
-};
-
-/** Events and incidents; inputs; rounds of which the results were given up. */
-export type Dropped = { readonly rows: number; readonly lines: number; readonly rounds: number };
+export type { Dropped, History, HistoryOptions } from "./history-port.ts";
 
 const BATCH_MS = 250;
 const BATCH_BYTES = 256 << 10;
@@ -97,6 +60,8 @@ class WorkerHistory implements History {
   readonly #frames = new FrameWriter();
   #framedBytes = 0;
   #memory: Memory | null = null;
+  #looks: readonly StandingLook[] = [];
+  looksFrom = 0;
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #sent: Sent[] = [];
@@ -166,6 +131,19 @@ class WorkerHistory implements History {
   remember(memory: Memory): void {
     this.#memory = memory;
     this.#grow(ROW_BYTES);
+  }
+
+  look(look: StandingLook): void {
+    if (!this.#takes(ALL_BEHIND_BYTES)) {
+      this.looksFrom += 1;
+      return;
+    }
+    this.#looks = joined(this.#looks, [look]);
+    this.#grow(1 + look.changes.length * ROW_BYTES);
+  }
+
+  availability(query: AvailabilityQuery): Promise<AvailabilityAnswer> {
+    return this.#ask({ about: "availability", query }) as Promise<AvailabilityAnswer>;
   }
 
   lastSeq(): number {
@@ -271,9 +249,10 @@ class WorkerHistory implements History {
     if (this.#bytes === 0) return;
     const { frames, inputs } = this.#frames.take();
     this.#framedBytes = 0;
-    const sent: Sent = { batch: { told: this.#told, incidents: this.#incidents, inputs, memory: this.#memory }, bytes: this.#bytes, sentMs: performance.now() };
+    const sent: Sent = { batch: { told: this.#told, incidents: this.#incidents, inputs, memory: this.#memory, looks: this.#looks }, bytes: this.#bytes, sentMs: performance.now() };
     this.#told = [];
     this.#incidents = [];
+    this.#looks = [];
     this.#memory = null;
     this.#behindBytes += this.#bytes;
     this.#bytes = 0;
@@ -295,6 +274,7 @@ class WorkerHistory implements History {
     worker.unref();
     this.#worker = worker;
     this.#ending = false;
+    this.looksFrom += 1;
     // What the one before did not acknowledge may be on record or not: rows are put again, frames cannot be.
     const sentMs = performance.now();
     this.#gap += this.#sent.reduce((sum, { batch }) => sum + batch.inputs, 0);
@@ -353,6 +333,9 @@ class WorkerHistory implements History {
           if (message.ok) asked.resolve(message.value);
           else asked.reject(new UpkeepError("HISTORY_IO", `the history cannot be read: ${String(message.value)}`));
         });
+      case "renewed":
+        this.looksFrom += 1;
+        return;
       case "note":
         return this.#options.onProblem(message.text);
       case "health":

@@ -2,16 +2,20 @@
 // nothing; it is the one file that knows all parts. The order matters: nothing is touched before the data folder's lock is
 // held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
+import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
+import { reportOf } from "../api/calling.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import type { Api, Tls } from "../api/server.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
+import { Notices } from "../api/status-page/notices.ts";
 import { Counts } from "../api/metrics/counts.ts";
 import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
+import { openChannels } from "../config/open.ts";
 import { formatProblem } from "../config/problems.ts";
 import { UpkeepError } from "../core/errors.ts";
 import { statusReport } from "../core/report.ts";
@@ -28,6 +32,7 @@ import { openPlace } from "./place.ts";
 import { processFigures } from "./process-figures.ts";
 import { fixedParts, lateParts, readAgain } from "./reconfigure.ts";
 import { reloadProblems } from "./reload.ts";
+import { LOOK_EVERY_MS, Standings } from "./standings.ts";
 import { loadParts, makeSite } from "./site.ts";
 import { systemClock } from "./system-clock.ts";
 import { Watcher } from "./watcher.ts";
@@ -83,13 +88,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
-  const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
+  const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
 
   const strips = new RoundStrips(() => config.policy.hosts);
   const counts = new Counts();
   return new Promise((resolve, reject) => {
     let turnedMs = clock.now().bootMs;
     let ended = false;
+    let looking: NodeJS.Timeout | undefined;
     const makeWatcher = () => new Watcher(
       {
         clock,
@@ -99,6 +105,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
             history.told(told, at);
             counts.told(told);
             log.told(told, at.wallMs);
+            if (told.kind === "acknowledged") alerts.acknowledged();
           },
           input: (input, at) => {
             turnedMs = at.bootMs;
@@ -122,15 +129,19 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       config.policy,
     );
     const watcher = new Followed(makeWatcher());
+    const standings = new Standings(history);
+    const notices = new Notices(dataDir, warn);
+    const look = () => standings.look(watcher.state, watcher.policy, clock.now());
     const start = (seq: number) => {
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
       place.feed((input) => watcher.current.post(input));
+      alerts.follow(() => (watcher.current.state.started ? watcher.current.state.alarms : null));
       watcher.current.post({ kind: "history", failure: unhealthy });
       tellHealth = (failure) => watcher.current.post({ kind: "history", failure });
     };
 
-    const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ ...config.shell.alerts.deadman, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
+    const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ url: config.shell.alerts.deadman.url.reveal(), everyMs: config.shell.alerts.deadman.everyMs, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
     let deadman = makeDeadman();
 
     /** The old watcher goes on looking until the store can be opened; what is decided meanwhile is what can be decided without one. */
@@ -177,7 +188,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       old.close();
       for (const refusal of site.refusals()) warn(refusal);
       if (callsOthers) {
-        alerts.reload(alertChannels(config));
+        alerts.reload(callingOf(config));
         deadman?.close();
         deadman = makeDeadman();
       }
@@ -202,7 +213,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -218,6 +229,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
+      looking = setInterval(look, LOOK_EVERY_MS).unref();
       setInterval(watchdogPetter(notify, () => ({ turnedMs, stopping: watcher.state.stopping })), petEveryMs(process.env, process.pid)).unref();
       return api;
     });
@@ -246,6 +258,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const closeAll = async (): Promise<void> => {
+      clearInterval(looking);
+      look();
       deadman?.close();
       site.close();
       tools.icmp.close();
@@ -261,8 +275,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 /** Where the watcher can be asked, and how there comes to be somebody who may. Not in the journal: the link is a secret for a day. */
 function tellDoors(api: Api, say: Log["say"]): void {
   const { url, fingerprint } = api.doors;
-  if (fingerprint !== null) say("info", `the API and the page: ${url}, with a certificate of its own; its SHA-256 is ${fingerprint}`);
-  else if (url !== null) say("info", `the page and the interface: ${url}/`);
+  if (url !== null) say("info", `the API and the page: ${url}${fingerprint === null ? "" : `, with a certificate of its own; its SHA-256 is ${fingerprint}`}`);
   const link = api.setUpLink();
   if (link !== null) say("info", `there is no user yet; the first one is made at ${link.link} (once, to ${link.expires}; \`upkeep user set-up\` prints another link)`);
 }
@@ -279,7 +292,7 @@ function untilStopped(): AbortSignal {
   return controller.signal;
 }
 
-function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
-  const { mail, command } = config.shell.alerts;
-  return { mail: mail === null ? null : { ...mail, password: mail.password?.reveal() ?? null }, command };
+function callingOf({ shell: { alerts } }: Config): Calling {
+  const { channels, routes, escalate, groupMs, timeZone } = alerts;
+  return { channels: openChannels(channels), routes, escalate, groupMs, timeZone };
 }

@@ -13,7 +13,6 @@ startRouter();
 async function begin(): Promise<void> {
   const who = await whoAmI();
   if (who.ok) session.value = who.body;
-  else if (who.status === 404) session.value = { user: null, role: "viewer", csrf: null, totp: false, expires: null };
   else if (who.status === 401 && place.value.path !== "/set-up") {
     const first = await setUpNeeded();
     if (first.ok && first.body.needed) go("/set-up", { replace: true });

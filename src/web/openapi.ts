@@ -134,7 +134,7 @@ export function found(reading: Reading, words: string): Reading {
     return wanted.every((word) => all.includes(word));
   };
   const ofFields = (fields: readonly Field[]) => fields.flatMap(({ name, type, description }) => [name, type, description]);
-  const asked = reading.asked.filter((each) => says([each.method, each.path, each.summary, each.description, each.body ?? "", ...ofFields(each.parameters), ...each.answers.map(({ type, description }) => `${type} ${description}`)]));
+  const asked = reading.asked.filter((each) => says([each.method, each.path, each.summary, each.description, each.body ?? "", each.example, ...ofFields(each.parameters), ...each.answers.map(({ type, description }) => `${type} ${description}`)]));
   const shapes = reading.shapes.filter((each) => says([each.name, each.description, each.type, ...ofFields(each.fields)]));
   return { ...reading, asked, shapes, tags: reading.tags.filter(({ name }) => asked.some(({ tag }) => tag === name)) };
 }

@@ -43,7 +43,8 @@ export function remarkOn(host: HostReport, nowMs: number): string | null {
   if (wantedOff !== null) return `by ${wantedOff.by}${wantedOff.why === "" ? "" : `: ${wantedOff.why}`}`;
   if (host.offByOthers.length > 0) return `${host.offByOthers.join(" and ")} was switched off, and not by us`;
   if ((host.verdict === "down" || host.verdict === "suspect") && host.round !== null && host.round.because !== "") return host.round.because;
-  if (!host.guarded) return `not guarded: ${host.why ?? "no reason is given"}`;
+  // That it is not guarded stands beside it.
+  if (!host.guarded) return host.why ?? "no reason is given";
   return host.verdict === "unknown" ? host.round?.because ?? "no round yet" : null;
 }
 

@@ -4,6 +4,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { logOut } from "./api.ts";
+import { OpenAction } from "./parts/act.tsx";
 import { Dialog } from "./parts/dialog.tsx";
 import { Mark } from "./parts/mark.tsx";
 import { Problem, Waiting } from "./parts/text.tsx";
@@ -76,6 +77,7 @@ function Framed({ found }: { readonly found: Found | null }) {
       <main id="main" tabIndex={-1}>
         {found === null ? <NotFound /> : found.page.role !== "anyone" && !may(found.page.role) ? <Problem error={`This page is for who has the role ${found.page.role}; yours is ${session.value?.role ?? "none"}.`} /> : site.value === null && found.page.still !== true ? <First /> : <Shown {...found} />}
       </main>
+      <OpenAction />
       {help ? <Help onClose={() => setHelp(false)} /> : null}
     </div>
   );
@@ -188,7 +190,7 @@ function You({ onHelp }: { readonly onHelp: () => void }) {
 }
 
 /** Pages that are in the menu behind the reader's name. */
-const MENU: ReadonlySet<string> = new Set(["/docs", "/account", "/users", "/audit", "/wall"]);
+const MENU: ReadonlySet<string> = new Set(["/docs", "/account", "/users", "/audit", "/notices", "/wall"]);
 
 function Help({ onClose }: { readonly onClose: () => void }) {
   return (

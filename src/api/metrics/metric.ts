@@ -49,21 +49,26 @@ export type Metric = {
 /** The media type of what `render` makes. */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-export function render(metrics: readonly Metric[], look: Look): string {
-  let text = "";
-  for (const { name, type, help, labels, samples } of metrics) {
-    text += `# HELP ${name} ${help.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")}\n# TYPE ${name} ${type}\n`;
-    for (const [value, ...values] of samples(look)) {
-      if (value === null) continue;
-      let set = "";
-      for (let index = 0; index < labels.length; index += 1) set += `${index === 0 ? "{" : ","}${labels[index]}="${escape(values[index] ?? "")}"`;
-      text += `${name}${set === "" ? "" : `${set}}`} ${Number.isNaN(value) ? "NaN" : String(value)}\n`;
-    }
+/** One metric as text. `written` has what label values are written as, from one metric to the next: host names come again and again. */
+export function render({ name, type, help, labels, samples }: Metric, look: Look, written: Map<string, string>): string {
+  const begins = labels.map((label, index) => `${index === 0 ? `${name}{` : ","}${label}="`);
+  let text = `# HELP ${name} ${help.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")}\n# TYPE ${name} ${type}\n`;
+  for (const sample of samples(look)) {
+    const value = sample[0];
+    if (value === null) continue;
+    if (begins.length === 0) text += name;
+    for (let index = 0; index < begins.length; index += 1) text += `${begins[index]}${escaped((sample[index + 1] as string | undefined) ?? "", written)}"`;
+    text += `${begins.length === 0 ? " " : "} "}${value}\n`;
   }
   return text;
 }
 
 /** A label's value may be anything; of it the backslash, the quote and the line's end are written otherwise. */
-function escape(value: string): string {
-  return /[\\"\n]/.test(value) ? value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n") : value;
+function escaped(value: string, written: Map<string, string>): string {
+  let found = written.get(value);
+  if (found === undefined) {
+    found = value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+    written.set(value, found);
+  }
+  return found;
 }

@@ -3,12 +3,14 @@
 
 import { z } from "zod";
 import { ACCESS_OPERATIONS } from "./access-operations.ts";
-import { EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
+import { AVAILABILITY_STEPS, EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
 import { saidBy } from "../command-schema.ts";
-import { answer, recordAnswer, reloadAnswer } from "./commands.ts";
+import { availabilityReport } from "./availability.ts";
+import { alertTest, alertTestRequest, alertsReport, answer, recordAnswer, reloadAnswer } from "./commands.ts";
 import type { OperationDescription } from "./description.ts";
 import { EVENTS_TYPE, JSON_TYPE, json, lines } from "./description.ts";
 import { liveEvents } from "./live.ts";
+import { noticeRemoved, noticeReport, noticeRequest, noticeUpdateRequest, statusPageFiles } from "./notices.ts";
 import { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
 import { listOf, text, time } from "./schema.ts";
 import { health, hostReport, statusReport } from "./status.ts";
@@ -38,7 +40,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.events}`]: {
     tag: "past", summary: "Lines of the journal",
     query: {
-      since, after: { description: "Only lines with a greater number.", schema: z.int().min(0) }, host, incident: { description: "Only of this incident.", schema: text() },
+      since, after: { description: "Only lines with a greater number.", schema: z.int().min(0) }, host, incident: { description: "Only of this incident.", schema: text() }, kind: { description: "Only lines of these kinds, with commas between them: `brake,brake-ended`.", schema: text() },
       limit: limit(EVENTS_MAX, EVENTS_DEFAULT), follow: { description: "1: goes on with the lines that come, without an end; empty lines now and then mean nothing.", schema: z.enum(["0", "1"]) },
     },
     answers: { 200: lines(eventLine, "A line of the journal a line, oldest first.") },
@@ -47,12 +49,29 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.incidents}/:name`]: { tag: "past", summary: "One incident", name: "The incident's name.", answers: { 200: json(incidentReport, "The incident.") } },
   [`GET ${PATHS.history}`]: { tag: "past", summary: "Results of all hosts", description: "Of one host after the other.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
   [`GET ${PATHS.history}/:name`]: { tag: "past", summary: "Results of one host", name: "The host's name.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
+  [`GET ${PATHS.availability}`]: {
+    tag: "past", summary: "Availability, measured and expected",
+    description: "Every millisecond of a period is up, planned, unplanned or not watched; availability is up / (up + unplanned). Periods are cut at months and days of UTC. As this watcher saw it: what was while it did not run is not watched.",
+    query: {
+      from: { description: "From then on; the beginning of this month when it is not given.", schema: time() }, to: { description: "Up to then; now when it is not given.", schema: time() },
+      step: { description: "The whole time, or month by month, or day by day; `all` when it is not given.", schema: z.enum(AVAILABILITY_STEPS) }, by: { description: "`group`: no lines of hosts and no forecast.", schema: z.enum(["host", "group"]) },
+      host, perDay: { description: "Outages a day to reckon with in the forecast, instead of those that were.", schema: z.number().min(0) },
+    },
+    answers: { 200: json(availabilityReport, "Period by period.") },
+  },
+  [`GET ${PATHS.statusPage}`]: { tag: "past", summary: "The public status page as files", description: "For a web server of one's own. It is served at `/status` as well, to anyone.", answers: { 200: json(statusPageFiles, "Names and contents.") } },
+  [`GET ${PATHS.notices}`]: { tag: "commands", summary: "Notices of the status page", answers: { 200: json(listOf(noticeReport), "The newest last.") } },
+  [`POST ${PATHS.notices}`]: { tag: "commands", summary: "Tell the public something", body: noticeRequest, answers: { 201: json(noticeReport, "The notice.") } },
+  [`PATCH ${PATHS.notices}/:name`]: { tag: "commands", summary: "An update of a notice, or its end", name: "The notice's number.", body: noticeUpdateRequest, answers: { 200: json(noticeReport, "The notice.") } },
+  [`DELETE ${PATHS.notices}/:name`]: { tag: "commands", summary: "Take a notice away", name: "The notice's number.", answers: { 200: json(noticeRemoved, "It is gone.") } },
   [`POST ${PATHS.commands}`]: {
     tag: "commands", summary: "A command: power, brakes, release, acknowledge", body: saidBy,
     example: { by: "anna", command: { kind: "brake", brake: "maintenance", scope: "logos", forMs: 7_200_000, reason: "a new disk" } },
     description: "Answered when it is on record. On TCP `by` is the caller's name, whatever the body says. What cuts the power of a serving host answers with `confirm` first: ask again with that name typed.",
     answers: { 200: json(answer, "What became of it; `exit` says whether it was done.") },
   },
+  [`GET ${PATHS.alerts}`]: { tag: "now", summary: "Who was told what, and what waits", description: "Of this watcher; what is asked of people stands in the status.", answers: { 200: json(alertsReport, "Calls and channels.") } },
+  [`POST ${PATHS.alertTest}`]: { tag: "commands", summary: "Try a channel", description: "Once, at once, and past its queue. What a test opens (an incident at a pager) it closes again.", body: alertTestRequest, example: { channel: "mail" }, answers: { 200: json(listOf(alertTest), "How it went, by channel.") } },
   [`POST ${PATHS.reload}`]: { tag: "commands", summary: "Read the configuration again", body: z.strictObject({}), answers: { 200: json(reloadAnswer, "Whether it was taken over.") } },
   [`POST ${PATHS.record}/:name`]: { tag: "commands", summary: "Record a dialogue with a power device", description: "Every outlet is read once; nothing is switched.", name: "The power device's name.", body: z.strictObject({}), answers: { 200: json(recordAnswer, "The recording.") } },
   ...ACCESS_OPERATIONS,

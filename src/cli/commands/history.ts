@@ -6,6 +6,7 @@ import type { IncidentReport, ResultLine, RollupLine, Step } from "../../api/con
 import { PATHS } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import type { Client } from "../client.ts";
+import { csvLine } from "../csv.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { HistoryBins } from "../history-bins.ts";
 import type { Style } from "../history-chart.ts";
@@ -63,7 +64,7 @@ function pathOf(host: string | null, { sinceMs, untilMs, step }: Span, options: 
 
 async function write(client: Client, host: string | null, span: Span, options: Options): Promise<number> {
   const asCsv = options.json !== true;
-  if (asCsv) process.stdout.write(`${(span.step === "raw" ? RAW : ROLLUP).join(",")}\r\n`);
+  if (asCsv) process.stdout.write(csvLine(span.step === "raw" ? RAW : ROLLUP));
   for await (const lines of client.lines(pathOf(host, span, options))) {
     const text = asCsv ? lines.map((line) => csvOf(JSON.parse(line) as ResultLine | RollupLine)).join("") : lines.map((line) => `${line}\n`).join("");
     // No faster than it is read, or a year would be in this process's memory.
@@ -75,15 +76,10 @@ async function write(client: Client, host: string | null, span: Span, options: O
 const RAW = ["at", "host", "probe", "outcome", "latencyMs", "references", "perfdata"] as const;
 const ROLLUP = ["at", "host", "probe", "stepMs", "count", "good", "slow", "bad", "unknown", "minMs", "meanMs", "p50Ms", "p95Ms", "maxMs"] as const;
 
-/** RFC 4180. Numbers that a probe gave stand as monitoring plugins write them. */
+/** Numbers that a probe gave stand as monitoring plugins write them. */
 function csvOf(line: ResultLine | RollupLine): string {
   const cells = "stepMs" in line ? ROLLUP.map((key) => line[key]) : [line.at, line.host, line.probe, line.outcome, line.latencyMs, line.references, line.perfdata?.map(({ label, value, unit }) => `'${label.replaceAll("'", "''")}'=${value}${unit ?? ""}`).join(" ")];
-  return `${cells.map((cell) => quoted(cell ?? "")).join(",")}\r\n`;
-}
-
-function quoted(cell: string | number): string {
-  const text = String(cell);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvLine(cells.map((cell) => cell ?? ""));
 }
 
 /** POSIX: the first of these that is set and not empty says it. */

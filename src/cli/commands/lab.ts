@@ -48,9 +48,18 @@ export async function runLab(options: LabOptions): Promise<number> {
   else say("  Hosts are machines in network namespaces with real sshd and dnsmasq.");
   const rig = await startRig({ hosts: HOSTS, kind, folder: folder(), ...(options.dialect === undefined ? {} : { pdu: { dialect: options.dialect } }) });
   let ended = false;
+  /** The link that makes the page's first user. */
+  let link: Promise<string> | null = null;
   const watcher = rig.watch(["--log", "text"]);
   watcher.stdout?.on("data", (chunk: Buffer) => process.stdout.write(chunk));
-  if (watcher.stderr !== null) createInterface({ input: watcher.stderr }).on("line", (line) => ended || say(`  ${line}`));
+  if (watcher.stderr !== null) createInterface({ input: watcher.stderr }).on("line", (line) => {
+    if (ended) return;
+    // What the watcher calls its page is an address of its own namespace: it is told again as a browser out here reaches it.
+    const [own] = /https?:\/\/[^\s/]+\/set-up#\S+/.exec(line) ?? [];
+    if (own === undefined) return say(`  ${line}`);
+    link ??= rig.fromOutside(own);
+    link.then((url) => say(`upkeep lab: its page is at ${new URL(url).origin}/`), (error: unknown) => say(`upkeep lab: its page cannot be reached from here: ${String(error)}`));
+  });
   const gone = new Promise<number>((resolve) => watcher.once("exit", (code) => resolve(code ?? 1)));
   const server = await listen(rig);
   const end = async (): Promise<void> => {
@@ -63,7 +72,7 @@ export async function runLab(options: LabOptions): Promise<number> {
     rmSync(folder(), { recursive: true, force: true });
   };
   try {
-    return await Promise.race([gone.then((code) => (ended ? 0 : (say(`upkeep lab: the watcher ended by itself with exit code ${code}`), 1))), options.once === true ? once(rig) : converse(rig, kind === "machines")]);
+    return await Promise.race([gone.then((code) => (ended ? 0 : (say(`upkeep lab: the watcher ended by itself with exit code ${code}`), 1))), options.once === true ? once(rig) : converse(rig, kind === "machines", () => link)]);
   } finally {
     await end();
   }
@@ -136,8 +145,9 @@ async function guarded(rig: Rig): Promise<void> {
   throw new Error(`not all hosts were guarded within ${GUARDED_WITHIN_MS / 1_000} s:\n${(await rig.upkeep("status")).stdout}`);
 }
 
-async function converse(rig: Rig, machines: boolean): Promise<number> {
+async function converse(rig: Rig, machines: boolean, linkOf: () => Promise<string> | null): Promise<number> {
   await guarded(rig);
+  const link = await linkOf()?.catch(() => null) ?? null;
   say(`
 All three are guarded. Now wedge one. Type here:
 
@@ -145,7 +155,7 @@ All three are guarded. Now wedge one. Type here:
   wedge ethos dns-servfail  its DNS answers SERVFAIL for a name that it serves${machines ? "\n  wedge pathos link-down    pull its cable" : ""}
   status                    what the watcher sees        why logos     what happened and why
   events                    the last ten minutes         quit          end the demonstration (Ctrl-C, too)
-
+${link === null ? "" : `\nor look at ${new URL(link).origin}/ in a browser; to act there, too, open this link, once, and make the first user:\n\n  ${link}\n`}
 or, in another terminal:
 
   bin/upkeep lab wedge logos

@@ -10,8 +10,10 @@ import { history } from "./history.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
+import { statusPage } from "./status-page.ts";
 import { store } from "./store.ts";
-import { alerts, brakes, watcher } from "./watcher.ts";
+import { alerts } from "./alerts.ts";
+import { brakes, watcher } from "./watcher.ts";
 
 const pattern = z.string().min(1).max(4_096);
 const include = z.union([pattern.transform((one): readonly string[] => [one]), z.array(pattern).min(1).max(100).transform((all): readonly string[] => all)]);
@@ -30,6 +32,7 @@ const single = {
   include: include.meta(about("Files with more `hosts`, `groups` and `power`, relative to this one; `*` and `?` as in a shell.", {}, "file pattern, or list")).optional(),
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
+  statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
 };
 
 const aboutDefaults = about("What holds for every host unless its group or itself says otherwise.");
@@ -71,6 +74,7 @@ export const root = z.strictObject({
   api: single.api,
   data: single.data,
   history: single.history,
+  statusPage: single.statusPage,
   store: single.store,
   observers: single.observers,
   lone: single.lone,

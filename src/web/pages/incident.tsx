@@ -16,6 +16,8 @@ import type { PageProps } from "./index.ts";
 
 type About = Extract<WhyReport, { kind: "incident" }>;
 
+const SOON_MS = 43_200_000;
+
 export function Incident({ params }: PageProps) {
   const name = params["incident"] ?? "";
   // It is asked for again at each line of the journal that belongs to it, and when the host has no open incident any more.
@@ -38,7 +40,7 @@ function About({ report }: { readonly report: About }) {
     <>
       <p class="above">Incident {incident.incident}</p>
       <h1><HostName host={incident.host} /> {incidentInWords(incident, incident.outcome === "open" ? nowMs.value : 0)}.</h1>
-      <p class="lead">It began at <At at={incident.began} />{incident.ended === null ? "" : <> and ended at <At at={incident.ended} /></>}. First bad sign: {closed(incident.firstSign)}</p>
+      <p class="lead">It began at <At at={incident.began} seconds={soon(incident)} />{incident.ended === null ? "" : <> and ended at <At at={incident.ended} seconds={soon(incident)} /></>}. First bad sign: {closed(incident.firstSign)}</p>
       <Phases incident={incident} />
       <Share report={report} />
       <h2>What happened</h2>
@@ -46,6 +48,12 @@ function About({ report }: { readonly report: About }) {
       <Timeline events={events} began={incident.began} />
     </>
   );
+}
+
+/** Of this day, and short: seconds are what one looks for. */
+function soon({ began, ended }: About["incident"]): boolean {
+  const beganMs = Date.parse(began);
+  return nowMs.peek() - beganMs < SOON_MS && (ended === null || Date.parse(ended) - beganMs < SOON_MS);
 }
 
 function Share({ report: { incident, events } }: { readonly report: About }) {

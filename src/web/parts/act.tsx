@@ -2,12 +2,13 @@
 // does. If the watcher wants a name typed first, it says why in its own words and the name is asked for; what it answers is
 // shown as a sentence, a refusal with the brake that refused.
 
+import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Answer, Command } from "../../api/contract.ts";
 import { REASON_MAX } from "../../api/contract.ts";
 import { command } from "../api.ts";
 import { incidentPath } from "../router.ts";
-import { EXITS, sentence } from "../words.ts";
+import { closed, EXITS, sentence } from "../words.ts";
 import { Dialog, TypedName } from "./dialog.tsx";
 
 export type Given = { readonly reason: string; readonly forMs: number | null; readonly confirm: string | null; readonly again: boolean };
@@ -32,18 +33,28 @@ type State =
   | { readonly kind: "answered"; readonly answer: Answer }
   | { readonly kind: "failed"; readonly error: string };
 
+type Open = { readonly action: Action; readonly onDone: (() => void) | undefined };
+
+/** The one that is open. It belongs to no row: what it is about may change, or go, by what it asks for. */
+const open = signal<Open | null>(null);
+
 /** A button, and the dialogue behind it. */
 export function Act({ action, onDone, first = false }: { readonly action: Action; readonly onDone?: () => void; readonly first?: boolean }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <>
-      <button type="button" class={`${action.danger === true ? "danger" : ""} ${first ? "first" : ""}`} onClick={() => setOpen(true)}>{action.verb}…</button>
-      {open ? <ActDialog action={action} onClose={() => { setOpen(false); onDone?.(); }} /> : null}
-    </>
-  );
+  return <button type="button" class={`${action.danger === true ? "danger" : ""} ${first ? "first" : ""}`} onClick={() => (open.value = { action, onDone })}>{action.verb}…</button>;
 }
 
-export function ActDialog({ action, onClose }: { readonly action: Action; readonly onClose: () => void }) {
+/** Stands in the shell. */
+export function OpenAction() {
+  const now = open.value;
+  if (now === null) return null;
+  const close = (): void => {
+    open.value = null;
+    now.onDone?.();
+  };
+  return <ActDialog action={now.action} onClose={close} />;
+}
+
+function ActDialog({ action, onClose }: { readonly action: Action; readonly onClose: () => void }) {
   const [reason, setReason] = useState("");
   const [duration, setDuration] = useState(0);
   const [typed, setTyped] = useState("");
@@ -65,7 +76,7 @@ export function ActDialog({ action, onClose }: { readonly action: Action; readon
   return (
     <Dialog title={action.title} onClose={onClose}>
       <form onSubmit={submit}>
-        {word === null ? <ul class="plan">{action.plan.map((line) => <li key={line}>{line}</li>)}</ul> : <p class="warning">{sentence(state.kind === "confirm" ? state.text : "")}</p>}
+        {word === null ? <ul class="plan">{action.plan.map((line) => <li key={line}>{line}</li>)}</ul> : <p class="warning">{closed(state.kind === "confirm" ? state.text : "")}</p>}
         {word !== null ? <TypedName key="name" word={word} value={typed} onInput={setTyped} /> : (
           <>
             {action.durations === undefined ? null : (
@@ -95,7 +106,7 @@ function Answered({ action, answer, onAgain, onClose }: { readonly action: Actio
   const text = answer.text.replace(/; --again to repeat it/, "").replace(/^refused: /, "");
   return (
     <Dialog title={action.title} onClose={onClose}>
-      <div class={answer.exit === 0 || answer.exit === 1 ? "done" : "problem"} role="status"><p><b>{EXITS[answer.exit]}.</b> {sentence(text)}</p></div>
+      <div class={answer.exit === 0 || answer.exit === 1 ? "done" : "problem"} role="status"><p><b>{EXITS[answer.exit]}.</b> {closed(text)}</p></div>
       <div class="asks">
         {answer.incident === null ? null : <a class="button" href={incidentPath(answer.incident)} onClick={onClose}>Incident {answer.incident}</a>}
         {again ? <button type="button" onClick={onAgain}>Do it again all the same</button> : null}

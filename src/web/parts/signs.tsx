@@ -40,6 +40,7 @@ const CELLS = [
 export function Strip({ probe, strip, counts = true }: { readonly probe: string; readonly strip: StripText; readonly counts?: boolean }) {
   return (
     <svg class={counts ? "strip" : "strip evidence"} viewBox={`0 0 ${STRIP_CELLS} 20`} preserveAspectRatio="none" role="img" aria-label={`${probe}, last 5 minutes: ${stripInWords(strip)}`}>
+      <path class="base" d={`M0 19.6h${STRIP_CELLS}v.4h-${STRIP_CELLS}z`} />
       {CELLS.map(({ cell, name, top, height }) => {
         const path = barsOf(strip, cell, top, height);
         return path === "" ? null : <path key={name} class={name} d={path} />;

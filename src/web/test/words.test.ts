@@ -59,7 +59,7 @@ test("a host in one line", () => {
     [hostReport("a", { held }), "held", "held · 3 min", "it did not come back"],
     [hostReport("a", { wanted: "off", wantedOff: { by: "riki", why: "new disk", at: AT } }), "off", "off, as wanted", "by riki: new disk"],
     [hostReport("a", { offByOthers: ["sucker/2"] }), "off", "off by others", "sucker/2 was switched off, and not by us"],
-    [hostReport("a", { guarded: false, why: "no power outlet is configured" }), "up", "up · 24 h", "not guarded: no power outlet is configured"],
+    [hostReport("a", { guarded: false, why: "no power outlet is configured" }), "up", "up · 24 h", "no power outlet is configured"],
     [hostReport("a", { verdict: "unknown", round: null }), "unknown", "unknown · 24 h", "no round yet"],
   ] as const;
   for (const [host, condition, words, remark] of cases) assert.deepEqual([conditionOf(host), conditionInWords(host, AT_MS), remarkOn(host, AT_MS)], [condition, words, remark]);
