@@ -10,8 +10,8 @@ import { join, relative } from "node:path";
 const ROOT = join(import.meta.dirname, "..");
 const AT_ONCE = 2;
 const FILE_LIMIT_MS = 1_200_000;
-/** Fleets of watchers wait for leases to end, most of the time: they go on beside the others. */
-const PATIENT = /^e2e\/(fleet|chaos)/;
+/** Fleets of watchers wait for leases to end, a stranger for graces, most of the time: they go on beside the others. */
+const PATIENT = /^e2e\/(fleet|chaos|quarter-hour)/;
 /** Long ones first, so that the last to end is a short one. */
 const LONG = ["sim/", "third-party", "end-to-end", "e2e", "lab/"];
 

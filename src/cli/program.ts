@@ -4,6 +4,7 @@
 
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../config/duration.ts";
+import type { ImportOptions } from "./commands/import.ts";
 import type { InitOptions } from "./commands/init.ts";
 import { CliError, EXIT, exitOf } from "./exit.ts";
 import type { Options } from "./options.ts";
@@ -188,13 +189,17 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--effective <host>", "show what holds for this host after groups and defaults")
     .option("--strict", "exit 1 with warnings")
     .option("--schema", "print the JSON Schema for editors");
-  make(program, "init", "Write a first configuration", "From flags, or from questions on a terminal: commented, disarmed, and valid. Overwrites nothing; secrets go into files of mode 0600.", ["upkeep init", "upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --host ethos=10.0.0.12,3 --reference 10.0.0.1 --mail you@example.org < password", "upkeep init --host web1=10.0.0.21 --store etcd=10.0.0.31,10.0.0.32,10.0.0.33 --out /etc/upkeep/upkeep.yaml --yes"],
+  make(program, "init", "Write a first configuration", "From flags, or from questions on a terminal: commented, disarmed, and valid. It may look round for hosts, what they serve, and what switches their power; it asks, and switches nothing. Overwrites nothing; secrets go into files of mode 0600.", ["upkeep init", "upkeep init --scan 10.0.0.0/24 --from known-hosts --yes", "upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --host ethos=10.0.0.12,3 --look --reference 10.0.0.1 --mail you@example.org < password", "upkeep init --host web1=10.0.0.21 --store etcd=10.0.0.31,10.0.0.32,10.0.0.33 --out /etc/upkeep/upkeep.yaml --yes"],
     async (options) => {
       const { initWorld } = await import("./init-world.ts");
       // `--host` is a list here.
       return (await import("./commands/init.ts")).runInit(options as unknown as InitOptions, initWorld());
     })
     .addOption(each("--host <name=address[,outlet]>", "a host, and what feeds it (device/2; 2 where there is one device; a/1 + b/1)"))
+    .addOption(each("--scan <network>", "look for hosts and power devices there, 10.0.0.0/24; at most a /20"))
+    .addOption(each("--from <source>", "take hosts from known-hosts, hosts, leases or neighbours, or from a file of that kind: leases=FILE"))
+    .option("--look", "ask the hosts of --host what they serve, too, and write the probes that they answer")
+    .option("--community <file>", "the file that holds the community to ask power devices by SNMP with (public); - reads it from standard input")
     .addOption(each("--power <name=driver:address>", "a power device"))
     .addOption(each("--set <device.setting=value>", "another setting of a power device, as in the file"))
     .addOption(each("--secret <device.setting=file>", "the file that holds a secret; - reads it from standard input"))
@@ -204,8 +209,19 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--name <watcher>", "this watcher's own name")
     .option("--store <store>", "embedded, etcd=HOST,HOST,HOST or zookeeper=HOST,HOST,HOST")
     .option("--out <file>", "where to write (upkeep.yaml)")
-    .option("--yes", "write without asking")
+    .option("--yes", "take all that was found, and write without asking")
     .option("--force", "overwrite what is there");
+  const imports = group("import", "Write a first configuration from another program's files", "With a list of what was not carried over, by file, line and reason. It is disarmed, and no host has a power outlet yet.");
+  for (const [source, usage, summary, more, shown] of [
+    ["uptime-kuma", "<file>", "From Uptime Kuma", "A backup of version 1 (JSON), or the database kuma.db of any version, of which a copy is read.", ["upkeep import uptime-kuma /var/lib/uptime-kuma/kuma.db", "upkeep import uptime-kuma Uptime_Kuma_Backup.json --out upkeep.yaml"]],
+    ["gatus", "<path>", "From Gatus", "Its YAML file, or the folder of them.", ["upkeep import gatus config/config.yaml"]],
+    ["nagios", "<path...>", "From Nagios", "Object files, folders of them, or nagios.cfg, whose files are then read. Also of Naemon and Icinga 1.", ["upkeep import nagios /etc/nagios4/nagios.cfg", "upkeep import nagios hosts.cfg services.cfg /etc/nagios-plugins/config"]],
+    ["icinga", "<path...>", "From Icinga 2", "icinga2.conf with what it includes, or files and folders of objects.", ["upkeep import icinga /etc/icinga2/icinga2.conf --out /etc/upkeep/upkeep.yaml"]],
+  ] as const) {
+    make(imports, `${source} ${usage}`, summary, more, shown, async (options, path) => (await import("./commands/import.ts")).runImport(source, [path ?? []].flat(), options as ImportOptions))
+      .option("--out <file>", "where to write (upkeep.yaml)")
+      .option("--force", "overwrite what is there");
+  }
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));

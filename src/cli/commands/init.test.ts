@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { driverFacts } from "../../config/driver-settings.ts";
 import { loadConfig } from "../../config/load.ts";
+import type { Answered, Candidate, Discovery, FoundDevice } from "../../discovery/discovery.ts";
 import { CliError } from "../exit.ts";
 import type { Asker } from "../init-questions.ts";
 import { run } from "../program.ts";
@@ -24,13 +25,16 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Nobody is there, and nobody answers. */
+const NOBODY: Discovery = { gather: () => Promise.resolve({ candidates: [], said: [], gateway: null }), look: () => Promise.resolve(new Map()), devices: () => Promise.resolve([]), close: () => undefined };
+
 type Ran = { readonly code: number; readonly lines: readonly string[]; readonly out: string };
 
 async function init(options: InitOptions, world: Partial<InitWorld> = {}): Promise<Ran> {
   files += 1;
   const out = options.out ?? join(folder, `${files}/upkeep.yaml`);
   const lines: string[] = [];
-  const code = await runInit({ ...options, out }, { print: (line) => lines.push(line), nowMs: () => NOW_MS, terminal: false, readLine: () => Promise.resolve(null), ask: () => Promise.reject(new Error("nobody to ask")), ...world });
+  const code = await runInit({ ...options, out }, { print: (line) => lines.push(line), nowMs: () => NOW_MS, terminal: false, networks: () => [], progress: () => undefined, note: () => undefined, interruptible: (work) => work(new AbortController().signal), discovery: () => Promise.resolve(NOBODY), readLine: () => Promise.resolve(null), ask: () => Promise.reject(new Error("nobody to ask")), ...world });
   return { code, lines, out };
 }
 
@@ -65,7 +69,7 @@ describe("flags", () => {
     assert.equal(policy.site, "rack: 4");
     assert.deepEqual([...policy.hosts.values()].map((host) => host.levels.flat().map(({ device, outlet }) => `${device}/${outlet}`)), [["sucker/2"], ["sucker/3"]]);
     assert.doesNotMatch(lines.join("\n"), /se same/);
-    assert.deepEqual(lines.slice(-3).map((line) => line.trim().split(" ").slice(0, 2).join(" ")), ["upkeep check", "upkeep watch", "upkeep status"]);
+    assert.deepEqual(lines.slice(-4).map((line) => line.trim().split(" ").slice(0, 2).join(" ")), ["upkeep check", "upkeep watch", "upkeep status", "upkeep power"]);
   });
 
   test("--json: one object, with the warnings of the loader", async () => {
@@ -144,6 +148,107 @@ describe("flags", () => {
   });
 });
 
+describe("looking round", () => {
+  const candidate = (address: string, name: string, writtenAs: string | null = null): Candidate => ({ address, name, writtenAs, sources: ["the scan"] });
+  type World = { readonly candidates?: readonly Candidate[]; readonly devices?: readonly FoundDevice[]; readonly answers?: Readonly<Record<string, readonly Answered[]>>; readonly gateway?: string };
+  const around = ({ candidates = [], devices = [], answers = {}, gateway }: World): { readonly discovery: () => Promise<Discovery>; readonly asked: { sources: unknown[]; community: string; closed: number } } => {
+    const asked = { sources: [] as unknown[], community: "", closed: 0 };
+    return { asked, discovery: () => Promise.resolve({
+      gather: async (sources) => (asked.sources.push(...sources), { candidates, said: ["known_hosts: 3 entries, and 12 whose names are hashed"], gateway: gateway ?? null }),
+      look: async (addresses) => new Map(addresses.map((address) => [address, answers[address] ?? []])),
+      devices: async (_addresses, community) => ((asked.community = community), devices),
+      close: () => void (asked.closed += 1),
+    }) };
+  };
+  const PING: Answered = { probe: "ping", evidence: "ping: echo reply in 0.20 ms" };
+  const SSH: Answered = { probe: "ssh", evidence: "ssh: SSH-2.0-OpenSSH_9.2p1" };
+  const PDU: FoundDevice = { address: "10.0.0.9", driver: "snmp-pdu", settings: { model: "apc-rpdu", version: 1 }, seen: "APC, by SNMP: \u001b[2J evil\narmed: true", outlets: [{ outlet: "2", label: "Logos" }, { outlet: "3", label: "twice" }, { outlet: "4", label: "twice" }] };
+
+  test("--yes takes all: probes that answered, what was seen, outlets by label, the router", async () => {
+    const { discovery, asked } = around({
+      candidates: [candidate("10.0.0.9", "pdu"), candidate("10.0.0.11", "logos"), candidate("10.0.0.12", "twice"), candidate("10.0.0.13", "armed-true", "x\narmed: true"), candidate("10.0.0.11", "already")],
+      devices: [PDU], gateway: "10.0.0.1",
+      answers: { "10.0.0.1": [PING], "10.0.0.11": [PING, SSH], "10.0.0.12": [PING, { probe: "dns", evidence: "dns: \u001b]0;x\u0007 NOERROR\narmed: true" }] },
+    });
+    const notes: string[] = [];
+    const { out, code } = await init({ scan: ["10.0.0.0/24"], from: ["known-hosts"], yes: true, power: ["sucker=snmp-pdu:10.0.0.9"], set: ["sucker.version=1"], secret: ["sucker.community=-"] }, { ...typing("private"), discovery, note: (line) => notes.push(line) });
+    assert.equal(code, 0);
+    const text = readFileSync(out, "utf8");
+    const loaded = await loadConfig(out);
+    assert.ok(loaded.ok, `${text}${JSON.stringify(loaded.problems)}`);
+    const { policy } = loaded.config;
+    assert.equal(policy.armed, false);
+    assert.deepEqual([...policy.hosts.keys()].slice(0, 3), ["logos", "twice", "armed-true"], "the PDU is no host");
+    assert.deepEqual(policy.hosts.get("logos")?.levels.flat().map(({ device, outlet }) => `${device}/${outlet}`), ["sucker/2"]);
+    assert.deepEqual(policy.hosts.get("twice")?.levels, [], "two labels are no suggestion");
+    assert.match(text, /# ssh: SSH-2\.0-OpenSSH_9\.2p1\n/);
+    assert.match(text, /prove it before you arm: upkeep power logos cycle/);
+    assert.match(text, /^watcher: \{ references: \[ 10\.0\.0\.1 \] \}$/m);
+    assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f]/);
+    assert.deepEqual(asked.sources, [{ kind: "known-hosts", file: null }, { kind: "scan", subnet: "10.0.0.0/24" }]);
+    assert.equal(asked.community, "public");
+    assert.equal(asked.closed, 1);
+    assert.ok(notes.some((line) => line.includes("12 whose names are hashed")) && notes.some((line) => line.includes("is called armed-true here")), notes.join("\n"));
+  });
+
+  test("a person is asked before a scan, and chooses; Ctrl-C keeps what was found", async () => {
+    const { discovery, asked } = around({ candidates: [candidate("10.0.0.11", "logos"), candidate("10.0.0.12", "ethos")], devices: [PDU] });
+    const questions: string[] = [];
+    const asker = { yes: (question: string) => (questions.push(question), Promise.resolve(!/Ask every address/.test(question))), several: () => Promise.resolve(["10.0.0.12"]), note: () => undefined } as unknown as Asker;
+    let interrupted = 0;
+    const { out } = await init({ scan: ["10.0.0.0/30"], from: ["hosts=/nowhere"] }, { terminal: true, ask: () => Promise.resolve(asker), discovery, interruptible: (work) => ((interrupted += 1), work(AbortSignal.abort())) });
+    assert.deepEqual(asked.sources, [{ kind: "hosts", file: "/nowhere" }], "no means no");
+    assert.deepEqual(questions.map((question) => question.slice(0, 10)), ["Ask every ", "Write this"]);
+    const loaded = await loadConfig(out);
+    assert.ok(loaded.ok);
+    assert.deepEqual([...loaded.config.policy.hosts.keys()], ["ethos"]);
+    assert.ok(interrupted > 0);
+    assert.match(readFileSync(out, "utf8"), /# found, and not used yet: snmp-pdu at 10\.0\.0\.9/);
+  });
+
+  test("the questions: a device and hosts that were found", async () => {
+    const { discovery } = around({ candidates: [candidate("10.0.0.9", "pdu"), candidate("10.0.0.11", "logos")], devices: [PDU], answers: { "10.0.0.11": [PING, SSH] } });
+    const texts: Record<string, string> = { "What is it called": "sucker", "The outlet of logos": "", "The next host": "", "What must answer": "", "Whom to call": "" };
+    const suggested: (string | undefined)[] = [];
+    const asker: Asker = {
+      text: async (question, { initial }) => {
+        if (/outlet/.test(question)) suggested.push(initial);
+        return Object.entries(texts).find(([start]) => question.startsWith(start))?.[1] || initial || "";
+      },
+      choose: async (question, options) => (/What switches/.test(question) ? (options[0] as { value: string }).value : /Another/.test(question) ? "no more" : "embedded"),
+      several: async (question, options) => options.map(({ value }) => value).slice(0, /Where/.test(question) ? 1 : undefined),
+      secret: () => Promise.resolve("private"),
+      yes: () => Promise.resolve(true),
+      note: () => undefined,
+    };
+    const { out } = await init({}, { terminal: true, networks: () => ["10.0.0.0/24"], ask: () => Promise.resolve(asker), discovery });
+    const loaded = await loadConfig(out);
+    assert.ok(loaded.ok, readFileSync(out, "utf8"));
+    assert.deepEqual(suggested, ["sucker/2"]);
+    assert.deepEqual(loaded.config.policy.hosts.get("logos")?.levels.flat().map(({ outlet }) => outlet), ["2"]);
+    assert.equal(loaded.config.policy.devices.get("sucker")?.driver, "snmp-pdu");
+    assert.match(readFileSync(out, "utf8"), /model: apc-rpdu/);
+  });
+
+  test("--look asks the hosts that were named; a name is not asked", async () => {
+    const { discovery } = around({ answers: { "10.0.0.11": [PING, SSH] } });
+    const notes: string[] = [];
+    const { out } = await init({ host: ["logos=10.0.0.11", "far=far.example.org"], look: true }, { discovery, note: (line) => notes.push(line) });
+    assert.match(readFileSync(out, "utf8"), /logos:\n    address: 10\.0\.0\.11\n    probes: \[ ping, ssh \]/);
+    assert.match(notes.join(), /far was not asked/);
+  });
+
+  test("what is not scanned, and what is no source", async () => {
+    await refused({ scan: ["10.0.0.0/8"], yes: true }, 2, /16,777,216 addresses; a scan takes a \/20 at most/);
+    await refused({ scan: ["8.8.8.0/24"], yes: true }, 2, /other people's machines/);
+    await refused({ scan: ["fd00::/64"], yes: true }, 2, /no IPv4 network/);
+    await refused({ from: ["cobwebs"], yes: true }, 2, /write known-hosts, hosts, neighbours, leases/);
+    await refused({ from: ["hosts"] }, 2, /--yes takes all of it/);
+    await refused({ from: ["hosts"], yes: true }, 1, /no host was found/);
+    await refused({ from: ["hosts"], community: "/nowhere/community", yes: true }, 2, /no community in it/);
+  });
+});
+
 /** A person who answers by chance, out of these words, with at most so many devices and hosts. */
 function anybody(draws: Iterator<number>, said: { text: string[] }): Asker {
   const draw = (below: number): number => (draws.next().value as number) % below;
@@ -166,6 +271,7 @@ function anybody(draws: Iterator<number>, said: { text: string[] }): Asker {
       const last = options[options.length - 1] as { value: string };
       return asked > 60 ? last.value === "no more" ? last.value : (options[0] as { value: string }).value : (options[draw(options.length)] as { value: string }).value;
     },
+    several: () => Promise.resolve([]),
     async secret() {
       return ["sesame", "with space", "#hash: {}", "é"][draw(4)] as string;
     },

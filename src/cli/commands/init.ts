@@ -2,21 +2,29 @@
 // reaches the disk, is disarmed, and overwrites nothing unless told to. A password is typed or read from standard input, never
 // taken from the command line, and goes into a file of its own with mode 0600.
 //
+// With --scan and --from it looks round first: what it finds is chosen by a person, or taken whole with --yes. It asks, and
+// switches nothing.
+//
 // The schema and the prompts are loaded when they are needed: this command is the only one that wants them.
 
-import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { readFile } from "node:fs/promises";
+import { isAbsolute, resolve } from "node:path";
 import type { Draft, DraftDevice, DraftHost, DraftStore } from "../../config/draft.ts";
 import type { DriverFacts, DriverSetting } from "../../config/driver-settings.ts";
-import type { Problem } from "../../config/problems.ts";
+import { besides, judged, refuseToOverwrite, writeDraft } from "../draft-file.ts";
+import type { Judged } from "../draft-file.ts";
+import type { Discovery, Source } from "../../discovery/discovery.ts";
 import { CliError, EXIT } from "../exit.ts";
 import type { Answers } from "../init-answers.ts";
 import { outletOf, secretFile, yamlValue } from "../init-answers.ts";
+import type { Asker } from "../init-questions.ts";
 
 export type InitOptions = {
   readonly out?: string;
   readonly host?: readonly string[];
+  readonly scan?: readonly string[];
+  readonly from?: readonly string[];
+  readonly community?: string;
   readonly power?: readonly string[];
   readonly set?: readonly string[];
   readonly secret?: readonly string[];
@@ -25,6 +33,7 @@ export type InitOptions = {
   readonly site?: string;
   readonly name?: string;
   readonly store?: string;
+  readonly look?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -38,31 +47,41 @@ export type InitWorld = {
   /** One line of standard input; null at its end. */
   readLine(): Promise<string | null>;
   /** The questions; loaded when they are asked. */
-  ask(): Promise<import("../init-questions.ts").Asker>;
+  ask(): Promise<Asker>;
+  /** Networks that this machine is in, as far as they may be scanned. */
+  networks(): readonly string[];
+  /** Loaded when somebody wants it. */
+  discovery(): Promise<Discovery>;
+  /** What is going on, in one line that the next replaces; null: it is over. */
+  progress(text: string | null): void;
+  /** What was found out on the way, beside the result. */
+  note(line: string): void;
+  /** Runs with a signal that Ctrl-C aborts: then what was found so far counts. */
+  interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 };
 
 const DEFAULT_OUT = "upkeep.yaml";
-const SECRET_MODE = 0o600;
-/** A configuration names no secret, and says where to strike all the same. */
-const CONFIG_MODE = 0o640;
 
 /** Runs `upkeep init`; resolves with the exit status. */
 export async function runInit(options: InitOptions, world: InitWorld): Promise<number> {
   const path = resolve(options.out ?? DEFAULT_OUT);
-  const byFlags = (options.host ?? []).length > 0;
-  if (!byFlags && (!world.terminal || options.yes === true)) {
-    throw new CliError(EXIT.usage, "init has nobody to ask here: name at least one host, for instance upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --reference 10.0.0.1 --mail you@example.org (upkeep init --help)");
+  const sources = await (await import("../init-find.ts")).sourcesOf(options);
+  const byFlags = (options.host ?? []).length > 0 || sources.length > 0;
+  const nobody = !world.terminal || options.yes === true;
+  if (!byFlags && nobody) {
+    throw new CliError(EXIT.usage, "init has nobody to ask here: name at least one host, for instance upkeep init --power sucker=apc:10.0.0.9 --secret sucker.password=- --host logos=10.0.0.11,2 --reference 10.0.0.1 --mail you@example.org, or say where to look: --scan 10.0.0.0/24 --yes (upkeep init --help)");
   }
+  if (sources.length > 0 && !world.terminal && options.yes !== true) throw new CliError(EXIT.usage, "nobody can choose here among what --scan and --from find: --yes takes all of it");
   if (options.force !== true) await refuseToOverwrite([path]);
   const { driverFacts } = await import("../../config/driver-settings.ts");
   const drivers = driverFacts();
   const { draftText, endOfFirstWeek } = await import("../../config/draft.ts");
   const judge = (answers: Answers): Promise<Judged> => judged(path, draftText(answers.draft, world.nowMs()), besides(path, answers));
   let answers: Answers;
-  if (byFlags) answers = await fromFlags(options, drivers, world);
+  if (byFlags) answers = await found(await fromFlags(options, drivers, world), sources, options, world);
   else {
-    const { askForDraft } = await import("../init-questions.ts");
-    answers = await askForDraft(await world.ask(), drivers, async (partial) => (await judge(partial)).errors);
+    const [{ askForDraft }, { finderOf }] = await Promise.all([import("../init-questions.ts"), import("../init-find.ts")]);
+    answers = await askForDraft(await world.ask(), drivers, async (partial) => (await judge(partial)).errors, finderOf(world));
   }
   const { errors, warnings } = await judge(answers);
   if (errors.length > 0) throw new CliError(EXIT.configuration, `nothing was written, because of\n${errors.map((error) => `  ${error}`).join("\n")}`);
@@ -73,54 +92,35 @@ export async function runInit(options: InitOptions, world: InitWorld): Promise<n
     world.print(text);
     if (!(await (await world.ask()).yes(`Write this to ${path}?`))) throw new CliError(EXIT.no, "nothing was written");
   }
-  await mkdir(dirname(path), { recursive: true });
-  for (const [file, secret] of secrets) await write(file, `${secret}\n`, SECRET_MODE, options.force === true);
-  await write(path, text, CONFIG_MODE, options.force === true);
-  const next = [`upkeep check -c ${path}`, `upkeep watch -c ${path}`, `upkeep status -c ${path}`];
+  await writeDraft(path, text, secrets, options.force === true);
+  const steps: (readonly [string, string])[] = [
+    [`upkeep check -c ${path}`, "what is not yet as it should be"],
+    [`upkeep watch -c ${path}`, "the watcher, in the foreground (as a service: docs/guides/systemd.md)"],
+    [`upkeep status -c ${path}`, "whether every host is guarded, and why not"],
+  ];
+  const fed = answers.draft.hosts.find(({ power }) => power !== null);
+  // A drill that is there today: the outlet counts as proved when the host came back.
+  if (fed !== undefined) steps.push([`upkeep power ${fed.name} cycle -c ${path}`, "whether it is the right outlet: off and on again, once for each host, before you arm"]);
+  const next = steps.map(([command]) => command);
   if (options.json === true) {
     world.print(JSON.stringify({ file: path, secrets: [...secrets.keys()], armed: false, until: endOfFirstWeek(world.nowMs()), hosts: answers.draft.hosts.length, devices: answers.draft.devices.length, problems: warnings, next }));
     return EXIT.yes;
   }
   world.print(`wrote ${[path, ...secrets.keys()].join(" and ")}; disarmed: until you write armed: true it decides and tells, and cuts nothing`);
   world.print("next:");
-  for (const [index, what] of ["what is not yet as it should be", "the watcher, in the foreground (as a service: docs/guides/systemd.md)", "whether every host is guarded, and why not"].entries()) world.print(`  ${next[index]}    ${what}`);
+  for (const [command, what] of steps) world.print(`  ${command}    ${what}`);
   return EXIT.yes;
 }
 
-/** What was typed, by the whole path of the file that it goes to. */
-function besides(path: string, { typed }: Answers): ReadonlyMap<string, string> {
-  return new Map([...typed].map(([file, secret]) => [resolve(dirname(path), file), secret]));
-}
-
-type Judged = { readonly errors: readonly string[]; readonly warnings: readonly Problem[] };
-
-/** The real loader's word on what is to be written. */
-async function judged(path: string, text: string, secrets: ReadonlyMap<string, string>): Promise<Judged> {
-  const { loadConfig } = await import("../../config/load.ts");
-  const { problems } = await loadConfig(path, { readFile: async (file) => (file === path ? text : secrets.get(resolve(file)) ?? readFile(file)) });
-  const lines = text.split("\n");
-  const errors = problems.filter(({ severity }) => severity === "error").map(({ line, message, hint }) => `${message}${hint === null ? "" : ` (${hint})`}: ${(lines[line - 1] ?? "").trim()}`);
-  return { errors, warnings: problems.filter(({ severity }) => severity === "warning") };
-}
-
-async function refuseToOverwrite(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    const there = await stat(path).then(() => true, () => false);
-    if (there) throw new CliError(EXIT.usage, `${path} is there already: --force overwrites it, --out names another file`);
-  }
-}
-
-/** Whole or not at all, and never readable by others in between. */
-async function write(path: string, text: string, mode: number, overwrite: boolean): Promise<void> {
-  const target = overwrite ? join(dirname(path), `.${basename(path)}.${process.pid}`) : path;
-  const file = await open(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  if (overwrite) await rename(target, path);
+/** With what the sources know, if any are named. */
+async function found(answers: Answers, sources: readonly Source[], options: InitOptions, world: InitWorld): Promise<Answers> {
+  if (sources.length === 0) return options.look === true ? { ...answers, draft: await (await import("../init-find.ts")).withLooks(answers.draft, world) } : answers;
+  const { withFound, withLooks } = await import("../init-find.ts");
+  const community = options.community === undefined ? "public" : options.community === "-" ? await oneLine(world, "--community") : (await readFile(options.community, "utf8").catch(() => "")).trim();
+  if (community === "") throw new CliError(EXIT.usage, `--community ${options.community}: there is no community in it`);
+  const draft = await withFound(answers.draft, sources, { community, all: options.yes === true || !world.terminal }, world);
+  if (draft.hosts.length === 0) throw new CliError(EXIT.no, "nothing was written: no host was found or chosen");
+  return { ...answers, draft: options.look === true ? await withLooks(draft, world) : draft };
 }
 
 async function fromFlags(options: InitOptions, drivers: readonly DriverFacts[], world: InitWorld): Promise<Answers> {
