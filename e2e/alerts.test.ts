@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startHookReceiver } from "../lab/hook-receiver.ts";
 import { startRig } from "../lab/rig.ts";
 import type { Rig } from "../lab/rig.ts";
 import { smtpRefusal, startSmtp } from "../lab/smtp.ts";
@@ -52,7 +53,7 @@ describe("alerts", { concurrency: true }, () => {
   test("an outage: mail and program say what happened, what was done and what is asked, and then that it is over", { skip: smtpRefusal() ?? false }, async () => {
     const smtp = await startSmtp();
     try {
-      await onRig(`{ mail: { to: [ops@lab.test, night@lab.test], from: upkeep@lab.test, server: "${smtp.address}:${smtp.port}", tls: none }, command: [PAGER] }`, async (rig) => {
+      await onRig(`{ mail: { to: [ops@lab.test, night@lab.test], from: upkeep@lab.test, server: "${smtp.address}:${smtp.port}", tls: none }, command: [PAGER], group: 0s }`, async (rig) => {
         const { text } = pager(rig);
         await startWatching(rig);
         await guarded(rig);
@@ -88,6 +89,54 @@ describe("alerts", { concurrency: true }, () => {
     await until("both words have come", () => /STATE raised KIND cut[^]*STATE over KIND cut/.test(text()), 20_000);
     assert.ok(text().includes(incident));
   }));
+
+  test("web hooks: routes, escalation, an acknowledgement, a restart, and the end to everybody who was called; no secret anywhere", async () => {
+    const receiver = await startHookReceiver();
+    const secret = "T0s3cretpath";
+    const env = { CHAT_URL: `${receiver.url}/slack/services/T0/B0/${secret}`, PAGER_KEY: `${secret}s3cretpaths3cretpath` };
+    const settings = `{ repeat: 1h, group: 500ms, channels: { chat: { slack: { url: { env: CHAT_URL } } }, pager: { pagerduty: { routingKey: { env: PAGER_KEY }, server: "${receiver.url}/pagerduty" } } }, routes: [{ kind: foreign, to: chat }, { severity: critical, to: pager }], escalate: [{ after: 2s, severity: warning, to: pager }] }`;
+    const said = (service: string) => receiver.received.filter((each) => each.service === service).map(({ body }) => JSON.stringify(body));
+    try {
+      await onRig(settings, async (rig) => {
+        const first = await startWatching(rig, [], env);
+        await guarded(rig);
+        const tested = await rig.upkeep("alerts", "test");
+        assert.deepEqual([tested.code, tested.stdout], [0, "chat: taken\npager: taken\n"], tested.stderr);
+        assert.equal((await rig.upkeep("alerts", "test", "pagre")).code, 2);
+        await rig.switchByHand(2, "off");
+        await until("the chat has it", () => said("slack").some((body) => /foreign logos/.test(body)), 30_000);
+        await until("nobody acknowledged: the pager, too", () => said("pagerduty").some((body) => /"trigger".*foreign:logos/.test(body)), 30_000);
+        const listed = await rig.upkeep("alerts", "list");
+        assert.match(listed.stdout, /^warning foreign:logos: sucker\/2 of logos is off, and not by us\.\n.*upkeep power logos on\n {2}told chat .*, pager .*; upkeep ack foreign:logos; docs\/reference\/alarms\.md#foreign\n\nCHANNEL +KIND .*\nchat +slack .* nothing/);
+        assert.equal(listed.code, 0);
+        assert.equal((await rig.upkeep("ack", "foreign:logos")).code, 0);
+        assert.match((await rig.upkeep("alerts", "list")).stdout, /acknowledged/);
+        first.child.kill("SIGTERM");
+        await first.ended;
+        const second = await startWatching(rig, [], env);
+        await rig.switchByHand(2, "on");
+        await until("the end at both", () => said("slack").some((body) => /over: foreign logos/.test(body)) && said("pagerduty").some((body) => /"resolve".*foreign:logos/.test(body)), 30_000);
+        assert.equal(said("pagerduty").filter((body) => /"trigger".*foreign:logos/.test(body)).length, 1, "called once");
+        // A channel that fails shows in the list, and with its exit code.
+        receiver.mood = { status: 500, body: `no ${env.CHAT_URL}` };
+        await rig.switchByHand(2, "off");
+        const failing = await until("the failure shows", async () => {
+          const shown = await rig.upkeep("alerts", "list");
+          return /chat +slack .*fails since .*answered 500/.test(shown.stdout) && shown;
+        }, 30_000);
+        assert.equal(failing.code, 1);
+        receiver.mood = "well";
+        await until("tried again and delivered", async () => (await rig.upkeep("alerts", "list")).code === 0, 40_000, 500);
+        second.child.kill("SIGTERM");
+        await second.ended;
+        for (const text of [first.stdout, first.stderr, second.stdout, second.stderr, listed.stdout, failing.stdout, failing.stderr]) assert.ok(!text.includes(secret), "a secret was printed");
+        assert.match(second.stderr, /alerts by chat fail: 127\.0\.0\.1:\d+ answered 500/);
+      });
+      assert.ok(receiver.received.filter(({ service }) => service === "slack" || service === "pagerduty").every(({ refused }) => refused === null), JSON.stringify(receiver.received.map(({ refused }) => refused)));
+    } finally {
+      await receiver.close();
+    }
+  });
 
   test("the dead-man's ping comes while the watcher decides, and ceases when it is stopped or dead", async () => {
     let pings = 0;

@@ -56,11 +56,11 @@ test("each border is seen when it is crossed", async () => {
     "src/protocol/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
     "src/child/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
     "lab/offence.ts": 'export * from "../src/power/power.ts";\n',
+    "src/discovery/offence.ts": 'export { apc } from "../power/apc.ts";\n',
+    "src/import/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
     "src/web/pages/offence.tsx": 'import { step } from "../../core/step.ts";\nexport const Offence = () => <p>{String(step)}</p>;\n',
     "src/web/offence.ts": 'export { readFileSync } from "node:fs";\n',
     "src/api/offence.ts": 'export { PAGES } from "../web/pages/index.ts";\n',
-    "src/discovery/offence.ts": 'export { apc } from "../power/apc.ts";\n',
-    "src/import/offence.ts": 'export { LIMITS } from "../core/policy.ts";\n',
     "src/config/offence.ts": 'export * from "../cli/main.ts";\n',
   };
   for (const [file, text] of Object.entries(offences)) writeFileSync(join(copy, file), text);

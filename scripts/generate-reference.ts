@@ -4,6 +4,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { PROBLEM_CODES } from "../src/config/problems.ts";
+import { alertPages } from "./alert-pages.ts";
 import { configurationSchema } from "../src/config/schema.ts";
 import type { JsonSchema } from "../src/config/schema.ts";
 
@@ -14,6 +15,7 @@ export async function referenceFiles(): Promise<ReadonlyMap<string, string>> {
   const example = async (name: string): Promise<string> => (await readFile(`${ROOT}examples/${name}`, "utf8")).trim();
   return new Map([
     ["docs/reference/configuration.md", page(configurationSchema({ kinds: true }), await example("smallest.yaml"), await example("full.yaml"))],
+    ...alertPages(),
     ["docs/reference/upkeep.schema.json", `${JSON.stringify(configurationSchema(), null, 2)}\n`],
   ]);
 }
@@ -78,7 +80,26 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     "Devices by name; `driver` decides what else stands there.",
     "",
     ...devices.flatMap((device) => [`### ${String(device.properties?.["driver"]?.const)}`, "", device.properties?.["driver"]?.description ?? "", "", ...table(without(device, "driver")), ""]),
-    ...["watcher", "brakes", "alerts", "api"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),
+    "## alerts",
+    "",
+    `${at("alerts").description ?? ""} [Alerts](alerts.md) says what the keys lead to.`,
+    "",
+    ...table(at("alerts")),
+    "",
+    ...Object.entries(at("alerts", "channels", "*").properties ?? {}).flatMap(([kind, node]) => [`### alerts.channels: ${kind}`, "", `${node.description ?? ""} [Its page](alerts/${kind}.md).`, "", ...table(mapping(node)), ""]),
+    "### alerts.routes",
+    "",
+    at("alerts", "routes").description ?? "",
+    "",
+    ...table(at("alerts", "routes", "*")),
+    "",
+    "### alerts.escalate",
+    "",
+    at("alerts", "escalate").description ?? "",
+    "",
+    ...table(at("alerts", "escalate", "*")),
+    "",
+    ...["watcher", "brakes", "api"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),
     "## store",
     "",
     "`embedded`: a ledger in the data folder, and one watcher. Several watchers agree in etcd or ZooKeeper; each has the same",
@@ -159,6 +180,11 @@ function inside(node: JsonSchema, step: string): JsonSchema {
 
 function alternatives(node: JsonSchema): readonly JsonSchema[] {
   return node.anyOf ?? node.oneOf ?? [node];
+}
+
+/** The alternative that is a mapping. */
+function mapping(node: JsonSchema): JsonSchema {
+  return alternatives(node).find((each) => each.properties !== undefined) ?? node;
 }
 
 function without(node: JsonSchema, key: string): JsonSchema {

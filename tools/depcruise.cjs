@@ -10,13 +10,13 @@ module.exports = {
     { name: "child-knows-nobody", severity: "error", from: { path: "^src/child/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/child/" } },
     { name: "lab-is-a-second-reading", severity: "error", from: { path: "^lab/" }, to: { path: "^src/(power|protocol|probes)/" } },
     { name: "cli-knows-the-contract", severity: "error", from: { path: "^src/cli/(?!commands/(watch|lab|check|sim|record)\\.ts)", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(core|journal|stores|power|probes|watcher|alerts)/" } },
-    { name: "web-knows-the-contract", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(web/|api/(contract|live)\\.ts$)" } },
-    { name: "web-runs-in-a-browser", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { dependencyTypes: ["core"] } },
-    { name: "nobody-imports-the-page", severity: "error", from: { path: "^(src|lab|sim)/", pathNot: "^src/web/" }, to: { path: "^src/web/" } },
     { name: "import-knows-the-configuration", severity: "error", from: { path: "^src/import/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(import|config)/" } },
     // Whoever looks round a network switches nothing: of power it knows the facts of models and the questions of an agent.
     { name: "discovery-switches-nothing", severity: "error", from: { path: "^src/discovery/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(discovery|config|core|probes|protocol|power/(snmp-client|snmp-models|power)\\.ts)" } },
     { name: "nothing-imports-a-shell", severity: "error", from: { path: "^src/(core|config|probes|power|stores|journal|protocol|child|alerts|discovery|import)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(cli|api)/" } },
+    { name: "web-knows-the-contract", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(web/|api/(contract|live)\\.ts$)" } },
+    { name: "web-runs-in-a-browser", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { dependencyTypes: ["core"] } },
+    { name: "nobody-imports-the-page", severity: "error", from: { path: "^(src|lab|sim)/", pathNot: "^src/web/" }, to: { path: "^src/web/" } },
   ],
   options: { doNotFollow: { path: "node_modules" }, tsPreCompilationDeps: true, tsConfig: { fileName: "tsconfig.json" }, exclude: { path: "\\.types/" }, moduleSystems: ["es6", "cjs"], enhancedResolveOptions: { extensions: [".ts", ".tsx", ".js", ".cjs", ".mjs", ".json"] } },
 };

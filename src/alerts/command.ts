@@ -1,98 +1,63 @@
-// Alerts by any program: the text on standard input, the facts in the environment, exit code 0 means that it was taken. No
-// shell is involved and nothing of ours is inherited but the path, the home and the language, so no text from outside can
-// become a command and no secret of the watcher reaches the program.
-//
-// It runs in a process group of its own, which is killed as a whole when the time is over.
+// Alerts by any program: the text on standard input, the facts in the environment, exit code 0 means that it was taken. It is
+// run as every child is (src/child): no shell, nothing of our environment but what is named here, killed with all that it
+// started when its time is over. So no text from outside can become a command and no secret of the watcher reaches it.
 
-import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
+import type { Guard } from "../child/child.ts";
+import { childGuard, evidenceOf, runChild } from "../child/child.ts";
 import type { Channel, Delivery } from "./channel.ts";
 import type { Message, Sender } from "./message.ts";
 import { oneLine } from "./message.ts";
 
 export type CommandLimits = { readonly totalMs: number };
 
-const LIMITS: CommandLimits = { totalMs: 30_000 };
-const OUTPUT_MAX_BYTES = 4_096;
-const EVIDENCE_MAX = 300;
-const INHERITED = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ"] as const;
+export type CommandOptions = {
+  /** The program and its arguments. */
+  readonly run: readonly string[];
+  /** Several messages as one. A program that opens and closes something for each alarm must not have them so. */
+  readonly grouped: boolean;
+};
 
-export function commandChannel(argv: readonly string[], sender: Sender, limits: CommandLimits = LIMITS): Channel {
+const LIMITS: CommandLimits = { totalMs: 30_000 };
+const INHERITED = ["HOME", "USER", "LOGNAME", "LC_ALL", "TZ"] as const;
+
+export function commandChannel(name: string, { run, grouped }: CommandOptions, sender: Sender, limits: CommandLimits = LIMITS): Channel {
   return {
-    name: "command",
-    deliver: (message, _, signal) => run(argv, environment(message, sender), `${message.subject}\n\n${message.body}`, limits.totalMs, signal),
+    name, kind: "command", grouped,
+    deliver: (message, _, signal) => deliverBy(run, environment(message, sender), `${message.subject}\n\n${message.body}`, limits.totalMs, signal),
   };
 }
 
-function run(argv: readonly string[], env: NodeJS.ProcessEnv, input: string, totalMs: number, signal: AbortSignal): Promise<Delivery> {
-  const [file = "", ...args] = argv;
-  return new Promise((resolve) => {
-    let child: ChildProcess;
-    try {
-      child = spawn(file, args, { env, stdio: ["pipe", "ignore", "pipe"], detached: true, cwd: "/", shell: false });
-    } catch (error) {
-      return resolve({ kind: "failed", evidence: `${file} does not start: ${words(error)}` });
-    }
-    let complaint = "";
-    child.stderr?.on("data", (bytes: Buffer) => { complaint = (complaint + bytes.toString()).slice(-OUTPUT_MAX_BYTES); });
-    // A program that does not want to read the text is judged by its exit code, not by our broken pipe.
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(input);
+let guard: Guard | null = null;
 
-    const end = (result: Delivery): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
-      // Something that it left behind in its group may hold our pipe.
-      child.stderr?.destroy();
-      resolve(result);
-    };
-    const kill = (why: string): void => {
-      killGroup(child);
-      end({ kind: "failed", evidence: `${file} ${why}` });
-    };
-    const giveUp = (): void => kill("was given up");
-    const timer = setTimeout(() => kill(`was still running after ${totalMs} ms and was killed`), totalMs);
-    if (signal.aborted) giveUp();
-    else signal.addEventListener("abort", giveUp, { once: true });
+/** Runs a program that is to take a text; its last words are the evidence. */
+export async function deliverBy(argv: readonly string[], env: Readonly<Record<string, string>>, input: string, limitMs: number, signal: AbortSignal): Promise<Delivery> {
+  guard ??= childGuard();
+  const ran = await runChild(guard, argv, { limitMs, input, env: { ...inherited(), ...env }, keepBytes: 0 }, signal);
+  if ("code" in ran.end && ran.end.code === 0) return { kind: "delivered", note: null, left: [] };
+  return { kind: "failed", evidence: `${argv[0]}: ${oneLine(evidenceOf(ran))}` };
+}
 
-    child.once("error", (error) => end({ kind: "failed", evidence: `${file} does not start: ${words(error)}` }));
-    child.once("exit", (code, killedBy) => {
-      if (code === 0) return end({ kind: "delivered", note: null, left: [] });
-      const said = complaint.trim() === "" ? "" : `: ${oneLine(complaint.trim(), EVIDENCE_MAX)}`;
-      end({ kind: "failed", evidence: code === null ? `${file} was killed by ${killedBy}${said}` : `${file} ended with ${code}${said}` });
-    });
-  });
+function inherited(): Record<string, string> {
+  return Object.fromEntries(INHERITED.flatMap((name): [string, string][] => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value]];
+  }));
 }
 
 /** Letters, digits and underscores are all that stands in the names; the values are text on one line. */
-function environment(message: Message, { site, watcher }: Sender): NodeJS.ProcessEnv {
-  const inherited = INHERITED.flatMap((name): [string, string][] => {
-    const value = process.env[name];
-    return value === undefined ? [] : [[name, value]];
-  });
+function environment(message: Message, { site, watcher }: Sender): Record<string, string> {
   return {
-    ...Object.fromEntries(inherited),
+    UPKEEP_ID: message.id,
     UPKEEP_ALARM: oneLine(message.alarm),
     UPKEEP_KIND: message.kind,
     UPKEEP_SEVERITY: message.severity,
     UPKEEP_STATE: message.state,
+    UPKEEP_EVENT: message.event === null ? "" : String(message.event),
+    UPKEEP_COUNT: String(message.count),
     UPKEEP_HOST: oneLine(message.host ?? ""),
     UPKEEP_INCIDENT: oneLine(message.incident ?? ""),
     UPKEEP_SUBJECT: oneLine(message.subject),
     UPKEEP_SITE: oneLine(site),
     UPKEEP_WATCHER: oneLine(watcher),
   };
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // It has ended in this moment.
-  }
-}
-
-function words(error: unknown): string {
-  return oneLine(error instanceof Error ? error.message : String(error), EVIDENCE_MAX);
 }

@@ -3,7 +3,7 @@
 //
 // The URL is a secret of sorts (who knows it can keep the alarm quiet), so no report has more of it than the server's name.
 
-import type { IncomingMessage } from "node:http";
+import { call } from "./http.ts";
 
 export type DeadmanOptions = {
   /** `http:` or `https:`; called with GET. Any answer below 400 is good; redirects are not followed. */
@@ -25,8 +25,7 @@ const TIMEOUT_MS = 10_000;
 /** Calls at once, and then every `everyMs`. The result ends it. */
 export function startDeadman(options: DeadmanOptions): { close(): void } {
   const { everyMs, lastTurnMs, nowMs, staleMs = STALE_MS, report, timeoutMs = TIMEOUT_MS } = options;
-  const url = new URL(options.url);
-  const where = url.host;
+  const where = new URL(options.url).host;
   const closing = new AbortController();
   let trouble: string | null = null;
   let calling = false;
@@ -43,8 +42,9 @@ export function startDeadman(options: DeadmanOptions): { close(): void } {
     const ageMs = nowMs() - lastTurnMs();
     if (ageMs > staleMs) return note(`no dead-man's ping to ${where}: the decision loop has not turned for ${Math.round(ageMs / 1_000)} s`);
     calling = true;
-    const failure = await get(url, AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)]));
+    const answer = await call({ method: "GET", url: options.url, headers: {}, body: null }, timeoutMs, closing.signal);
     calling = false;
+    const failure = "failure" in answer ? answer.failure : answer.status > 0 && answer.status < 400 ? null : `it answered ${answer.status}`;
     note(failure === null ? null : `the dead-man's ping to ${where} fails: ${failure}`);
   };
 
@@ -57,26 +57,4 @@ export function startDeadman(options: DeadmanOptions): { close(): void } {
       closing.abort();
     },
   };
-}
-
-/** Null when it was answered well, or what went wrong, without the URL. */
-function get(url: URL, signal: AbortSignal): Promise<string | null> {
-  return new Promise((resolve) => {
-    const options = { method: "GET", agent: false, signal, headers: { "user-agent": "upkeep" } } as const;
-    const answered = (response: IncomingMessage): void => {
-      const { statusCode = 0 } = response;
-      // Nothing in the body matters, however long it is.
-      response.destroy();
-      resolve(statusCode > 0 && statusCode < 400 ? null : `it answered ${statusCode}`);
-    };
-    try {
-      // Loaded with the first call, TLS only where it is used; not imported, for the reason that src/api/server.ts gives.
-      const { request } = url.protocol === "https:" ? process.getBuiltinModule("node:https") : process.getBuiltinModule("node:http");
-      const sent = request(url, options, answered);
-      sent.once("error", (error: NodeJS.ErrnoException) => resolve(signal.aborted ? "no answer in time" : error.code ?? "the connection failed"));
-      sent.end();
-    } catch (error) {
-      resolve(error instanceof Error && "code" in error ? String(error.code) : "it cannot be called");
-    }
-  });
 }

@@ -37,7 +37,7 @@ async function server(): Promise<SmtpServer> {
 }
 
 function deliver(options: Partial<MailOptions>, only: readonly string[] | null = null, message = MESSAGE): Promise<Delivery> {
-  return mailChannel({ ...OPTIONS, ...options }, SENDER, { stepMs: 5_000, totalMs: 10_000 }).deliver(message, only, NEVER);
+  return mailChannel("mail", { ...OPTIONS, ...options }, SENDER, { stepMs: 5_000, totalMs: 10_000 }).deliver(message, only, NEVER);
 }
 
 test("a mail arrives at a real server as it was written", { skip }, async () => {
@@ -137,7 +137,7 @@ for (const [what, greeting, rule] of [
   test(`a peer that ${what} is a failure in bounded time`, { timeout: 20_000 }, async () => {
     const { port, close } = await peer(greeting, rule);
     try {
-      const result = await mailChannel({ ...OPTIONS, port }, SENDER, { stepMs: 300, totalMs: 1_500 }).deliver(MESSAGE, null, NEVER);
+      const result = await mailChannel("mail", { ...OPTIONS, port }, SENDER, { stepMs: 300, totalMs: 1_500 }).deliver(MESSAGE, null, NEVER);
       assert.equal(result.kind, "failed", JSON.stringify(result));
     } finally {
       await close();
@@ -148,7 +148,7 @@ for (const [what, greeting, rule] of [
 test("a peer that trickles is a failure when the whole time is over", { timeout: 20_000 }, async () => {
   const { port, close } = await peer("220 hello\r\n", (line) => (line.startsWith("EHLO") ? "250 hello\r\n" : "250-wait\r\n"));
   try {
-    const channel = mailChannel({ ...OPTIONS, port }, SENDER, { stepMs: 60_000, totalMs: 400 });
+    const channel = mailChannel("mail", { ...OPTIONS, port }, SENDER, { stepMs: 60_000, totalMs: 400 });
     assert.deepEqual(await channel.deliver(MESSAGE, null, NEVER), { kind: "failed", evidence: "not delivered within 400 ms" });
   } finally {
     await close();

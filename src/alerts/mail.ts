@@ -24,10 +24,10 @@ export type MailLimits = { readonly stepMs: number; readonly totalMs: number };
 const LIMITS: MailLimits = { stepMs: 10_000, totalMs: 45_000 };
 const EVIDENCE_MAX = 300;
 
-export function mailChannel(options: MailOptions, sender: Sender, limits: MailLimits = LIMITS): Channel {
+export function mailChannel(name: string, options: MailOptions, sender: Sender, limits: MailLimits = LIMITS): Channel {
   const password = options.password === null ? null : typeof options.password === "string" ? options.password : options.password.reveal();
   return {
-    name: "mail",
+    name, kind: "mail", grouped: true,
     async deliver(message, only, signal) {
       try {
         return await send(options, password, sender, limits, message, only ?? options.to, signal);
@@ -70,7 +70,7 @@ async function send(options: MailOptions, password: string | null, sender: Sende
     // One conversation per alarm and incident in the reader's program (RFC 5322, §3.6.4); no automatic answers (RFC 3834).
     references: thread,
     inReplyTo: thread,
-    headers: { "Auto-Submitted": "auto-generated", "X-Upkeep-Alarm": message.alarm, ...(message.incident === null ? {} : { "X-Upkeep-Incident": message.incident }) },
+    headers: { "Auto-Submitted": "auto-generated", ...(message.event === null ? {} : { "X-Upkeep-Event": String(message.event) }), "X-Upkeep-Alarm": message.alarm, ...(message.incident === null ? {} : { "X-Upkeep-Incident": message.incident }) },
     ...(message.severity === "critical" ? { priority: "high" as const } : {}),
   });
   const given = await within(sent, totalMs, signal, () => transport.close());

@@ -12,7 +12,7 @@ const HELD: Alarm = {
 };
 
 test("a call says what happened, what was done, what is asked, when, where and which incident", () => {
-  const { subject, body } = compose(HELD, "raised", "", SENDER, AT, "1");
+  const { subject, body } = compose(HELD, "raised", "", SENDER, AT, "1", { event: 17 });
   assert.equal(subject, "[upkeep homelab] critical: held logos: Logos was cut 3 times in 6 h and is down again.");
   assert.equal(body, `What happened:
   Logos was cut 3 times in 6 h and is down again.
@@ -27,9 +27,11 @@ When:     2026-11-21T10:11:12.000Z
 Host:     logos
 Incident: lusab-babad (upkeep why lusab-babad)
 Alarm:    held:logos, critical
+Event:    17 (upkeep why 17)
 Told by:  watcher rikis of homelab
+Manual:   docs/reference/alarms.md#held
 
-This is repeated until it is over or acknowledged.
+This is repeated until it is over or acknowledged: upkeep ack held:logos
 `);
 });
 

@@ -11,17 +11,18 @@ const DELIVERED: Delivery = { kind: "delivered", note: null, left: [] };
 const PAUSE = { first: 1, most: 4 } as const;
 
 function message(text: string, state: MessageState = "raised", alarm = "held:logos", severity: Message["severity"] = "critical"): Message {
-  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, atMs: 0 };
+  return { id: text, alarm, kind: "held", severity, host: "logos", incident: null, state, subject: text, body: text, happened: text, done: "", asked: "", count: 1, atMs: 0, event: null };
 }
 
 /** A channel whose attempts the test ends, and a queue before it. */
-function rig(waiting: readonly Waiting[] = []): { queue: DeliveryQueue; attempt: () => Promise<Attempt>; reports: string[]; open: () => number; changes: () => number } {
+function rig(waiting: readonly Waiting[] = [], group?: { readonly firstMs: number; readonly windowMs: number }): { queue: DeliveryQueue; attempt: () => Promise<Attempt>; reports: string[]; lost: string[]; open: () => number; changes: () => number } {
   const attempts: Attempt[] = [];
   const wanted: ((attempt: Attempt) => void)[] = [];
   const reports: string[] = [];
   let changes = 0;
+  const lost: string[] = [];
   const channel: Channel = {
-    name: "test",
+    name: "test", kind: "test", grouped: group !== undefined,
     deliver: (each, only, signal) =>
       new Promise((end) => {
         const attempt = { message: each, only, signal, end };
@@ -30,9 +31,9 @@ function rig(waiting: readonly Waiting[] = []): { queue: DeliveryQueue; attempt:
         else waiter(attempt);
       }),
   };
-  const queue = new DeliveryQueue(channel, waiting, { report: (text) => reports.push(text), onChange: () => { changes += 1; }, pauseMs: PAUSE });
+  const queue = new DeliveryQueue(channel, waiting, { report: (text) => reports.push(text), onChange: () => { changes += 1; }, onLost: (each) => lost.push(each.subject), pauseMs: PAUSE, ...(group === undefined ? {} : { group }), sender: { site: "s", watcher: "w" } });
   return {
-    queue, reports,
+    queue, reports, lost,
     attempt: () => new Promise((resolve) => {
       // Pauses of the queue do not keep a process alive; the test waits for them.
       const alive = setInterval(() => undefined, 1_000);
@@ -144,10 +145,10 @@ test("the queue is bounded: the oldest of the least severe goes", async () => {
   queue.add(message("under way", "raised", "x", "info"));
   await attempt();
   queue.add(message("least", "raised", "y", "info"));
-  for (let n = 0; n < 98; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
-  assert.equal(queue.waiting.length, 100);
+  for (let n = 0; n < 1_998; n += 1) queue.add(message(`critical ${n}`, "raised", `held:${n}`));
+  assert.equal(queue.waiting.length, 2_000);
   queue.add(message("one more", "raised", "z", "warning"));
-  assert.equal(queue.waiting.length, 100);
+  assert.equal(queue.waiting.length, 2_000);
   assert.ok(!queue.waiting.some((each) => each.message.subject === "least"));
   assert.ok(queue.waiting.some((each) => each.message.subject === "under way"));
   assert.match(reports[0] ?? "", /too many alerts wait for test: "least"/);
@@ -183,4 +184,89 @@ test("closing ends as soon as all is delivered", { timeout: 5_000 }, async () =>
   const closed = queue.close(60_000);
   (await attempt()).end(DELIVERED);
   await closed;
+});
+
+test("what comes together goes together, and what comes within the window after it, too", { timeout: 20_000 }, async () => {
+  const { queue, attempt } = rig([], { firstMs: 30, windowMs: 150 });
+  const startMs = performance.now();
+  for (const name of ["one", "two", "three"]) queue.add(message(name, "raised", name));
+  const first = await attempt();
+  assert.deepEqual([first.message.count, first.message.kind], [3, "several"]);
+  assert.ok(performance.now() - startMs >= 25);
+  queue.add(message("four", "raised", "four"));
+  first.end(DELIVERED);
+  await settled();
+  const deliveredMs = performance.now();
+  queue.add(message("five", "raised", "five"));
+  const second = await attempt();
+  assert.equal(second.message.count, 2);
+  assert.ok(performance.now() - deliveredMs >= 140, "not within the window");
+  second.end(DELIVERED);
+  await settled();
+  assert.deepEqual(queue.waiting, []);
+});
+
+test("a lone call waits for the first moment only", { timeout: 20_000 }, async () => {
+  const { queue, attempt } = rig([], { firstMs: 20, windowMs: 60_000 });
+  queue.add(message("one"));
+  assert.equal((await attempt()).message.subject, "one");
+});
+
+test("what has piled up while the other side was away is one message when it is back, and in order", { timeout: 20_000 }, async () => {
+  const { queue, attempt, reports } = rig([], { firstMs: 1, windowMs: 1 });
+  queue.add(message("one", "raised", "a"));
+  (await attempt()).end({ kind: "failed", evidence: "no" });
+  await settled();
+  for (let n = 0; n < 50; n += 1) queue.add(message(`${n}`, n % 2 === 0 ? "raised" : "over", `alarm ${n >> 1}`));
+  const whole = await attempt();
+  assert.equal(whole.message.count, 51);
+  whole.end(DELIVERED);
+  await settled();
+  assert.deepEqual(queue.waiting, []);
+  assert.equal(reports.length, 2, reports.join("; "));
+});
+
+test("a digest that is refused is taken apart, and only what is refused by itself is given back", { timeout: 20_000 }, async () => {
+  const { queue, attempt, reports, lost } = rig([], { firstMs: 1, windowMs: 1 });
+  for (const name of ["one", "two", "three"]) queue.add(message(name, "raised", name));
+  (await attempt()).end({ kind: "refused", evidence: "too much" });
+  for (const name of ["one", "two", "three"]) {
+    const each = await attempt();
+    assert.equal(each.message.subject, name);
+    each.end(name === "two" ? { kind: "refused", evidence: "bad word" } : DELIVERED);
+  }
+  await settled();
+  assert.deepEqual([queue.waiting, lost], [[], ["two"]]);
+  assert.deepEqual(reports, ['alert "two" was refused by test and is dropped: bad word']);
+});
+
+test("who asks for time is given it, and no more than an hour", { timeout: 20_000 }, async () => {
+  const { queue, attempt } = rig();
+  queue.add(message("one"));
+  const startMs = performance.now();
+  (await attempt()).end({ kind: "failed", evidence: "429", retryAfterMs: 200 });
+  const again = await attempt();
+  assert.ok(performance.now() - startMs >= 195);
+  again.end({ kind: "failed", evidence: "429", retryAfterMs: 1e12 });
+  await settled();
+  const { nextMs } = queue.report;
+  assert.ok(nextMs !== null && nextMs - Date.now() <= 3_600_000 && nextMs - Date.now() > 3_500_000);
+  await queue.close(0);
+});
+
+test("closing does not wait for the window", { timeout: 5_000 }, async () => {
+  const { queue, attempt } = rig([], { firstMs: 60_000, windowMs: 60_000 });
+  queue.add(message("one"));
+  const closed = queue.close(60_000);
+  (await attempt()).end(DELIVERED);
+  await closed;
+  assert.deepEqual(queue.waiting, []);
+});
+
+test("closing at once begins nothing: what waits belongs to who comes after", { timeout: 5_000 }, async () => {
+  const { queue, open } = rig([], { firstMs: 60_000, windowMs: 60_000 });
+  queue.add(message("one"));
+  await queue.close(0);
+  assert.equal(open(), 0);
+  assert.equal(queue.waiting.length, 1);
 });

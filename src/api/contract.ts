@@ -12,7 +12,7 @@ import type { Why } from "../core/explain.ts";
 import type { IncidentReport } from "../core/report.ts";
 
 export { UpkeepError } from "../core/errors.ts";
-export { availabilityInWords, inWords, plannedPaceInWords } from "../core/words.ts";
+export { ALARM_MANUAL, availabilityInWords, inWords, plannedPaceInWords } from "../core/words.ts";
 export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
 export type { AvailabilityParts, Command, Forecast, Why };
 
@@ -65,6 +65,10 @@ export const PATHS = {
   commands: "/v1/commands",
   /** POST {} → ReloadAnswer. */
   reload: "/v1/reload",
+  /** GET → AlertsReport: who was told what, and what waits. */
+  alerts: "/v1/alerts",
+  /** POST AlertTestRequest → AlertTest[]: each of those channels is tried once. */
+  alertTest: "/v1/alerts/test",
   /** POST {} to `/v1/record/DEVICE` → RecordAnswer. */
   record: "/v1/record",
 } as const;
@@ -250,6 +254,34 @@ export type Answer = {
 
 /** `problems`: of the configuration, `FILE:LINE:COLUMN: …`, errors and warnings. Not accepted: the old one goes on. */
 export type ReloadAnswer = { readonly accepted: boolean; readonly problems: readonly string[] };
+
+/** How people are called (src/alerts). Times are ISO 8601, UTC. */
+export type AlertsReport = {
+  readonly alarms: readonly {
+    readonly alarm: string;
+    /** Channels in the order in which they were told. */
+    readonly told: readonly { readonly channel: string; readonly at: string }[];
+    /** Who is called next, if nobody acknowledges. */
+    readonly next: { readonly to: readonly string[]; readonly at: string } | null;
+  }[];
+  readonly channels: readonly {
+    readonly channel: string;
+    /** `mail`, `command`, `slack`, … */
+    readonly kind: string;
+    /** Messages that are not delivered yet. */
+    readonly waiting: number;
+    readonly oldest: string | null;
+    /** Why the last delivery failed; null: it did not. */
+    readonly failing: string | null;
+    readonly tried: string | null;
+    readonly delivered: string | null;
+    readonly next: string | null;
+  }[];
+};
+
+/** `channel` null: all. */
+export type AlertTestRequest = { readonly channel: string | null };
+export type AlertTest = { readonly channel: string; readonly delivered: boolean; /** What was said against it. */ readonly evidence: string | null };
 
 /** A recording of a dialogue with a power device (power/recording.ts). */
 export type RecordAnswer = { readonly text: string };

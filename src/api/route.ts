@@ -5,7 +5,7 @@
 import type { Policy } from "../core/policy.ts";
 import type { Now } from "../core/time.ts";
 import type { State } from "../core/state.ts";
-import type { Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
+import type { AlertTest, AlertsReport, Answer, Command, Failure, RecordAnswer, ReloadAnswer, Role } from "./contract.ts";
 import { ROLES } from "./contract.ts";
 import type { Access } from "./access/access.ts";
 import type { Feed } from "./feed.ts";
@@ -75,6 +75,8 @@ export type Sources = {
   reload(): Promise<ReloadAnswer>;
   /** Records a dialogue with a power device; `null`: there is none of that name. */
   record(device: string): Promise<RecordAnswer | null>;
+  /** Whom the watcher calls, and how that goes (src/alerts). */
+  readonly alerts: { report(): AlertsReport; test(channel: string | null, signal: AbortSignal): Promise<readonly AlertTest[] | null> };
   /** What the public is told, as configured now; null: nothing. */
   statusPage(): StatusPageConfig | null;
   readonly notices: Notices;

@@ -5,6 +5,7 @@
 
 import { audit, firstUser, logIn, logOut, session, setUp, setUpLink, tokenAdd, tokenRemove, tokens, userAdd, userChange, userRemove, users } from "./access/answers.ts";
 import { command, record, reload } from "./asking.ts";
+import { alertTest, alerts } from "./calling.ts";
 import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
@@ -55,6 +56,8 @@ export const ROUTES: readonly Route[] = [
   route("GET", PATHS.audit, "admin", audit, { query: ["limit"], early: true }),
   route("POST", PATHS.commands, "operator", command),
   route("POST", PATHS.reload, "admin", reload),
+  route("GET", PATHS.alerts, "viewer", alerts),
+  route("POST", PATHS.alertTest, "operator", alertTest),
   route("POST", `${PATHS.record}/:name`, "admin", record),
   route("GET", ELSEWHERE, "anyone", (asked) => pageFile(asked), { early: true }),
 ];

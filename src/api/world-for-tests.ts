@@ -157,7 +157,7 @@ export function openWorld(options: WorldOptions = {}): World {
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
-      statusPage: () => world.statusPage, notices, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), version: "0.0.0-test" },
+      statusPage: () => world.statusPage, notices, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), alerts: { report: () => ({ alarms: [], channels: [] }), test: async (channel) => (channel === null || channel === "mail" ? [{ channel: "mail", delivered: false, evidence: "450 not now" }] : null) }, version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
       rmSync(folder, { recursive: true, force: true });

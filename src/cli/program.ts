@@ -180,6 +180,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "ack <alarm>", "Acknowledge an alarm", "No more reminders of it. `upkeep status` shows the names of alarms.", ["upkeep ack held:logos"],
     async (options, alarm) => (await import("./commands/brakes.ts")).runAck(needed(alarm), options));
 
+  const alerts = group("alerts", "Whom the watcher calls", "What is open, who was told, what waits; and whether a channel works.");
+  make(alerts, "list", "What is raised, who was told, what waits", "Exit 1 when a channel fails.", ["upkeep alerts list", "upkeep alerts list --json | jq '.channels[] | select(.failing != null)'"],
+    async (options) => (await import("./commands/alerts.ts")).runAlertsList(options));
+  make(alerts, "test [channel]", "Try a channel, or all of them", "A message that says that it is a test, at once. What it opens at a pager it closes again. Exit 1 when it was not delivered.", ["upkeep alerts test", "upkeep alerts test pager"],
+    async (options, channel) => (await import("./commands/alerts.ts")).runAlertsTest(channel, options));
+
   // ---- the watcher
   make(program, "check [file]", "Validate and lint a configuration", "Every problem as FILE:LINE:COLUMN. Exit 3 with errors, 0 with warnings only.", ["upkeep check", "upkeep check -c /etc/upkeep/upkeep.yaml --strict", "upkeep check --effective logos"],
     async (options, file) => {

@@ -1,6 +1,12 @@
 // What a configuration is once it has been read: the policy, which the core judges by, and what the shell needs beside it:
 // addresses, probe options, driver options and secrets. Everything is resolved; nothing refers back to a file.
 
+import type { AppriseOptions } from "../alerts/apprise.ts";
+import type { CommandOptions } from "../alerts/command.ts";
+import type { HookRequest } from "../alerts/hooks/hook.ts";
+import type { HookName } from "../alerts/hooks/index.ts";
+import type { Route, Step } from "../alerts/routes.ts";
+import type { Escape } from "../alerts/template.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
@@ -75,11 +81,26 @@ export type ApiConfig = {
 };
 
 export type AlertsConfig = {
-  readonly mail: MailConfig | null;
-  readonly command: readonly string[] | null;
-  readonly deadman: { readonly url: string; readonly everyMs: number } | null;
+  readonly channels: readonly ChannelSpec[];
+  readonly routes: readonly Route[];
+  readonly escalate: readonly Step[];
+  readonly groupMs: number;
+  /** Of `hours`; null: the machine's. */
+  readonly timeZone: string | null;
+  readonly deadman: { readonly url: Secret; readonly everyMs: number } | null;
   readonly repeatMs: number;
 };
+
+/** Secrets are still closed: `openChannels` opens them. */
+export type ChannelSpec = { readonly name: string } & (
+  | { readonly kind: "mail"; readonly options: MailConfig }
+  | { readonly kind: "command"; readonly options: CommandOptions }
+  | { readonly kind: "apprise"; readonly options: AppriseOptions }
+  | { readonly kind: "hook"; readonly hook: HookName; readonly grouped: boolean; readonly settings: Readonly<Record<string, string | Secret | null>> }
+  | { readonly kind: "webhook"; readonly options: WebhookSpec });
+
+/** A template of one's own; texts in it are templates, secrets are not. */
+export type WebhookSpec = Pick<HookRequest, "method" | "body"> & { readonly url: Secret; readonly headers: Readonly<Record<string, string | Secret>>; readonly escape: Escape; readonly grouped: boolean };
 
 export type MailConfig = {
   readonly to: readonly string[];

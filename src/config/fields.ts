@@ -117,10 +117,13 @@ export function argv(description: string) {
   const word = z.string().min(1).max(4_096);
   expectations.add(word, { says: "text: a program or one of its arguments" });
   const schema = z.array(word).min(1).max(64);
-  expectations.add(schema, { says: "a list: the program, then its arguments", explain: (input) => typeof input === "string"
-    ? { message: `expected a list: the program, then its arguments, found ${JSON.stringify(input.slice(0, 60))}`, hint: `write [${input.trim().split(/\s+/).slice(0, 8).join(", ")}]: there is no shell` } : null });
+  expectations.add(schema, { says: "a list: the program, then its arguments", explain: noShell });
   return schema.meta(about(description, {}, "program"));
 }
+
+/** What is told of a command line where a list is expected. */
+export const noShell: NonNullable<Expectation["explain"]> = (input) => typeof input === "string"
+  ? { message: `expected a list: the program, then its arguments, found ${JSON.stringify(input.slice(0, 60))}`, hint: `write [${input.trim().split(/\s+/).slice(0, 8).join(", ")}]: there is no shell` } : null;
 
 /** A secret as it stands in the file: a reference, or (linted) the thing itself. */
 export type SecretInput = { readonly file: string } | { readonly env: string } | { readonly literal: string };

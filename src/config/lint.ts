@@ -35,9 +35,6 @@ function lintWhole(gathered: Gathered, fleet: ResolvedFleet, references: readonl
       problems.add(at.place(["watcher", "references"]), "REFERENCES_WATCHED", "every reference is a watched host: when they die, nothing is judged any more", "add one that is not watched, for instance the router");
     }
   }
-  if (!at.has(["alerts", "mail"]) && !at.has(["alerts", "command"])) {
-    problems.add(at.place(["alerts"], "key"), "NO_ALERTS", "no mail and no command under alerts: nobody would be called", "alerts: { mail: { to: root@localhost } }");
-  }
   for (const [key, off, text] of BRAKES_OFF) {
     if (top.brakes?.[key] === off) problems.add(at.place(["brakes", key]), "BRAKE_OFF", `${key}: ${text} switches this brake off`);
   }
@@ -96,8 +93,12 @@ async function lintDevices(fleet: ResolvedFleet, problems: ProblemList): Promise
 
 async function lintPrograms(gathered: Gathered, fleet: ResolvedFleet, problems: ProblemList): Promise<void> {
   const programs: { program: unknown; place: Place }[] = [];
-  const alertsAt = gathered.at.place(["alerts", "command", 0]);
-  programs.push({ program: gathered.top.alerts?.command?.[0], place: alertsAt });
+  const { command, channels = {} } = gathered.top.alerts ?? {};
+  const at = (...path: readonly string[]): Place => gathered.at.place(["alerts", ...path, ...(gathered.at.has(["alerts", ...path, "run"]) ? ["run", 0] : [0])]);
+  programs.push({ program: command?.run[0], place: at("command") });
+  for (const [name, channel] of Object.entries(channels)) {
+    programs.push({ program: channel.command?.run[0], place: at("channels", name, "command") }, { program: channel.apprise?.program, place: gathered.at.place(["alerts", "channels", name, "apprise", "program"]) });
+  }
   for (const { input, entry } of fleet.declared.values()) {
     if (input === null) continue;
     for (const { at, program } of DRIVERS[input.driver].programs?.(input) ?? []) programs.push({ program, place: entry.at.place(at) });

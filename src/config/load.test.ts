@@ -54,7 +54,7 @@ test("the smallest example of the design holds with the documented defaults", as
   assert.deepEqual(policy.brakes, { startupMs: 60_000, maxUnhealthy: 0.4, coolDownMs: 120_000, concurrent: 1, perHour: null });
   assert.deepEqual([policy.site, policy.watcher, policy.armed, policy.observers, policy.lone, policy.limits], ["upkeep", "watcher-1", true, 3, "hold", LIMITS]);
   assert.deepEqual(shell.api, { listen: { host: "127.0.0.1", port: 8_080 }, required: false, names: [], tls: "none" });
-  assert.deepEqual(shell.alerts, { mail: null, command: null, deadman: null, repeatMs: 3_600_000 });
+  assert.deepEqual(shell.alerts, { channels: [], routes: [], escalate: [], groupMs: 10_000, timeZone: null, deadman: null, repeatMs: 3_600_000 });
   const device = shell.devices.get("sucker");
   assert.ok(device?.driver === "apc" && device.options.password.reveal() === "hunter2", "one newline at the end is dropped");
 });
@@ -210,15 +210,20 @@ brakes: { perHour: 9, maxUnhealthy: 25%, concurrent: 2 }
 site: lab
 armed: false
 `, { env });
-  assert.equal(shell.alerts.mail?.password?.reveal(), "hunter2");
-  assert.deepEqual({ ...shell.alerts.mail, password: null }, { to: ["root@localhost", "ops@example.org"], from: "upkeep@watcher-1", host: "mail.example.org", port: 465, username: "u", password: null, tls: "tls" });
-  assert.deepEqual([shell.alerts.command, shell.alerts.deadman, shell.alerts.repeatMs], [["/bin/sh", "-c", "x"], { url: "https://example.org/x", everyMs: 60_000 }, 1_800_000]);
+  const [mail, command] = shell.alerts.channels;
+  assert.ok(mail?.kind === "mail" && command?.kind === "command");
+  assert.equal(mail.options.password?.reveal(), "hunter2");
+  assert.deepEqual({ ...mail.options, password: null }, { to: ["root@localhost", "ops@example.org"], from: "upkeep@watcher-1", host: "mail.example.org", port: 465, username: "u", password: null, tls: "tls" });
+  assert.deepEqual([command.options, shell.alerts.deadman?.url.reveal(), shell.alerts.deadman?.everyMs, shell.alerts.repeatMs], [{ run: ["/bin/sh", "-c", "x"], grouped: false }, "https://example.org/x", 60_000, 1_800_000]);
   assert.deepEqual(shell.api, { listen: { host: "::1", port: 0 }, required: true, names: [], tls: "none" });
   assert.deepEqual([policy.brakes.perHour, policy.brakes.maxUnhealthy, policy.brakes.concurrent, policy.site, policy.armed, policy.limits.alarmEveryMs], [9, 0.25, 2, "lab", false, 1_800_000]);
 });
 
 test("a password goes over the network encrypted unless it is told otherwise", async () => {
-  const tlsOf = async (mail: string): Promise<string | undefined> => (await loadGood(`hosts: { a: { address: h1 } }\nalerts: { mail: { to: root, ${mail} } }\n`, { env })).shell.alerts.mail?.tls;
+  const tlsOf = async (written: string): Promise<string | undefined> => {
+    const [mail] = (await loadGood(`hosts: { a: { address: h1 } }\nalerts: { mail: { to: root, ${written} } }\n`, { env })).shell.alerts.channels;
+    return mail?.kind === "mail" ? mail.options.tls : undefined;
+  };
   assert.equal(await tlsOf("server: h"), "offered");
   assert.equal(await tlsOf("server: h, username: u, password: { env: PW }"), "starttls");
   assert.equal(await tlsOf("server: localhost, username: u, password: { env: PW }"), "offered");

@@ -3,17 +3,19 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, HistoryConfig, MailConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
+import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
 import type { Gathered } from "./gather.ts";
 import { BUILT_IN_MS } from "./layers.ts";
+import { lintAlerts } from "./lint-alerts.ts";
 import { lintStore } from "./lint-store.ts";
 import { lint } from "./lint.ts";
 import { ProblemList } from "./problems.ts";
 import type { Problem } from "./problems.ts";
 import { resolveApi } from "./resolve-api.ts";
+import { resolveAlerts } from "./resolve-alerts.ts";
 import { membersOn, resolveStore } from "./resolve-store.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
@@ -52,13 +54,14 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const secrets = new SecretReader(env, problems, options.readFile);
   const fleet = await resolveFleet(gathered, secrets, problems);
   const references = await resolveReferences(gathered, secrets, problems);
-  const alerts = await resolveAlerts(gathered, secrets, machine);
+  const alerts = await resolveAlerts({ gathered, secrets, problems, machine }, fleet);
   const certificates = { gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() };
   const store = await resolveStore(certificates);
   const api = await resolveApi(certificates);
   const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
   const self = selfOf(gathered, fleet, machine, problems);
   await lint(gathered, fleet, references, self, options.measured ?? new Map(), problems);
+  if (!problems.failed) lintAlerts(gathered, fleet, alerts, problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
@@ -72,8 +75,6 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   return { ok: true, config: { policy: policyOf(gathered, fleet, store, self, alerts, machine), shell, origins }, problems: problems.sorted() };
 }
 
-const SMTP_PORT = 25;
-const SMTPS_PORT = 465;
 
 function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, self: ReadonlySet<string>, alerts: AlertsConfig, machine: Machine): Policy {
   const { top } = gathered;
@@ -129,19 +130,6 @@ async function resolveReferences(gathered: Gathered, secrets: SecretReader, prob
     references.push({ id, address: address.host, timeoutMs: probe.timeoutMs ?? BUILT_IN_MS.timeout, ...task });
   }
   return references;
-}
-
-async function resolveAlerts(gathered: Gathered, secrets: SecretReader, machine: Machine): Promise<AlertsConfig> {
-  const { mail, command, deadman, repeat } = gathered.top.alerts ?? { repeat: LIMITS.alarmEveryMs };
-  let resolved: MailConfig | null = null;
-  if (mail !== undefined) {
-    const password = mail.password === undefined ? null : await secrets.read(mail.password, gathered.at.place(["alerts", "mail", "password"]), gathered.directory);
-    const port = mail.server.port ?? SMTP_PORT;
-    const local = /^(localhost|127\..*|::1)$/.test(mail.server.host);
-    const tls = mail.tls ?? (port === SMTPS_PORT ? "tls" : password !== null && !local ? "starttls" : "offered");
-    resolved = { to: mail.to, from: mail.from ?? `upkeep@${machine.hostname}`, host: mail.server.host, port, username: mail.username ?? null, password, tls };
-  }
-  return { mail: resolved, command: command ?? null, deadman: deadman === undefined ? null : { url: deadman.url, everyMs: deadman.every }, repeatMs: repeat };
 }
 
 function resolvePaths(path: string, gathered: Gathered, env: Environment, problems: ProblemList): { dataDir: string; socketPath: string } {

@@ -34,6 +34,8 @@ export type ResolvedHost = {
   readonly origins: ReadonlyMap<string, string>;
   readonly probes: readonly Resolved[];
   readonly power: PowerOfHost;
+  /** All groups that it is in, the one in which storms are judged first. */
+  readonly groups: readonly string[];
   /** False when some of its settings are wrong, which has been told. */
   readonly whole: boolean;
   /** Where a value was said, for the lints; null where it is built in. */
@@ -139,7 +141,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));
   const spec: HostSpec = { address: where.host, port: where.port, probes: probes.map((probe) => probe.spec), remedies: remedies.map(({ spec }) => spec), wake: input.wake === undefined ? null : { mac: input.wake.mac, host: input.wake.address.host, port: input.wake.address.port ?? WAKE_PORT } };
-  return { entry, whole, policy, spec, origins, probes, power, placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
+  return { entry, whole, policy, spec, origins, probes, power, groups: groups.map(({ name }) => name), placeOf: (setting) => chosen.get(setting)?.place?.() ?? null };
 }
 
 /** A second of one kind is `ssh#2`, as with probes. */

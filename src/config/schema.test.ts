@@ -54,7 +54,7 @@ test("every example loads, with no lint but programs that this machine lacks", a
   for (const name of names) {
     // Secrets of an example lie where they will lie, not here.
     const read = async (path: string): Promise<string | Uint8Array> => (path.endsWith(".pem") ? AUTHORITY : path.startsWith("/etc/upkeep/") ? "long secret\n" : readFile(path));
-    const { ok, problems } = await loadConfig(`${EXAMPLES}${name}`, { env: { SUCKER_PASSWORD: "secret" }, machine: MACHINE, readFile: read });
+    const { ok, problems } = await loadConfig(`${EXAMPLES}${name}`, { env: { SUCKER_PASSWORD: "secret", NTFY_TOPIC: "a-topic", PAGERDUTY_KEY: "0123456789abcdef0123456789abcdef" }, machine: MACHINE, readFile: read });
     const told = problems.filter(({ code }) => code !== "COMMAND_MISSING" && !(name === "smallest.yaml" && ["NO_REFERENCES", "NO_ALERTS"].includes(code)));
     assert.deepEqual(told.map(formatProblem), [], name);
     assert.ok(ok, name);

@@ -1,4 +1,7 @@
-// Durations as people say them: 500 ms, 25 s, 5 min, 2 h 30 min, 3 d.
+// Durations as people say them (500 ms, 25 s, 5 min, 2 h 30 min, 3 d), and where they read on.
+
+/** Every kind of alarm is a section of it: what it means, and what to do at night. */
+export const ALARM_MANUAL = "docs/reference/alarms.md";
 
 export function inWords(durationMs: number): string {
   if (durationMs < 1_000) return `${Math.round(durationMs)} ms`;

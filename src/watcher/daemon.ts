@@ -2,8 +2,10 @@
 // nothing; it is the one file that knows all parts. The order matters: nothing is touched before the data folder's lock is
 // held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
+import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
+import { reportOf } from "../api/calling.ts";
 import type { RecordAnswer, ReloadAnswer } from "../api/contract.ts";
 import type { Api, Tls } from "../api/server.ts";
 import { checkSocketPath, openApi } from "../api/server.ts";
@@ -13,6 +15,7 @@ import { RoundStrips } from "../api/strips.ts";
 import type { Config } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
+import { openChannels } from "../config/open.ts";
 import { formatProblem } from "../config/problems.ts";
 import { UpkeepError } from "../core/errors.ts";
 import { statusReport } from "../core/report.ts";
@@ -85,7 +88,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
-  const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...alertChannels(config) }, warn);
+  const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
 
   const strips = new RoundStrips(() => config.policy.hosts);
   const counts = new Counts();
@@ -102,6 +105,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
             history.told(told, at);
             counts.told(told);
             log.told(told, at.wallMs);
+            if (told.kind === "acknowledged") alerts.acknowledged();
           },
           input: (input, at) => {
             turnedMs = at.bootMs;
@@ -132,11 +136,12 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       history.policy(config.policy);
       watcher.current.start({ kind: "start", ...place.beginning, uptimeMs: uptimeMs(), seq });
       place.feed((input) => watcher.current.post(input));
+      alerts.follow(() => (watcher.current.state.started ? watcher.current.state.alarms : null));
       watcher.current.post({ kind: "history", failure: unhealthy });
       tellHealth = (failure) => watcher.current.post({ kind: "history", failure });
     };
 
-    const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ ...config.shell.alerts.deadman, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
+    const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ url: config.shell.alerts.deadman.url.reveal(), everyMs: config.shell.alerts.deadman.everyMs, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
     let deadman = makeDeadman();
 
     /** The old watcher goes on looking until the store can be opened; what is decided meanwhile is what can be decided without one. */
@@ -183,7 +188,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       old.close();
       for (const refusal of site.refusals()) warn(refusal);
       if (callsOthers) {
-        alerts.reload(alertChannels(config));
+        alerts.reload(callingOf(config));
         deadman?.close();
         deadman = makeDeadman();
       }
@@ -208,7 +213,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -287,7 +292,7 @@ function untilStopped(): AbortSignal {
   return controller.signal;
 }
 
-function alertChannels(config: Config): { mail: { to: readonly string[]; from: string; host: string; port: number; username: string | null; password: string | null; tls: "offered" | "starttls" | "tls" | "none" } | null; command: readonly string[] | null } {
-  const { mail, command } = config.shell.alerts;
-  return { mail: mail === null ? null : { ...mail, password: mail.password?.reveal() ?? null }, command };
+function callingOf({ shell: { alerts } }: Config): Calling {
+  const { channels, routes, escalate, groupMs, timeZone } = alerts;
+  return { channels: openChannels(channels), routes, escalate, groupMs, timeZone };
 }

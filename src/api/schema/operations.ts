@@ -6,7 +6,7 @@ import { ACCESS_OPERATIONS } from "./access-operations.ts";
 import { AVAILABILITY_STEPS, EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
 import { saidBy } from "../command-schema.ts";
 import { availabilityReport } from "./availability.ts";
-import { answer, recordAnswer, reloadAnswer } from "./commands.ts";
+import { alertTest, alertTestRequest, alertsReport, answer, recordAnswer, reloadAnswer } from "./commands.ts";
 import type { OperationDescription } from "./description.ts";
 import { EVENTS_TYPE, JSON_TYPE, json, lines } from "./description.ts";
 import { liveEvents } from "./live.ts";
@@ -70,6 +70,8 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
     description: "Answered when it is on record. On TCP `by` is the caller's name, whatever the body says. What cuts the power of a serving host answers with `confirm` first: ask again with that name typed.",
     answers: { 200: json(answer, "What became of it; `exit` says whether it was done.") },
   },
+  [`GET ${PATHS.alerts}`]: { tag: "now", summary: "Who was told what, and what waits", description: "Of this watcher; what is asked of people stands in the status.", answers: { 200: json(alertsReport, "Calls and channels.") } },
+  [`POST ${PATHS.alertTest}`]: { tag: "commands", summary: "Try a channel", description: "Once, at once, and past its queue. What a test opens (an incident at a pager) it closes again.", body: alertTestRequest, example: { channel: "mail" }, answers: { 200: json(listOf(alertTest), "How it went, by channel.") } },
   [`POST ${PATHS.reload}`]: { tag: "commands", summary: "Read the configuration again", body: z.strictObject({}), answers: { 200: json(reloadAnswer, "Whether it was taken over.") } },
   [`POST ${PATHS.record}/:name`]: { tag: "commands", summary: "Record a dialogue with a power device", description: "Every outlet is read once; nothing is switched.", name: "The power device's name.", body: z.strictObject({}), answers: { 200: json(recordAnswer, "The recording.") } },
   ...ACCESS_OPERATIONS,

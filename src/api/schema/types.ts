@@ -2,11 +2,11 @@
 // of this exists when the program runs.
 
 import type { z } from "zod";
-import type { Answer, AuditLine, AvailabilityReport, EventLine, Failure, Health, HostReport, IncidentReport, NoticeReport, StatusPageFiles, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, SetUpLink, StatusReport, TokenReport, UserChanged, UserReport, WhyReport } from "../contract.ts";
+import type { AlertTest, AlertTestRequest, AlertsReport, Answer, AuditLine, AvailabilityReport, EventLine, Failure, Health, HostReport, IncidentReport, NoticeReport, StatusPageFiles, RecordAnswer, ReloadAnswer, ResultLine, RollupLine, Session, SetUp, SetUpLink, StatusReport, TokenReport, UserChanged, UserReport, WhyReport } from "../contract.ts";
 import type { LiveEvents } from "../live.ts";
 import type { auditLine, session, setUp, setUpLink, tokenReport, userChanged, userReport } from "./access.ts";
 import type { availabilityReport } from "./availability.ts";
-import type { answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
+import type { alertTest, alertTestRequest, alertsReport, answer, failure, recordAnswer, reloadAnswer } from "./commands.ts";
 import type { liveEvents } from "./live.ts";
 import type { noticeReport, statusPageFiles } from "./notices.ts";
 import type { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
@@ -33,6 +33,9 @@ export type Checked = All<[
   Same<typeof answer, Answer>,
   Same<typeof reloadAnswer, ReloadAnswer>,
   Same<typeof recordAnswer, RecordAnswer>,
+  Same<typeof alertsReport, AlertsReport>,
+  Same<typeof alertTestRequest, AlertTestRequest>,
+  Same<typeof alertTest, AlertTest>,
   Same<typeof failure, Failure>,
   Same<typeof session, Session>,
   Same<typeof setUp, SetUp>,

@@ -1,8 +1,8 @@
 // `upkeep why HOST|INCIDENT|LINE`: read by somebody who was called at night. First what is, then from what it was concluded, then
 // what happens next or what is asked, then how it came about, line by line with the time since the first bad sign.
 
-import type { EventLine, IncidentReport, WhyReport } from "../../api/contract.ts";
-import { inWords, PATHS } from "../../api/contract.ts";
+import type { AlarmReport, EventLine, IncidentReport, StatusReport, WhyReport } from "../../api/contract.ts";
+import { ALARM_MANUAL, inWords, PATHS } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
@@ -17,14 +17,17 @@ export async function runWhy(name: string, options: Options): Promise<number> {
   const client = await connect(options);
   const report = await client.get<WhyReport>(`${PATHS.why}/${encodeURIComponent(name)}`);
   if (options.json === true) printJson(report);
-  else for (const line of sentences(report)) print(line);
+  else {
+    const alarms = report.kind === "host" ? (await client.get<StatusReport>(`${PATHS.status}?host=${encodeURIComponent(name)}`)).alarms.filter((alarm) => alarm.host === name) : [];
+    for (const line of sentences(report, alarms)) print(line);
+  }
   return EXIT.yes;
 }
 
-function sentences(report: WhyReport): readonly string[] {
+function sentences(report: WhyReport, alarms: readonly AlarmReport[]): readonly string[] {
   switch (report.kind) {
     case "host":
-      return aboutHost(report);
+      return aboutHost(report, alarms);
     case "incident":
       return aboutIncident(report);
     case "event":
@@ -42,7 +45,7 @@ function aboutEvent(report: Extract<WhyReport, { kind: "event" }>): readonly str
   ];
 }
 
-function aboutHost(report: Extract<WhyReport, { kind: "host" }>): readonly string[] {
+function aboutHost(report: Extract<WhyReport, { kind: "host" }>, alarms: readonly AlarmReport[]): readonly string[] {
   const { host, open } = report;
   const sinceMs = Math.max(0, Date.parse(report.at) - Date.parse(host.since));
   const lines = [paint("bold", `${printable(host.host)} is ${host.verdict}, for ${inWords(sinceMs)} (since ${moment(host.since, report.at)} ${zone(report.at)}).`)];
@@ -51,6 +54,7 @@ function aboutHost(report: Extract<WhyReport, { kind: "host" }>): readonly strin
   if (host.observers.length !== 1) lines.push("", paint("bold", "What the watchers say"), ...votes(host).map((line) => `  ${line}`));
   lines.push("", paint("bold", "What happens next"));
   for (const sentence of report.next) lines.push(`  ${printable(sentence)}`);
+  for (const { alarm, kind, asked, acknowledged } of alarms) lines.push(`  Asked of you: ${printable(asked)}   ${paint("dim", `(${printable(alarm)}${acknowledged ? ", acknowledged" : ""}; what it means: ${ALARM_MANUAL}#${kind})`)}`);
   if (open !== null) lines.push("", ...head(open, report.at));
   else lines.push("", paint("bold", "What happened lately"));
   lines.push(...timeline(report, open?.began ?? null));

@@ -12,7 +12,8 @@ import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
 import { statusPage } from "./status-page.ts";
 import { store } from "./store.ts";
-import { alerts, brakes, watcher } from "./watcher.ts";
+import { alerts } from "./alerts.ts";
+import { brakes, watcher } from "./watcher.ts";
 
 const pattern = z.string().min(1).max(4_096);
 const include = z.union([pattern.transform((one): readonly string[] => [one]), z.array(pattern).min(1).max(100).transform((all): readonly string[] => all)]);
