@@ -20,10 +20,9 @@ test("the cost of a check can be measured: every look of every probe is good", {
   for (const kind of ["ping", "ssh", "http", "dns"]) assert.match(said, new RegExp(`^Upkeep, probe alone, ${kind}: \\d+\\.\\d µs`, "m"));
 });
 
-test("the interface can be measured: requests, events at ten readers, and what readers cost", { skip: refusal ?? false, timeout: 300_000 }, async () => {
-  const said = (await Promise.all(["requests", "events"].map((part) => quickly("api.ts", part)))).join("");
+test("the interface can be measured: it answers while it looks", { skip: refusal ?? false, timeout: 300_000 }, async () => {
+  const said = await quickly("api.ts", "requests");
   assert.match(said, /^\/metrics of 50 hosts: [1-9]\d* a second, p50 \d+\.\d\d ms/m);
-  assert.match(said, /^events, one now and then: p50 \d+ ms, p95 \d+ ms, most \d+ ms \(30\)/m);
 });
 
 test("a watcher on schedule can be measured: it looks at every host", { skip: refusal ?? false, timeout: 300_000 }, async () => {

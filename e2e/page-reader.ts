@@ -2,7 +2,9 @@
 // error, a refused script or style, a file that is not there) fails the test that saw it, and axe looks at whatever is shown.
 
 import assert from "node:assert/strict";
+import { existsSync, globSync, statSync } from "node:fs";
 import http from "node:http";
+import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { chromium } from "playwright-core";
@@ -17,6 +19,15 @@ export const noBrowser = lacking("chromium");
 /** Whatever is waited for comes within this, also on a machine that has other things to do. */
 export const PATIENCE_MS = 40_000;
 
+/** A page that is older than its sources is not what is on trial. */
+function assertBuilt(): void {
+  const root = join(import.meta.dirname, "..");
+  const changedMs = (path: string) => statSync(join(root, path)).mtimeMs;
+  const built = existsSync(join(root, "build/page/manifest.json")) ? changedMs("build/page/manifest.json") : 0;
+  const newer = globSync("src/web/**/*.{ts,tsx,css,html}", { cwd: root, exclude: ["src/web/test/**"] }).find((path) => changedMs(path) > built);
+  assert.equal(newer, undefined, "the page is older than its sources: bin/setup builds it");
+}
+
 export type ReaderOptions = { readonly width?: number; readonly height?: number; readonly dark?: boolean; readonly calm?: boolean; readonly touch?: boolean };
 
 export class Readers {
@@ -29,6 +40,7 @@ export class Readers {
   static async start(): Promise<Readers> {
     const path = programPath("chromium");
     assert.ok(path !== null);
+    assertBuilt();
     thirdParty("Chromium", [path, "--version"]);
     // Chromium's own sandbox wants a user that is not root; what it shows here is ours.
     return new Readers(await chromium.launch({ executablePath: path, args: ["--no-sandbox", "--disable-dev-shm-usage"] }));

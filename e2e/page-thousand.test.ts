@@ -12,9 +12,8 @@ import { noBrowser, Readers } from "./page-reader.ts";
 const HOSTS = Array.from({ length: 1_000 }, (_, index) => `web${String(index + 1).padStart(4, "0")}`);
 /** Rows that are made at most: those that are seen and a margin. */
 const ROWS_MAX = 60;
-/** A frame that takes longer is a stutter, and of a hundred so many may: the machine has other things to do, too. */
-const STUTTER_MS = 100;
-const STUTTERS_MAX = 0.1;
+/** Processor time of the page for each frame while it is scrolled, on average: how long a frame takes depends on what else the machine does. */
+const FRAME_MS_MAX = 25;
 
 describe("a thousand hosts", { skip: noBrowser }, () => {
   let it: Opened;
@@ -48,6 +47,10 @@ describe("a thousand hosts", { skip: noBrowser }, () => {
   });
 
   test("it keeps its pace while it is scrolled from one end to the other", async (t) => {
+    const session = await reader.page.context().newCDPSession(reader.page);
+    await session.send("Performance.enable", { timeDomain: "threadTicks" });
+    const workedMs = async () => ((await session.send("Performance.getMetrics")).metrics.find((metric) => metric.name === "TaskDuration")?.value ?? NaN) * 1_000;
+    const beforeMs = await workedMs();
     const frames = await reader.page.evaluate(async () => {
       const took: number[] = [];
       const end = document.documentElement.scrollHeight - innerHeight;
@@ -61,10 +64,10 @@ describe("a thousand hosts", { skip: noBrowser }, () => {
       }
       return took;
     });
-    const slow = frames.filter((ms) => ms > STUTTER_MS).length;
+    const eachMs = (await workedMs() - beforeMs) / frames.length;
     const sorted = frames.toSorted((one, other) => one - other);
-    t.diagnostic(`${frames.length} frames: median ${sorted[frames.length >> 1]?.toFixed(1)} ms, 95 of 100 within ${sorted[Math.floor(frames.length * 0.95)]?.toFixed(1)} ms, longest ${sorted.at(-1)?.toFixed(1)} ms`);
-    assert.ok(slow <= frames.length * STUTTERS_MAX, `${slow} of ${frames.length} frames took more than ${STUTTER_MS} ms`);
+    t.diagnostic(`${frames.length} frames: ${eachMs.toFixed(1)} ms of processor time each; they took ${sorted[frames.length >> 1]?.toFixed(1)} ms in the middle, 95 of 100 within ${sorted[Math.floor(frames.length * 0.95)]?.toFixed(1)} ms`);
+    assert.ok(eachMs <= FRAME_MS_MAX, `${eachMs} ms of processor time for each frame`);
   });
 
   test("a host that is not well comes to the front, and the others stay where they are", async () => {
@@ -74,6 +77,26 @@ describe("a thousand hosts", { skip: noBrowser }, () => {
     await reader.row("web0777").getByText(/suspect|down|booting|off/).first().waitFor();
     assert.equal(await reader.row("web0777").getAttribute("aria-rowindex"), "3");
     it.world.wedged.delete("web0777");
+  });
+
+  test("a browser that has slept for a day begins anew, and shows nothing of yesterday as now", async () => {
+    const sleeper = await readers.reader();
+    await sleeper.page.clock.install();
+    let streams = 0;
+    sleeper.page.on("request", (request) => void (request.url().endsWith("/v1/stream") && (streams += 1)));
+    await sleeper.page.goto(reader.page.url());
+    await sleeper.reads(/^Guarded/);
+    await sleeper.page.evaluate(() => {
+      const seen: string[] = [];
+      Object.assign(globalThis, { seen });
+      new MutationObserver(() => seen.push(document.querySelector(".stale-note")?.textContent ?? "")).observe(document.body, { childList: true, subtree: true });
+    });
+    await sleeper.page.clock.fastForward("24:00:00");
+    await sleeper.page.waitForFunction(() => ((globalThis as unknown as { seen: string[] }).seen).some((text) => text.startsWith("Stale since")));
+    await sleeper.page.locator(".stale-note").waitFor({ state: "detached" });
+    await sleeper.page.getByText(/^live/).waitFor();
+    assert.equal(streams, 2);
+    await sleeper.leave();
   });
 
   test("by keys: filter, step, open, back; and the address says what is shown", async () => {

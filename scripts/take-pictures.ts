@@ -39,6 +39,7 @@ const rig = await startRig({
   settings: `brakes: { startup: 0s, maxUnhealthy: 60%, coolDown: 2s }
 defaults: { every: 2s, timeout: 1s, threshold: 5, debounce: 10s, boot: 60s, offFor: 3s, healthyFor: 4s, settle: 5s }
 groups: { core: { hosts: [logos, ethos, pathos] }, data: { hosts: [db1, db2] }, web: { hosts: [web1] } }
+statusPage: { title: Example status, groups: [{ group: core, as: Compute }, { group: data, as: Databases }, { group: web, as: Web }] }
 `,
 });
 const readers = await Readers.start();
@@ -67,9 +68,12 @@ try {
   await rig.host("ethos").wedge("frozen");
   await light.row("ethos").getByText("suspect · 3 of 5").waitFor();
   await Promise.all([take(light, "fleet-suspect"), take(phone, "phone")]);
+  const wall = await readers.reader({ width: 1_280, height: 720 });
+  await logIn(wall, "wall");
   await light.row("ethos").getByText("booting").waitFor();
   await sleep(3_000);
   for (const [reader, name] of [[light, "fleet"], [dark, "fleet-dark"]] as const) await take(reader, name);
+  await take(wall, "wall");
   await light.page.goto(`${address}hosts/ethos`);
   await light.page.locator("canvas").first().waitFor();
   await sleep(1_500);
@@ -87,6 +91,12 @@ try {
   await light.page.getByRole("button", { name: "Fence…" }).click();
   await light.page.getByRole("dialog").getByLabel(/^Why/).fill("it hangs and nobody can log in");
   await take(light, "fence");
+  await rig.upkeep("notice", "add", "Databases are slow", "--severity", "disturbance", "--component", "Databases", "--text", "A disk is being replaced. **Nothing is lost.**");
+  for (const [path, heading] of [["power", /^sucker/], ["maintenance", /^db2 is held back/], ["availability", /^Available/], ["status", /available/]] as const) {
+    await light.page.goto(address + path);
+    await light.reads(heading);
+    await take(light, path);
+  }
   await light.page.goto(address);
   await light.reads(/^Guarded/);
   watching.child.kill("SIGSTOP");

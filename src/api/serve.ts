@@ -4,7 +4,8 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AUTHENTICATE } from "./access/answers.ts";
-import { IDLE_MS, sameText } from "./access/access.ts";
+import { IDLE_MS, NOBODYS } from "./access/access.ts";
+import { sameText } from "./access/credentials.ts";
 import { BODY_BYTES_MAX, BY_HEADER, BY_MAX, CSRF_HEADER } from "./contract.ts";
 import { hostOf, isOurs } from "./host-header.ts";
 import type { Caller, Reply, Served } from "./route.ts";
@@ -101,13 +102,12 @@ async function readBody(request: IncomingMessage): Promise<Body> {
 
 /** A stream ends with what let its reader in. */
 function endInTime(response: ServerResponse, caller: Caller, { access }: Served): void {
-  const { credential } = caller;
   if (caller.by === "socket") return;
-  if (credential === null) return;
-  const leftMs = Math.min(credential.untilMs === null ? STREAM_MAX_MS : credential.untilMs - access.now(), STREAM_MAX_MS);
+  const { id, untilMs } = caller.credential ?? { id: NOBODYS, untilMs: null };
+  const leftMs = Math.min(untilMs === null ? STREAM_MAX_MS : untilMs - access.now(), STREAM_MAX_MS);
   const timer = setTimeout(() => response.destroy(), Math.max(0, leftMs)).unref();
-  const stop = access.onEnded((id) => {
-    if (id === credential.id) response.destroy();
+  const stop = access.onEnded((ended) => {
+    if (ended === id) response.destroy();
   });
   response.on("close", () => {
     clearTimeout(timer);

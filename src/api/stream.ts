@@ -62,7 +62,8 @@ export class Live {
   readonly #readers = new Set<Reader>();
   readonly #sent = new Map<string, Sent>();
   #rest: Required<Rest> | null = null;
-  #restMs = 0;
+  /** When each part of the rest was sent last: what drifts is not put off by what moves beside it. */
+  readonly #restMs = new Map<string, number>();
   #around: readonly unknown[] = [];
   #cell = 0;
   #turn = 0;
@@ -206,10 +207,10 @@ export class Live {
     const rest = this.#restOf(state, policy, now);
     const changed = (Object.keys(rest) as (keyof Rest)[]).filter((key) => {
       const found = difference(before?.[key], rest[key], key);
-      return found === "moved" || (found === "drifted" && now.bootMs - this.#restMs >= DRIFT_MS);
+      return found === "moved" || (found === "drifted" && now.bootMs - (this.#restMs.get(key) ?? 0) >= DRIFT_MS);
     });
     if (changed.length === 0) return {};
-    this.#restMs = now.bootMs;
+    for (const key of changed) this.#restMs.set(key, now.bootMs);
     const sent = Object.fromEntries(changed.map((key) => [key, rest[key]])) as Rest;
     this.#rest = { ...rest, ...before, ...sent };
     return sent;
@@ -231,7 +232,7 @@ export class Live {
       if (host !== undefined) this.#sent.set(each.name, { report: hostReport(host, each, state, policy, now), atMs: now.bootMs, state: host });
     }
     this.#rest = this.#restOf(state, policy, now);
-    this.#restMs = now.bootMs;
+    for (const key of Object.keys(this.#rest)) this.#restMs.set(key, now.bootMs);
     this.#around = surroundings(state, policy);
     this.#cell = cellAt(now) - 1;
     this.#snapshot = null;

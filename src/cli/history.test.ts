@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { resultLine } from "../api/schema/past.ts";
+import { differences } from "../api/schema/schema.ts";
 import type { Api } from "../api/server.ts";
 import { openApi } from "../api/server.ts";
 import type { World } from "../api/world-for-tests.ts";
@@ -91,6 +93,8 @@ test("CSV and JSON: every line, in order, with what the probe measured", async (
     ...[1_801_000, 1_800_000, 1_799_000].flatMap((backMs) => [`${at(backMs)},logos,ping,good,0.25,,`, `${at(backMs)},logos,http,${backMs === 1_799_000 ? "bad" : "good"},3,,"'status'=${backMs === 1_799_000 ? 503 : 200} 'it''s, ""size""'=1.5kB"`]), "",
   ].join("\r\n"));
   const lines = json.out.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+  // As the description of the interface says; what the history writes goes out as it is.
+  for (const line of lines) assert.equal(differences(resultLine, line), null);
   assert.deepEqual(lines.at(-1), { at: at(1_799_000), host: "logos", probe: "http", outcome: "bad", latencyMs: 3, perfdata: [{ label: "status", value: 503 }, { label: "it's, \"size\"", value: 1.5, unit: "kB" }] });
   assert.equal(byMinute.out, [
     "at,host,probe,stepMs,count,good,slow,bad,unknown,minMs,meanMs,p50Ms,p95Ms,maxMs",

@@ -22,8 +22,9 @@ export async function askSecret(prompt: string): Promise<string> {
 
 function typed(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(prompt);
+  // First of all: whoever types as soon as he is asked must not see it.
   stdin.setRawMode(true);
+  stderr.write(prompt);
   stdin.setEncoding("utf8");
   stdin.resume();
   return new Promise((resolve, reject) => {

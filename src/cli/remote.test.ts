@@ -2,11 +2,12 @@
 // nothing less; users, tokens and the audit trail as a person meets them.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { lacking, programPath } from "../../lab/third-party.ts";
 import type { AuditLine, StatusReport, TokenReport, UserReport } from "../api/contract.ts";
 import type { Api, Tls } from "../api/server.ts";
 import { openApi } from "../api/server.ts";
@@ -94,6 +95,34 @@ test("users and tokens made here, used from elsewhere, and every step in the aud
     }
     assert.match((await it.here(["audit"])).out, /opal \(token cli\) \(token from 127\.0\.0\.1\): POST \/v1\/commands/);
     assert.doesNotMatch(readFileSync(join(it.state, "access.db-wal")).toString("latin1"), /horse battery/);
+  } finally {
+    await it.close();
+  }
+});
+
+test("a password that is typed is not shown, not even for a moment, and a slip changes nothing", { skip: lacking("script") }, async () => {
+  const it = await site("typed", "none");
+  try {
+    /** At a terminal: an answer to each question, as soon as it stands there. */
+    const typed = (user: string, answers: readonly string[]) => new Promise<string>((resolve, reject) => {
+      const child = spawn(programPath("script") ?? "", ["-qec", `${UPKEEP} user add ${user} --role admin -c ${it.config}`, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"] ?? "", HOME: folder, TERM: "dumb" } });
+      let shown = "";
+      let asked = 0;
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        shown += text;
+        if ((shown.match(/: /g)?.length ?? 0) <= asked || asked >= answers.length) return;
+        child.stdin.write(answers[asked] ?? "");
+        asked += 1;
+      });
+      child.on("error", reject);
+      child.on("close", () => resolve(shown));
+    });
+    const good = await typed("riki", ["correct horse batterX\u007fy\r", "correct horse battery\r"]);
+    assert.match(good, /riki may log in now, as admin/);
+    assert.match(await typed("opal", ["correct horse battery\r", "another horse battery\r"]), /the two are not the same: nothing was changed/);
+    assert.match(await typed("opal", ["correct ho\u0003"]), /nothing was changed/);
+    assert.doesNotMatch(good, /horse/);
+    assert.deepEqual((JSON.parse((await it.here(["user", "list", "--json"])).out) as UserReport[]).map(({ user }) => user), ["riki"]);
   } finally {
     await it.close();
   }

@@ -67,10 +67,11 @@ after(async () => {
 test("a month in sentences; the days in which it was lost; groups", async () => {
   const [month, days, byGroup] = await Promise.all([run(["report", "availability", "--month", "2026-09"]), run(["report", "availability", "--since", "2026-09-01", "--until", "2026-09-03", "--each", "day", "--host", "logos"]), run(["report", "availability", "--month", "2026-09", "--by", "group"])]);
   assert.deepEqual([month.exit, month.err, days.exit, byGroup.exit], [0, "", 0, 0]);
-  assert.match(month.out, /^2026-09: available 99\.991 %; 10 outages, 10 min 50 s lost, 3 min planned, 6\.7 % of it not watched\.$/m);
+  assert.match(month.out, /^2026-09: available 99\.991 %; 10 outages, 10 min 50 s lost, 3 min planned in 1 \(at this pace 13 min 3 s a year, 99\.997 % by itself\), 6\.7 % of it not watched\.$/m);
   assert.match(month.out, /^logos +99\.97 % +10 +10 min 50 s +65 s +– +(48 h|2 d) +4 min 10 s to detect, 10 s to cut, 50 s off, 5 min 40 s to boot$/m);
   assert.match(month.out, /^ethos +100 % +0 +– +– +3 min in 1 +2 d +3 min maintenance$/m);
-  assert.match(month.out, /^Expected of logos: /m);
+  assert.match(month.out, /^Expected of logos: .* = 65 s an outage, one in 2\.8 days\.$/m);
+  assert.match(month.out, /^Expected of ethos: .*, one in 28 days\.$/m);
   assert.match(days.out, /^2026-09-01: available 99\.92 %; 1 outage, 65 s lost, nothing planned, watched all the time\.$/m);
   assert.match(days.out, /^2026-09-02: /m);
   assert.match(byGroup.out, /^default +99\.991 % +10 /m);

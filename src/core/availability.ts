@@ -73,7 +73,8 @@ type Segment = Period & { readonly what: What };
 type Mark = Period & { readonly what: What; readonly within: boolean; /** Nobody saw how it ended: it says nothing of time that was not watched. */ readonly unseen: boolean };
 
 /** Of one host, by period. `incidents`: one that is open goes on until now; of one that ended unseen only what was watched counts. */
-export function measure(seen: readonly Seen[], incidents: readonly IncidentRecord[], periods: readonly Period[], nowMs: number): readonly AvailabilityParts[] {
+export function measure(looks: readonly Seen[], incidents: readonly IncidentRecord[], periods: readonly Period[], nowMs: number): readonly AvailabilityParts[] {
+  const seen = unbroken(looks);
   const fromMs = Math.min(...periods.map((period) => period.fromMs));
   const toMs = Math.min(nowMs, Math.max(...periods.map((period) => period.toMs)));
   const segments = walk(seen, marksOf(seen, incidents, nowMs), servedAgain(incidents), fromMs, toMs);
@@ -124,6 +125,17 @@ function cut(fromMs: number, toMs: number, nextOf: (atMs: number) => number): Pe
 }
 
 // ---- one host's time, each moment once ---------------------------------------------------------------------------------
+
+/** What stood the same from one span to the next is one. */
+function unbroken(looks: readonly Seen[]): readonly Seen[] {
+  const spans: Seen[] = [];
+  for (const look of looks) {
+    const last = spans.at(-1);
+    if (last !== undefined && last.toMs === look.fromMs && last.state === look.state && last.planned === look.planned) spans[spans.length - 1] = { ...last, toMs: look.toMs };
+    else spans.push(look);
+  }
+  return spans;
+}
 
 /** The phases of all incidents in order of time; where two overlap the earlier one stands. */
 function marksOf(seen: readonly Seen[], incidents: readonly IncidentRecord[], nowMs: number): readonly Mark[] {

@@ -20,7 +20,7 @@ export type Forecast = {
   readonly boot: ForecastPhase;
   readonly totalMs: number;
   readonly perDay: number;
-  /** Counted over what was watched; else the assumption. */
+  /** Counted over what was watched, and where there was none taken for one: what has not happened yet may. Else the assumption. */
   readonly rateMeasured: boolean;
   /** Null: nothing switches its power, so an outage lasts until somebody comes. */
   readonly availability: number | null;
@@ -55,7 +55,7 @@ export function forecast(policy: HostPolicy, fleet: Policy, experience: Experien
   const boot = phase(median(bootsMs) ?? measured((each) => each.bootMs), Math.max(0, policy.debounceMs - cutMs));
   const totalMs = detect.ms + decide.ms + cut.ms + boot.ms;
   const rateMeasured = experience.perDay === null && watchedMs >= RATE_FROM_MS;
-  const perDay = experience.perDay ?? (rateMeasured ? (outages / watchedMs) * DAY_MS : OUTAGES_PER_DAY);
+  const perDay = experience.perDay ?? (rateMeasured ? (Math.max(1, outages) / watchedMs) * DAY_MS : OUTAGES_PER_DAY);
   const guarded = policy.levels.length > 0 && !policy.self;
   return { detect, decide, cut, boot, totalMs, perDay, rateMeasured, availability: guarded ? Math.max(0, 1 - (totalMs * perDay) / DAY_MS) : null };
 }

@@ -14,6 +14,19 @@ export function inWords(durationMs: number): string {
   return `${Math.floor(hours / 24)} d`;
 }
 
+const YEAR_MS = 365.25 * 86_400_000;
+
+/**
+ * What planned absences come to if they go on like that: eleven reboots a year of three minutes are 33 min, 99.993 %. Null: none
+ * were planned, or nothing was watched.
+ */
+export function plannedPaceInWords({ wholeMs, unknownMs, plannedMs }: { readonly wholeMs: number; readonly unknownMs: number; readonly plannedMs: number }): string | null {
+  const watchedMs = wholeMs - unknownMs;
+  if (plannedMs === 0 || watchedMs === 0) return null;
+  const share = plannedMs / watchedMs;
+  return `at this pace ${inWords(share * YEAR_MS)} a year, ${availabilityInWords(1 - share)} by itself`;
+}
+
 /**
  * An availability as people say it, 99.92 %: two decimals, and as many more as there are nines. Cut off and not rounded, so that
  * whoever was away is never said to have been there all the time.

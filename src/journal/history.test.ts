@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { resultLine, rollupLine } from "../api/schema/past.ts";
+import { differences } from "../api/schema/schema.ts";
 import type { Worker } from "node:worker_threads";
 import type { Input, Told } from "../core/io.ts";
 import type { IncidentRecord } from "../core/records.ts";
@@ -121,7 +123,12 @@ async function results(history: History, query: Partial<ResultsQuery>): Promise<
   const all: ResultsQuery = { host: "logos", probe: null, sinceMs: 0, untilMs: 8e15, step: "raw", ...query };
   for (let sinceMs: number | null = all.sinceMs; sinceMs !== null;) {
     const page: ResultsPage = await history.results({ ...all, sinceMs });
-    for (const line of page.text.split("\n")) if (line !== "") lines.push(JSON.parse(line) as Record<string, unknown>);
+    for (const text of page.text.split("\n").filter((each) => each !== "")) {
+      const line = JSON.parse(text) as Record<string, unknown>;
+      // The history's text goes out as it is: it must be what the interface says that it gives.
+      assert.equal(differences(all.step === "raw" ? resultLine : rollupLine, line), null);
+      lines.push(line);
+    }
     sinceMs = page.nextMs;
   }
   return lines;

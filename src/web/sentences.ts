@@ -60,10 +60,12 @@ const MOST_SAYINGS = 6;
 /** What is amiss and what to do about it, the most urgent first; empty: nothing asks for anybody. */
 export function sayings(site: Site, hosts: readonly HostReport[], nowMs: number): readonly Saying[] {
   const said: Saying[] = [];
+  const whole = site.brakes.find((brake) => brake.scope === "*");
+  // What holds everybody back is said once, and not again of each host.
+  const told = new Set<string>([...(site.armed ? [] : ["disarmed"]), ...(whole === undefined ? [] : [whole.brake]), ...(site.storms.length > 0 ? ["storm"] : []), ...(site.ledger.ok ? [] : ["ledger"]), ...(site.store?.ok === false ? ["charge", "quorum"] : [])]);
   if (!site.armed) said.push(["Nothing is cut by itself: ", { to: "/maintenance", text: "armed is false" }, " in the configuration."]);
-  else {
-    const whole = site.brakes.find((brake) => brake.scope === "*");
-    if (whole !== undefined) said.push([`The whole fleet is ${whole.brake === "maintenance" ? "in maintenance" : whole.brake}${whole.until === null ? "" : ` for ${age(nowMs, Date.parse(whole.until))} more`}, by ${whole.by}${whole.reason === "" ? "" : ` (${whole.reason})`}.`]);
+  else if (whole !== undefined) {
+    said.push([`The whole fleet is ${whole.brake === "maintenance" ? "in maintenance" : whole.brake}${whole.until === null ? "" : ` for ${age(nowMs, Date.parse(whole.until))} more`}, by ${whole.by}${whole.reason === "" ? "" : ` (${whole.reason})`}.`]);
   }
   if (!site.ledger.ok) said.push([`The ledger cannot be written, so nothing is cut: ${site.ledger.why ?? ""}.`]);
   if (site.store !== null && !site.store.ok) said.push([`The shared store does not answer, so nothing is cut: ${site.store.why ?? ""}.`]);
@@ -88,10 +90,10 @@ export function sayings(site: Site, hosts: readonly HostReport[], nowMs: number)
     if (those.length === 1 && those[0] !== undefined) said.push(one(those[0]));
     else if (those.length > 1) said.push(many(names(those), those));
   }
-  // A fleet that is in maintenance or not armed has said so; hosts that are up and not guarded are told by their reason.
+  // Hosts that are up and not guarded are told by their reason.
   const reasons = new Map<string, HostReport[]>();
   for (const host of of("up")) {
-    if (host.guarded) continue;
+    if (host.guarded || (host.brakes.length > 0 && host.brakes.every(({ brake }) => told.has(brake)))) continue;
     const why = host.why ?? "no reason is given";
     reasons.set(why, [...(reasons.get(why) ?? []), host]);
   }

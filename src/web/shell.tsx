@@ -26,9 +26,11 @@ export function Shell() {
   const found = pageAt(place.value.path);
   const open = session.value !== null;
   const page = found?.page ?? null;
+  // Who is about to log in or to become the first user looks at nothing yet, and would be somebody else a moment later.
+  const looks = open && page?.role !== "anyone";
   useEffect(() => {
-    if (open) startConnection();
-  }, [open]);
+    if (looks) startConnection();
+  }, [looks]);
   // Whoever has to log in comes back to where he wanted to go.
   const outside = asked.value && !open && page?.role !== "anyone";
   useEffect(() => {

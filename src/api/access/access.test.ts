@@ -69,12 +69,14 @@ test("the first user by a link: once, an admin, logged in; afterwards the door i
     assert.equal((await post(it.tcp, "/v1/set-up", { ...request, password: "short" })).status, 400);
     assert.equal((await post(it.tcp, "/v1/set-up", { ...request, user: "<b>riki</b>" })).status, 400);
     assert.equal((await post(it.tcp, "/v1/set-up", request, { ...JSON_HEADERS, origin: "http://evil.example" })).status, 403);
+    const looker = await followAs(it, {});
     // Two at once with one link: one of them.
     const both = await Promise.all(["riki", "mallory"].map((user) => post(it.tcp, "/v1/set-up", { ...request, user })));
     assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 401]);
     const first = both.find(({ status }) => status === 200);
     assert.ok(first !== undefined);
     const held = heldOf(first);
+    await looker.ended;
     assert.deepEqual([held.session.role, held.session.totp], ["admin", false]);
     assert.match(first.headers["set-cookie"]?.[0] ?? "", /^upkeep-[0-9a-f]{8}=[A-Za-z0-9_-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/);
     assert.equal((await post(it.tcp, "/v1/set-up", request)).status, 409);

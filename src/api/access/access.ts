@@ -9,11 +9,12 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { existsSync } from "node:fs";
 import { UpkeepError } from "../../core/errors.ts";
 import { words } from "../../journal/data-folder.ts";
-import type { AuditLine, LoginRequest, Role, Session, SetUpRequest } from "../contract.ts";
-import type { Caller, Standing } from "../route.ts";
-import { Refusal, STANDINGS, reaches } from "../route.ts";
-import type { Audited, Token, User } from "./access-file.ts";
+import type { AuditLine, LoginRequest, Session, SetUpRequest } from "../contract.ts";
+import type { Caller } from "../route.ts";
+import { Refusal } from "../route.ts";
+import type { Audited, User } from "./access-file.ts";
 import { AccessFile } from "./access-file.ts";
+import { cookieIn, csrfOf, hashOf, sameText, standingOf } from "./credentials.ts";
 import { Limit, household } from "./limits.ts";
 import { Busy, Passwords, isOutdated, passwordProblem } from "./passwords.ts";
 
@@ -32,6 +33,8 @@ const BY_ADDRESS = { burst: 10, everyMs: 6 * SECOND_MS };
 const BY_USER = { burst: 10, everyMs: 10 * SECOND_MS };
 const BY_ALL = { burst: 30, everyMs: SECOND_MS / 2 };
 const BY_CODE = { burst: 5, everyMs: 60 * SECOND_MS };
+/** What lets in whoever comes from this machine before there is a user, among the credentials that end. */
+export const NOBODYS = "nobody's";
 const LOST = "the users were lost with their file: make new ones with `upkeep user add`";
 /** Refusals that are written down, and of those that are alike; of the rest the number: a page that was left open, or a scraper with an old token, must not push everything else out. */
 const REFUSALS = { burst: 60, everyMs: SECOND_MS };
@@ -125,8 +128,12 @@ export class Access {
 
   /** To be called by whoever added or removed a user. */
   counted(): void {
+    const before = this.#userCount;
     this.#userCount = this.file().users().length;
-    if (this.#userCount > 0) this.#shut = null;
+    if (this.#userCount === 0) return;
+    this.#shut = null;
+    // Whoever reads a stream because nobody had to log in has to now.
+    if (before === 0) this.ended([NOBODYS]);
   }
 
   /** There is no user yet. */
@@ -357,38 +364,9 @@ export class Access {
   }
 }
 
-/** The lesser of what a token's scopes and its owner's role allow. */
-export function standingOf(token: Pick<Token, "scopes">, role: Role): Standing {
-  const meaning: Readonly<Record<Token["scopes"][number], Standing>> = { metrics: "metrics", read: "viewer", command: "operator", admin: "admin" };
-  const most = token.scopes.map((scope) => meaning[scope]).reduce<Standing>((one, other) => (reaches(one, other) ? one : other), "anyone");
-  return STANDINGS[Math.min(STANDINGS.indexOf(most), STANDINGS.indexOf(role))] ?? "anyone";
-}
-
-export function hashOf(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
-}
-
-/** Made from the session's secret, so that nothing more is kept; it says nothing of the secret. */
-function csrfOf(secret: string): string {
-  return createHash("sha256").update(`csrf ${secret}`).digest("base64url");
-}
-
-export function sameText(one: string, other: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
-}
-
 function tooMany(waitMs: number): Refusal {
   const seconds = Math.max(1, Math.ceil(waitMs / SECOND_MS));
   return new Refusal(429, `too many tries: again in ${seconds} s`, { "retry-after": String(seconds) });
-}
-
-function cookieIn(header: string | undefined, name: string): string | null {
-  for (const each of (header ?? "").split(";")) {
-    const [, key, value = ""] = /^\s*([^=\s]+)=([A-Za-z0-9_-]{43})\s*$/.exec(each) ?? [];
-    if (key === name) return value;
-  }
-  return null;
 }
 
 function iso(ms: number): string {

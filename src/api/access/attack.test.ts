@@ -85,8 +85,9 @@ test("wrong passwords by the thousand: the loop keeps turning, rounds go on, the
     assert.deepEqual([...statuses.keys()].toSorted(), [401, 429]);
     // Ten of this address, and one every six seconds.
     assert.ok(computed <= 11 + seconds / 6, `${computed} passwords were looked at in ${seconds.toFixed(1)} s`);
-    assert.ok(lag.percentile(99) / 1e6 < 500, `loop lag p99 ${(lag.percentile(99) / 1e6).toFixed(1)} ms`);
-    assert.ok(slowest.socketMs < 3_000, `the socket took ${slowest.socketMs.toFixed(0)} ms`);
+    // How fast a turn is says more of the machine; that there is one in time for the watchdog must hold on every machine.
+    assert.ok(lag.max / 1e6 < 5_000, `the longest turn took ${(lag.max / 1e6).toFixed(1)} ms`);
+    assert.ok(slowest.socketMs < 10_000, `the socket took ${slowest.socketMs.toFixed(0)} ms`);
     const held = await post(it.tcp, "/v1/commands", COMMAND, it.headers);
     assert.equal(held.status, 200, "who has a session is not concerned");
     const lines = await audit(it);
@@ -219,7 +220,7 @@ test("hundreds of connections that say nothing, say half, or never read: the con
     for (let n = 0; n < 20; n += 1) {
       const began = performance.now();
       assert.equal((await ask(it.control, "GET", "/v1/status")).status, 200);
-      assert.ok(performance.now() - began < 3_000);
+      assert.ok(performance.now() - began < 10_000);
     }
     await until("there is room again", async () => (await ask(it.tcp, "GET", "/v1/status", { headers: { authorization: `Bearer ${it.token}` } }).catch(() => null) as Got | null)?.status === 200, 30_000);
     await until("who said nothing is gone", () => sockets.slice(0, 250).every((socket) => socket.destroyed || socket.readableEnded), 30_000);

@@ -7,8 +7,8 @@ import type { TokenReport, TokenRequest, UserChange, UserChanged, UserReport, Us
 import type { Caller } from "../route.ts";
 import { Refusal, missing, reaches } from "../route.ts";
 import type { Access } from "./access.ts";
-import { hashOf, standingOf } from "./access.ts";
 import type { Token, User } from "./access-file.ts";
+import { hashOf, standingOf } from "./credentials.ts";
 import { passwordProblem } from "./passwords.ts";
 
 const USERS_MAX = 200;
@@ -71,6 +71,7 @@ export async function changeUser(access: Access, name: string, change: UserChang
   // From here on nothing is awaited: what was looked at above is looked at again.
   const file = access.file();
   const user = file.user(name) ?? missing(`there is no user ${name}`);
+  if (self && sensitive && user.password !== before.password) throw new Refusal(409, "the password was changed meanwhile: say the present one again");
   if (change.role !== undefined && change.role !== "admin") keepLastAdmin(access, user, caller, "made less");
   const after: User = {
     ...user, role: change.role ?? user.role, password: kept ?? user.password,

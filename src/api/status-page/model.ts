@@ -52,13 +52,23 @@ const DAY_MS = 86_400_000;
 
 export function statusPageModel(input: StatusPageInput): StatusPageModel {
   const { title, answer, days, notices, nowMs } = input;
+  const open = notices.filter(({ ended }) => ended === null);
   const components = input.components.map((spec): Component => {
     const parts = answer.periods.map((period) => period.groups.find(({ group }) => group === spec.name)?.parts);
-    return { name: spec.name, state: stateNow(spec, input.standings), days: days.map((day, index) => dayOf(day, parts[index + 1])), available: availabilityInWords(parts[0] === undefined ? null : availabilityOf(parts[0])) };
+    return { name: spec.name, state: worst([stateNow(spec, input.standings), ...saidOf(spec.name, open)]), days: days.map((day, index) => dayOf(day, parts[index + 1])), available: availabilityInWords(parts[0] === undefined ? null : availabilityOf(parts[0])) };
   });
-  const open = notices.filter(({ ended }) => ended === null);
-  const state = worst(components.map((component) => component.state));
-  return { title, at: iso(nowMs), state, headline: headline(components), components, open, past: pastOf(input, components) };
+  // What people say of everything stands in their own words.
+  const [general] = open.filter((notice) => notice.components.length === 0 && SAID[notice.severity] !== null).reverse();
+  const state = worst([...components.map((component) => component.state), ...(general === undefined ? [] : [SAID[general.severity] ?? "available"])]);
+  const said = headline(components);
+  return { title, at: iso(nowMs), state, headline: general !== undefined && components.every((component) => component.state === "available") ? general.title : said, components, open, past: pastOf(input, components) };
+}
+
+/** A host may answer all probes and be of no use: what people say counts, if it is worse. */
+const SAID: Readonly<Record<NoticeReport["severity"], ComponentState | null>> = { info: null, maintenance: "maintenance", disturbance: "partly", outage: "out" };
+
+function saidOf(component: string, open: readonly NoticeReport[]): readonly ComponentState[] {
+  return open.flatMap(({ components, severity }) => (components.includes(component) ? SAID[severity] ?? [] : []));
 }
 
 function stateNow({ hosts }: ComponentSpec, standings: ReadonlyMap<string, Standing>): ComponentState {

@@ -55,6 +55,18 @@ test("one sentence, the worst first", () => {
   assert.equal(say({}), "Web and Databases are not being watched at present.");
 });
 
+test("what people say counts where it is worse than what was noticed", () => {
+  const notice = (severity: NoticeReport["severity"], components: readonly string[], ended: string | null = null): NoticeReport => ({ id: 1, title: "Something is slow", severity, components, by: "x", began: "2026-11-29T08:00:00.000Z", ended, updates: [] });
+  const say = (notices: readonly NoticeReport[], standings: Record<string, Standing> = { web1: up, db1: up, db2: up }) => {
+    const { headline, state } = statusPageModel(input({ notices, standings: new Map(Object.entries(standings)) }));
+    return [headline, state];
+  };
+  assert.deepEqual(say([notice("disturbance", ["Web"])]), ["Web is partly not available.", "partly"]);
+  assert.deepEqual(say([notice("disturbance", ["Web"])], { web1: down, db1: up, db2: up }), ["Web is not available.", "out"]);
+  assert.deepEqual(say([notice("info", ["Web"]), notice("outage", ["Web"], "2026-11-29T09:00:00.000Z")]), ["Everything is available.", "available"]);
+  assert.deepEqual(say([notice("disturbance", [])]), ["Something is slow", "partly"]);
+});
+
 test("days: unknown is never available; outages that are close are one; planned days have none", () => {
   const at = TODAY_MS - 2 * DAY_MS + 3_600_000;
   const model = statusPageModel(input({ incidents: [incident("db1", at, 65_000), incident("db2", at + 120_000, 65_000), incident("web1", TODAY_MS + 3_600_000, null)] }));

@@ -2,7 +2,7 @@
 // expect of the configuration. What was planned stands apart, and so does what nobody watched.
 
 import type { AvailabilityLine, AvailabilityReport } from "../../api/contract.ts";
-import { availabilityInWords, inWords, PATHS } from "../../api/contract.ts";
+import { availabilityInWords, inWords, PATHS, plannedPaceInWords } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import { csvLine } from "../csv.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -59,7 +59,8 @@ function show(report: AvailabilityReport, periods: readonly Rows[], by: "host" |
 function sentence(line: AvailabilityLine): string {
   if (line.availability === null) return "nothing is known of it.";
   const lost = line.outages === 0 && line.unplannedMs === 0 ? "no outage" : `${counted(line.outages, "outage")}, ${inWords(line.unplannedMs)} lost`;
-  const planned = line.plannedMs === 0 ? "nothing planned" : `${inWords(line.plannedMs)} planned`;
+  const pace = plannedPaceInWords(line);
+  const planned = pace === null ? "nothing planned" : `${inWords(line.plannedMs)} planned in ${line.plannedOutages} (${pace})`;
   return `available ${availabilityInWords(line.availability)}; ${lost}, ${planned}, ${line.unknownMs === 0 ? "watched all the time" : `${shareInWords(line.unknownMs / line.wholeMs)} of it not watched`}.`;
 }
 

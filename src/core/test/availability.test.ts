@@ -9,7 +9,7 @@ import { forecast, oddsTogether } from "../forecast.ts";
 import type { IncidentOutcome, IncidentRecord } from "../records.ts";
 import { NOT_KNOWN, PLANNED, standingChanges } from "../standing.ts";
 import type { Standing } from "../standing.ts";
-import { availabilityInWords } from "../words.ts";
+import { availabilityInWords, plannedPaceInWords } from "../words.ts";
 import { Hand, hostPolicy, policyOf } from "./hand.ts";
 
 const DAY_MS = 86_400_000;
@@ -47,6 +47,15 @@ test("and its forecast, from a configuration that has seen nothing yet", () => {
   assert.equal(((oddsTogether([expected, expected, expected]) ?? 0) * 100).toFixed(8), "0.00000004");
 });
 
+test("eleven reboots a year of three minutes are 33 min, which is four nines", () => {
+  const yearMs = Math.round(365.25 * DAY_MS);
+  const seen: Seen[] = Array.from({ length: 12 }, (_, index) => index * Math.floor(yearMs / 12)).flatMap((atMs, index, all): Seen[] => [...(index === 0 ? [] : [{ fromMs: atMs, toMs: atMs + 180_000, state: "down" as const, planned: "going-down" as const }]), up(index === 0 ? 0 : atMs + 180_000, all[index + 1] ?? yearMs)]);
+  const parts = one(seen, [], yearMs);
+  assert.deepEqual([parts.plannedOutages, parts.plannedMs, parts.unplannedMs], [11, 33 * 60_000, 0]);
+  assert.equal(plannedPaceInWords(parts), "at this pace 33 min a year, 99.993 % by itself");
+  assert.equal(plannedPaceInWords(one([up(0, 1_000)], [])), null);
+});
+
 test("a forecast believes what was measured", () => {
   const policy = hostPolicy({ name: "logos", retryMs: [1_000, 2_000] });
   const fleet = policyOf([policy]);
@@ -54,6 +63,7 @@ test("a forecast believes what was measured", () => {
   const seen = forecast(policy, fleet, { phases, bootsMs: [80_000, 100_000, 90_000], outages: 2, watchedMs: 20 * DAY_MS, perDay: null });
   assert.deepEqual([seen.detect, seen.cut, seen.boot], [{ ms: 20_000, measured: true }, { ms: 8_000, measured: true }, { ms: 90_000, measured: true }]);
   assert.deepEqual([seen.perDay.toFixed(6), seen.rateMeasured], ["0.100000", true]);
+  assert.equal(forecast(policy, fleet, { phases: [], bootsMs: [], outages: 0, watchedMs: 50 * DAY_MS, perDay: null }).perDay.toFixed(6), "0.020000", "what has not happened in fifty days may happen in the next");
   const fresh = forecast(policy, fleet, { phases: [], bootsMs: [], outages: 0, watchedMs: DAY_MS, perDay: 0.5 });
   assert.deepEqual([fresh.detect.ms, fresh.perDay, fresh.rateMeasured], [5_000 + 1_000 + 2_000 + 5_000 + 5_000, 0.5, false]);
   assert.equal(forecast(hostPolicy({ name: "x", levels: [] }), fleet, { phases: [], bootsMs: [], outages: 0, watchedMs: 0, perDay: null }).availability, null);
@@ -167,6 +177,13 @@ test("whoever watches less knows less: no gap adds to what is up", () => {
     const less = seen.filter((_, index) => index !== gone);
     assert.ok(one(less, incidents).upMs <= one(seen, incidents).upMs);
     assert.equal(one([], incidents).upMs, 0);
+  }));
+});
+
+test("how a time is cut into looks does not matter", () => {
+  fc.assert(fc.property(anySeen, anyIncidents, fc.integer({ min: 1, max: 60 }), (seen, incidents, everyMs) => {
+    const looks = seen.flatMap((span): Seen[] => Array.from({ length: Math.ceil((span.toMs - span.fromMs) / everyMs) }, (_, index) => ({ ...span, fromMs: span.fromMs + index * everyMs, toMs: Math.min(span.toMs, span.fromMs + (index + 1) * everyMs) })));
+    assert.deepEqual(one(looks, incidents), one(seen, incidents));
   }));
 });
 

@@ -44,6 +44,9 @@ export function startConnection(): void {
     // A page that the browser kept while another was shown.
     addEventListener("pageshow", (event) => event.persisted && wake());
   }
+  // Somebody has logged in again.
+  if (connection.value.kind === "shut-out") connection.value = { kind: "starting" };
+  if (connection.value.kind === "starting") heard = moment();
   again();
 }
 
@@ -115,10 +118,8 @@ function sinceMs(then: Moment): number {
 function lookAtClock(): void {
   if (connection.value.kind === "shut-out") return;
   const silentMs = sinceMs(heard);
-  if (connection.value.kind === "live") {
-    if (silentMs >= STALE_AFTER_MS) stale("nothing has come from the watcher", null);
-    else nowMs.value = toldAtMs.value + silentMs;
-  }
+  if (connection.value.kind !== "stale" && silentMs >= STALE_AFTER_MS) stale("nothing has come from the watcher", null);
+  else if (connection.value.kind === "live") nowMs.value = toldAtMs.value + silentMs;
   if (retry === null && sinceMs(progress) >= STALE_AFTER_MS) again();
 }
 

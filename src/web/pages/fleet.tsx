@@ -10,6 +10,7 @@ import { nowMs } from "../live/connection.ts";
 import type { LiveHost } from "../live/store.ts";
 import { hosts, revision, site, stripsEndMs } from "../live/store.ts";
 import { movedTo } from "../live/strips.ts";
+import type { Action } from "../parts/act.tsx";
 import { Act } from "../parts/act.tsx";
 import { Outlets, Pips, Strip, Verdict } from "../parts/signs.tsx";
 import { Ago, Empty, HostName, Sentence } from "../parts/text.tsx";
@@ -39,44 +40,41 @@ export function Fleet({ query }: PageProps) {
     <>
       <h1>{headline(of)}</h1>
       {said.length === 0 ? <p class="lead">{reports.length === 0 ? "No host is configured yet." : "Nothing asks for anybody."}</p> : <ul class="sayings">{said.map((saying, index) => <li key={index}><Sentence of={saying} /></li>)}</ul>}
-      {of.storms.map((storm) => <Storm key={storm.set} storm={storm} />)}
-      <Alarms alarms={of.alarms} />
+      <Alarms alarms={of.alarms} storms={of.storms} />
       <Hosts reports={reports} query={query} />
     </>
   );
 }
 
-function Storm({ storm }: { readonly storm: StormReport }) {
-  return (
-    <section class="card padded storm" aria-label={`Storm in ${storm.set}`}>
-      <p><b>Storm in {storm.set}.</b> {closed(storm.because)} Too much is wrong at once, so nothing is cut: look at the network, the power and this watcher first. {storm.proceedBy === null ? "" : `${storm.proceedBy} lets it through, one host at a time.`}</p>
-      {storm.proceedBy === null && may("operator") ? <Act action={{ verb: "Let it through", title: "Let the storm through", danger: true, reason: "none", plan: ["Hosts that are down are cut one at a time.", "At the first that does not recover it stops again.", "Do this if the hosts themselves are wedged, not if a switch or a feed has failed."], command: () => ({ kind: "storm-proceed" }) }} /> : null}
-    </section>
-  );
-}
+/** What one may ask for in a storm; it stands at the storm's alarm. */
+const LET_THROUGH: Action = {
+  verb: "Let it through", title: "Let the storm through", danger: true, reason: "none",
+  plan: ["Hosts that are down are cut one at a time.", "At the first that does not recover it stops again.", "Do this if the hosts themselves are wedged, not if a switch or a feed has failed."],
+  command: () => ({ kind: "storm-proceed" }),
+};
 
 /** More than these would push the hosts out of sight. */
 const ALARMS_SHOWN = 4;
 
-function Alarms({ alarms }: { readonly alarms: readonly AlarmReport[] }) {
+function Alarms({ alarms, storms }: { readonly alarms: readonly AlarmReport[]; readonly storms: readonly StormReport[] }) {
   const open = alarms.filter((alarm) => !alarm.acknowledged);
   const rest = [...open.slice(ALARMS_SHOWN), ...alarms.filter((alarm) => alarm.acknowledged)];
   if (alarms.length === 0) return null;
   return (
     <section class="alarms" aria-labelledby="alarms">
       <h2 id="alarms" class="visually-hidden">Alarms</h2>
-      {open.slice(0, ALARMS_SHOWN).map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
+      {open.slice(0, ALARMS_SHOWN).map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} storms={storms} />)}
       {rest.length === 0 ? null : (
         <details>
           <summary>{plural(rest.length, open.length > ALARMS_SHOWN ? "more alarm" : "acknowledged alarm")} {rest.length === 1 ? "is" : "are"} not over</summary>
-          {rest.map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} />)}
+          {rest.map((alarm) => <AlarmCard key={alarm.alarm} alarm={alarm} storms={storms} />)}
         </details>
       )}
     </section>
   );
 }
 
-function AlarmCard({ alarm }: { readonly alarm: AlarmReport }) {
+function AlarmCard({ alarm, storms }: { readonly alarm: AlarmReport; readonly storms: readonly StormReport[] }) {
   const [error, setError] = useState<string | null>(null);
   const acknowledge = async (): Promise<void> => {
     const asked = await command({ kind: "ack", alarm: alarm.alarm });
@@ -89,7 +87,12 @@ function AlarmCard({ alarm }: { readonly alarm: AlarmReport }) {
         <p class="soft">{alarm.done === "" ? "" : `${closed(alarm.done)} `}<span class="asked">{closed(alarm.asked)}</span>{alarm.incident === null ? null : <> <a href={incidentPath(alarm.incident)}>Incident {alarm.incident}</a></>}</p>
         {error === null ? null : <p class="problem" role="alert">{sentence(error)}</p>}
       </div>
-      {alarm.acknowledged || !may("operator") ? null : <button type="button" onClick={() => void acknowledge()} aria-label={`Acknowledge: ${alarm.happened}`}>Acknowledge</button>}
+      {may("operator") ? (
+        <div class="alarm-asks">
+          {alarm.kind === "storm" && storms.some((storm) => storm.proceedBy === null) ? <Act action={LET_THROUGH} /> : null}
+          {alarm.acknowledged ? null : <button type="button" onClick={() => void acknowledge()} aria-label={`Acknowledge: ${alarm.happened}`}>Acknowledge</button>}
+        </div>
+      ) : null}
     </article>
   );
 }

@@ -32,6 +32,9 @@ export function Host({ params, query }: PageProps) {
   return <Known key={name} host={host} query={query} />;
 }
 
+/** Hosts in no group form one, of this name. */
+const UNGROUPED = "ungrouped";
+
 /** The watcher is asked for its sentences again when the host has changed, and now and then because they count seconds. */
 const WHY_EVERY_MS = 5_000;
 
@@ -46,7 +49,7 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
   const about = why.body?.kind === "host" ? why.body : null;
   return (
     <>
-      <p class="above">{report.group === "default" ? "" : `${report.group} · `}{report.address}</p>
+      <p class="above">{report.group === UNGROUPED ? "" : `${report.group} · `}{report.address}</p>
       <h1 class="host-title">{host.name} <Verdict of={condition}>{conditionInWords(report, nowMs.value)}</Verdict></h1>
       <p class="lead">{report.guarded ? "Guarded." : `Not guarded: ${closed(report.why ?? "")}`}{report.incident === null ? null : <> Incident <a href={incidentPath(report.incident)}>{report.incident}</a> is open.</>}</p>
       <Actions host={report} />

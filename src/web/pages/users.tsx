@@ -24,10 +24,10 @@ export function Users(_props: PageProps) {
       <p class="lead">Each watcher has its own users: a shared store holds what watchers must agree on before power moves, and no password is needed for that.</p>
       <div class="card table-frame">
         <table>
-          <thead><tr><th scope="col">User</th><th scope="col">Role</th><th scope="col">Codes</th><th scope="col">Made</th><th scope="col">Last seen</th><th scope="col"><span class="visually-hidden">Change</span></th></tr></thead>
+          <thead><tr><th scope="col">User</th><th scope="col">Role</th><th scope="col">Codes</th><th scope="col" class="hide-phone">Made</th><th scope="col" class="hide-phone">Last seen</th><th scope="col"><span class="visually-hidden">Change</span></th></tr></thead>
           <tbody>{body.map((user) => (
             <tr key={user.user}>
-              <td><b>{user.user}</b>{user.user === session.value?.user ? <span class="soft"> you</span> : null}</td><td>{user.role}</td><td>{user.totp ? "yes" : "no"}</td><td><At at={user.created} /></td><td>{user.lastSeen === null ? "never" : <At at={user.lastSeen} />}</td>
+              <td><b>{user.user}</b>{user.user === session.value?.user ? <span class="soft"> you</span> : null}</td><td>{user.role}</td><td>{user.totp ? "yes" : "no"}</td><td class="hide-phone"><At at={user.created} /></td><td class="hide-phone">{user.lastSeen === null ? "never" : <At at={user.lastSeen} />}</td>
               <td><button type="button" aria-label={`Change ${user.user}`} onClick={() => setChanging(user)}>Change…</button></td>
             </tr>
           ))}</tbody>

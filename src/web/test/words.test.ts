@@ -47,7 +47,9 @@ test("what holds the whole fleet is said first", () => {
   assert.deepEqual(said(siteReport("0 of 1", { brakes: [brake], storms: [{ set: "fleet", because: "3 of 4 are unhealthy", since: AT, proceedBy: null }] }), [hostReport("a")]), [
     "The whole fleet is disarmed for 2 h more, by riki (first week).", "A storm holds everything back: 3 of 4 are unhealthy.",
   ]);
-  assert.deepEqual(said(siteReport("0 of 1", { armed: false }), [hostReport("a")]), ["Nothing is cut by itself: armed is false in the configuration."]);
+  const stormy = { guarded: false, why: "storm: 3 of 4", brakes: [{ brake: "storm", because: "storm: 3 of 4" }] };
+  assert.deepEqual(said(siteReport("0 of 2", { storms: [{ set: "fleet", because: "3 of 4 are unhealthy", since: AT, proceedBy: null }] }), [hostReport("a", stormy), hostReport("b", { ...stormy, why: "never seen healthy", brakes: [...stormy.brakes, { brake: "never-healthy", because: "" }] })]), ["A storm holds everything back: 3 of 4 are unhealthy.", "b is up and not guarded: never seen healthy."]);
+  assert.deepEqual(said(siteReport("0 of 1", { armed: false }), [hostReport("a", { guarded: false, why: "disarmed", brakes: [{ brake: "disarmed", because: "" }] })]), ["Nothing is cut by itself: armed is false in the configuration."]);
 });
 
 test("a host in one line", () => {

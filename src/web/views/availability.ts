@@ -1,7 +1,7 @@
 // Availability for readers: months of UTC, the parts of a time in words and in widths, and one sentence. Pure.
 
 import type { AvailabilityLine, AvailabilityReport } from "../../api/contract.ts";
-import { availabilityInWords, inWords } from "../../api/contract.ts";
+import { availabilityInWords, inWords, plannedPaceInWords } from "../../api/contract.ts";
 import { plural } from "../words.ts";
 
 /** Parts of lost time in the order in which they come, and what is planned. `means` is what a reader is told on asking. */
@@ -47,7 +47,7 @@ export function availabilityHeadline(line: AvailabilityLine): string {
 
 /** What the figure leaves out. */
 export function leftOut(line: AvailabilityLine): string {
-  const parts = [line.plannedMs > 0 ? `${inWords(line.plannedMs)} in ${plural(line.plannedOutages, "planned absence")}` : null, line.unknownMs > 0 ? `${share(line.unknownMs, line.wholeMs)} of it that nobody watched` : null].filter((part) => part !== null);
+  const parts = [line.plannedMs > 0 ? `${inWords(line.plannedMs)} in ${plural(line.plannedOutages, "planned absence")} (${plannedPaceInWords(line) ?? ""})` : null, line.unknownMs > 0 ? `${share(line.unknownMs, line.wholeMs)} of it that nobody watched` : null].filter((part) => part !== null);
   return parts.length === 0 ? "Nothing was planned, and it was watched all the time." : `Not counted: ${parts.join(", and ")}.`;
 }
 
