@@ -61,7 +61,8 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const place = { ...resolvePaths(path, gathered, env, problems), file: path, files: gathered.files };
   const self = selfOf(gathered, fleet, machine, problems);
   await lint(gathered, fleet, references, self, options.measured ?? new Map(), problems);
-  if (!problems.failed) lintAlerts(gathered, fleet, alerts, problems);
+  // Whoever has mistakes in that section mends those first; that there is none is told in any case.
+  if (!problems.failed || !gathered.at.has(["alerts"])) lintAlerts(gathered, fleet, alerts, problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
