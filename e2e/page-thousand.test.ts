@@ -109,7 +109,7 @@ describe("a thousand hosts", { skip: noBrowser }, () => {
     assert.equal(await page.locator(".host-row").count(), 1);
     await page.keyboard.press("Escape");
     await page.keyboard.press("j");
-    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "web0042");
+    await page.waitForFunction(() => document.activeElement?.textContent === "web0042");
     await page.keyboard.press("Enter");
     await reader.reads(/^web0042/);
     await page.goBack();

@@ -2,6 +2,7 @@
 // Its three words are the configuration, the form of the log, and the version; nobody else starts it.
 
 import { runDaemon } from "./daemon.ts";
+import { leave } from "./leave.ts";
 
 const EXIT_INTERNAL = 70;
 
@@ -15,5 +16,4 @@ try {
 } catch (error) {
   process.stderr.write(`upkeep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }
-// Everything is closed by now. Node's own clean-up may wait for ever for a connection that the kernel has forgotten.
-process.exit(code);
+leave(code);
