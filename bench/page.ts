@@ -190,7 +190,7 @@ function write({ loads: loaded, events: told, costs: cost }: Found, machine: str
   ];
   const loadsSeen = [...loaded, ...told, ...cost].map((each) => each.load);
   writeSection("## The page", [
-    `Debian's Chromium, headless, at a real watcher on the same ${machine}, which was busy with other work (load ${Math.min(...loadsSeen).toFixed(1)} to ${Math.max(...loadsSeen).toFixed(1)}); samples are in \`bench/results/page.json\`, \`bin/node24 bench/page.ts\` measures again.`,
+    `Debian's Chromium, headless, at a real watcher on the same ${machine}, with a load average of ${Math.min(...loadsSeen).toFixed(1)} to ${Math.max(...loadsSeen).toFixed(1)}; samples are in \`bench/results/page.json\`, \`bin/node24 bench/page.ts\` measures again.`,
     ["| | |", "|---|---|", ...rows].join("\n"),
   ]);
 }
