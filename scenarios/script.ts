@@ -2,7 +2,9 @@
 // time says what happens then: `100s logos frozen`, `100s maintenance logos for 2m`, `100s device sucker late 3s`.
 
 import type { Command } from "../src/core/io.ts";
-import type { HostPolicy, OutletRef, Policy } from "../src/core/policy.ts";
+import type { HostPolicy, OutletRef, Policy, RebootsPolicy } from "../src/core/policy.ts";
+import { REBOOTS } from "../src/core/policy.ts";
+import { parseWindow } from "../src/core/window.ts";
 
 /** serves · frozen: ping answers, no banner · silent · refuses · late: the banner comes after the time-out · flaps: every second look is bad. */
 export type Life = "serves" | "frozen" | "silent" | "refuses" | "late" | "flaps";
@@ -66,6 +68,24 @@ export function parseBrakes(words: readonly string[], known: Policy["brakes"]): 
   return brakes;
 }
 
+/** `reboots drain undrain settle 30s window 00:30-02:00 all` */
+export function parseReboots(words: readonly string[]): RebootsPolicy {
+  const option = (name: string): string | null => (words.includes(name) ? (words[words.indexOf(name) + 1] as string) : null);
+  const text = option("window");
+  return {
+    ...REBOOTS, means: true, needed: !words.includes("all"), self: words.includes("self"), settleMs: duration(option("settle") ?? "30s"), downWithinMs: duration(option("downWithin") ?? "2m"),
+    drainMs: words.includes("drain") ? 30_000 : null, undrainMs: words.includes("undrain") ? 30_000 : null, window: text === null ? null : { text, hours: parseWindow(text) ?? [] },
+  };
+}
+
+/** `reboots start logos ethos needed window 00:30-02:00` · `reboots stop` · `reboots continue` */
+function parseRun(words: readonly string[]): Command {
+  if (words[0] !== "start") return { kind: words[0] === "stop" ? "reboots-stop" : "reboots-continue" };
+  const window = words.includes("window") ? (words[words.indexOf("window") + 1] as string) : null;
+  const hosts = words.slice(1).filter((word) => !["needed", "self", "window", "all", window].includes(word));
+  return { kind: "reboots-start", hosts: hosts.length === 0 ? null : hosts, needed: words.includes("needed"), window, self: words.includes("self"), reason: "new kernel" };
+}
+
 export function parseCommand(words: readonly string[]): Command {
   const [verb, host, third] = [words[0] as string, words[1] as string, words[2]];
   const forMs = words.includes("for") ? duration(words[words.indexOf("for") + 1] as string) : null;
@@ -83,6 +103,8 @@ export function parseCommand(words: readonly string[]): Command {
       return { kind: "storm-proceed" };
     case "ack":
       return { kind: "ack", alarm: host };
+    case "reboots":
+      return parseRun(words.slice(1));
     case "end":
       return { kind: "unbrake", brake: host as "maintenance", scope: third ?? "*" };
     case "disarmed":

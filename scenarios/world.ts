@@ -4,6 +4,7 @@
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
 import type { OutletRef, Policy } from "../src/core/policy.ts";
+import type { RebootsPolicy } from "../src/core/policy.ts";
 import { LIMITS, outletKey } from "../src/core/policy.ts";
 import type { AnyRecord, RecordKey } from "../src/core/records.ts";
 import { statusReport } from "../src/core/report.ts";
@@ -15,17 +16,18 @@ import type { Now } from "../src/core/time.ts";
 import { reloadProblems } from "../src/watcher/reload.ts";
 import { Devices } from "./devices.ts";
 import type { HostLine, Life } from "./script.ts";
-import { duration, LIVES, parseBrakes, parseCommand, parseHost } from "./script.ts";
+import { duration, LIVES, parseBrakes, parseCommand, parseHost, parseReboots } from "./script.ts";
 
 type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number };
 type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
 
 const DAY_MS = 86_400_000;
+const DOWN_AFTER_MS = 3_000;
 
 export class World {
   readonly lines: string[] = [];
   #nowMs = 0;
-  #order = 0;
+  #sequence = 0;
   #queue: { atMs: number; order: number; run: () => void }[] = [];
   #wallJumpMs = 0;
   #synced = true;
@@ -45,6 +47,10 @@ export class World {
   #incarnation = 0;
   #pausedUntilMs = 0;
   #brakes: Policy["brakes"] = { startupMs: 60_000, maxUnhealthy: 0.4, coolDownMs: 120_000, concurrent: 1, perHour: null };
+  #reboots: RebootsPolicy | null = null;
+  /** What hosts make of orders. */
+  #orders: "heard" | "refused" | "ignored" | "lost" = "heard";
+  readonly #carriedOut = new Set<string>();
   readonly #quiet = new Set<string>();
   readonly #acts = new Map<number, { outlet: OutletRef; action: "on" | "off" }>();
   /** As the scheduler keeps them: the earliest of each key. */
@@ -58,6 +64,7 @@ export class World {
       const words = line.split(/\s+/);
       if (words[0] === "host") this.#addHost(words);
       else if (words[0] === "brakes") this.#brakes = parseBrakes(words, this.#brakes);
+      else if (words[0] === "reboots") this.#reboots = parseReboots(words);
       else if (words[0] === "quiet") for (const kind of words.slice(1)) this.#quiet.add(kind);
       else if (words[0] === "uptime") this.#bootedMs = -duration(words[1] as string);
       else if (words[0] === "unarmed") this.#armed = false;
@@ -88,7 +95,7 @@ export class World {
     const hosts = new Map([...this.#hosts].map(([name, host]) => [name, host.line.policy]));
     const names = new Set([...hosts.values()].flatMap((host) => host.levels.flat().map((outlet) => outlet.device)));
     const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]));
-    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", shared: null, limits: LIMITS };
+    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", shared: null, limits: LIMITS, ...(this.#reboots === null ? {} : { reboots: this.#reboots }) };
   }
 
   #happen(words: readonly string[]): void {
@@ -105,6 +112,8 @@ export class World {
     else if (subject === "status") this.#status();
     else if (subject === "store") this.#store(words);
     else if (subject === "history") this.#input({ kind: "history", failure: verb === "fails" ? "database or disk is full" : null });
+    else if (subject === "orders") this.#orders = verb as "heard";
+    else if (subject === "agent") this.#agent(verb, words.slice(2));
     else if (subject === "references") this.#references = verb === "lost" ? "lost" : "reached";
     else if (subject === "clock") this.#clock(verb, words[2]);
     else if (subject === "device") this.#devices.happen(words);
@@ -112,6 +121,11 @@ export class World {
     else if (subject === "outlet") this.#edge(verb, words[2] as "on" | "off");
     else if (host !== undefined && LIVES.has(verb)) host.life = verb as Life;
     else this.#input({ kind: "command", id: 1, by: "anna", command: parseCommand(words) });
+  }
+
+  /** `agent logos boot b1`, `agent logos boot b1 needs "…"`, `agent logos gone` */
+  #agent(host: string, [what, bootId = "", needs, ...why]: readonly string[]): void {
+    this.#input({ kind: "boot", host, boot: what === "boot" ? { bootId, pending: needs === "needs" ? why.join(" ") : null } : null });
   }
 
   #store(words: readonly string[]): void {
@@ -280,6 +294,8 @@ export class World {
         if (done && host.line.cures) Object.assign(host, { life: "serves", bootedAtMs: this.#nowMs + host.line.backMs });
         return this.#later(1_000, { kind: "remedied", host: effect.host, remedy: effect.remedy, outcome: done ? "done" : "failed", evidence: done ? "exit 0" : "no answer within 10 s" });
       }
+      case "order":
+        return this.#order(effect);
       case "wake":
         return this.#wake(effect.key, effect.atMs + this.#bootedMs);
       case "reply":
@@ -296,6 +312,19 @@ export class World {
       case "incident":
         return;
     }
+  }
+
+  /** By a means that knows no order by its name: who may have been told before is not told again. */
+  #order({ host: name, order, id, again }: Extract<Effect, { kind: "order" }>): void {
+    const answer = (outcome: "done" | "failed" | "unknown", evidence: string) => this.#later(1_000, { kind: "ordered", host: name, order: id, outcome, evidence });
+    if (again && order === "reboot") return answer("unknown", "it may have been told before, and cannot be asked");
+    this.#say(`! ${order} ${name}`);
+    if (this.#carriedOut.has(id) && order === "reboot") throw new Error(`order ${id} is carried out twice`);
+    this.#carriedOut.add(id);
+    if (this.#orders === "refused") return answer("failed", "exit 1");
+    const host = this.#hosts.get(name);
+    if (host !== undefined && !host.off && order === "reboot" && this.#orders === "heard") this.#at(this.#nowMs + DOWN_AFTER_MS, () => (host.bootedAtMs = this.#nowMs + host.line.backMs));
+    return this.#orders === "lost" ? undefined : answer("done", "exit 0");
   }
 
   #commit(txn: number, guards: readonly { readonly key: RecordKey; readonly revision: number | null }[], writes: readonly Write[]): void {
@@ -343,8 +372,8 @@ export class World {
   }
 
   #at(atMs: number, run: () => void): void {
-    this.#order += 1;
-    this.#queue.push({ atMs, order: this.#order, run });
+    this.#sequence += 1;
+    this.#queue.push({ atMs, order: this.#sequence, run });
   }
 
   #pop(untilMs: number): { atMs: number; run: () => void } | undefined {

@@ -121,7 +121,8 @@ export function bootMs(policy: HostPolicy, host: HostState): number {
 function announced(host: HostState, policy: HostPolicy, state: State, now: Now): string | null {
   // Gone since it was last seen to serve; one that flaps while it goes down has not gone yet.
   const goneMs = host.badSinceMs === null ? null : Math.max(host.badSinceMs, host.lastGoodAtMs ?? 0);
-  if (goneMs !== null && now.bootMs - goneMs > bootMs(policy, host)) return null;
+  const boundMs = brakeOn(state, host.name, "going-down")?.goneForMs ?? bootMs(policy, host);
+  if (goneMs !== null && now.bootMs - goneMs > boundMs) return null;
   return recordBrake(state, host.name, "going-down", now);
 }
 

@@ -10,6 +10,7 @@ import { FROM_ZERO } from "./fresh.ts";
 import { closeIncident } from "./incident.ts";
 import type { Command } from "./io.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
+import { continueReboots, startReboots, stopReboots } from "./reboots-begin.ts";
 import { outletKey } from "./policy.ts";
 import type { AskRecord, BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
@@ -48,6 +49,9 @@ function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: 
   const { exit, text } = reply;
   if (exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${text}`);
   // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
+  // A run of reboots has a transaction of its own, and what becomes of it is the answer.
+  const last = [...turn.state.pending].at(-1);
+  if (turn.state.pending.size > pending && last?.[1].kind === "reboots") return turn.pend(last[0], { ...last[1], replies: [reply] });
   const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
   const host = turn.state.fleet === null ? null : concerns(asked);
   if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, host === null ? reply : { ...reply, host }] });
@@ -77,6 +81,12 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
     }
     case "forget-watcher":
       return forget(turn, asked.watcher, by);
+    case "reboots-start":
+      return { ...answer(0, ""), ...startReboots(turn, by, asked) };
+    case "reboots-stop":
+      return { ...answer(0, ""), ...stopReboots(turn, by) };
+    case "reboots-continue":
+      return { ...answer(0, ""), ...continueReboots(turn, by) };
     case "ack":
       return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
   }

@@ -58,6 +58,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     suspectPeak: 0,
     suspectToldMs: null,
     judgedAtMs: null,
+    boot: null,
     blind: false,
     blindToldMs: null,
     goodSinceMs: null,

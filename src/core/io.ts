@@ -32,7 +32,11 @@ export type Command =
   | { readonly kind: "release"; readonly host: string }
   | { readonly kind: "storm-proceed" }
   | { readonly kind: "ack"; readonly alarm: string }
-  | { readonly kind: "forget-watcher"; readonly watcher: string };
+  | { readonly kind: "forget-watcher"; readonly watcher: string }
+  /** `hosts` null: all. `window`: as people write it; null: at any time. */
+  | { readonly kind: "reboots-start"; readonly hosts: readonly string[] | null; readonly needed: boolean; readonly window: string | null; readonly self: boolean; readonly reason: string }
+  | { readonly kind: "reboots-stop" }
+  | { readonly kind: "reboots-continue" };
 
 export type Input =
   | {
@@ -65,6 +69,10 @@ export type Input =
   | { readonly kind: "stop" }
   /** Why the past is not recorded, or null: it is. It decides nothing; somebody should know. */
   | { readonly kind: "history"; readonly failure: string | null }
+  /** What became of an order (effect `order`). failed: certainly not done. */
+  | { readonly kind: "ordered"; readonly host: string; readonly order: string; readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string }
+  /** What a host's agent says of its boot, whenever that changes: its identity, and why it needs another; `pending` null: it needs none. Nothing here: no agent speaks. */
+  | { readonly kind: "boot"; readonly host: string; readonly boot: { readonly bootId: string; readonly pending: string | null } | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -97,9 +105,10 @@ export type ToldKind =
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
   | "watcher" | "vote" | "charge" | "disagreement"
-  | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
+  | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
+  | "reboots";
 
-export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign";
+export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign" | "reboots";
 
 /** A call to a person: what happened, what was done, what is asked. Repeated until it ends or is acknowledged. */
 export type Alarm = {
@@ -129,6 +138,11 @@ export type Effect =
   | { readonly kind: "touch"; readonly touch: number; readonly host: string; readonly because: string; readonly cause: number }
   /** Try something softer than power; ends with input `remedied`. Its record is durable. */
   | { readonly kind: "remedy"; readonly host: string; readonly remedy: string; readonly limitMs: number; readonly because: string; readonly cause: number }
+  /**
+   * Have a host do something, by its agent or by whatever else is configured; ends with input `ordered`. Its record is durable. `again`:
+   * it may have been given before, so that only who knows orders by their names may carry it out; of the others the answer is `unknown`.
+   */
+  | { readonly kind: "order"; readonly host: string; readonly order: "reboot" | "drain" | "undrain"; readonly id: string; readonly limitMs: number; readonly again: boolean; readonly because: string; readonly cause: number }
   | { readonly kind: "tell"; readonly told: Told }
   | { readonly kind: "alarm"; readonly alarm: Alarm; readonly again: boolean; readonly because: string; readonly cause: number }
   | { readonly kind: "alarm-over"; readonly alarm: Alarm; readonly because: string; readonly cause: number }

@@ -9,7 +9,8 @@ import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
-import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import { patchReboots } from "./reboots.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
@@ -127,6 +128,8 @@ function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
     }
     case "incident":
       return storedIncident(turn, nameOf(key), value as IncidentRecord);
+    case "reboots":
+      return patchReboots(turn, { record: value as RebootRun });
     default:
   }
 }
@@ -178,6 +181,9 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     const alarm = turn.state.alarms.get(name);
     turn.patch({ acks: new Set(turn.state.acks).add(name), ...(alarm === undefined ? {} : { alarms: new Map(turn.state.alarms).set(name, { ...alarm, acknowledged: true }) }) });
     if (alarm !== undefined && !alarm.acknowledged) turn.tell("acknowledged", alarm.alarm.host !== null && turn.host(alarm.alarm.host) !== undefined ? alarm.alarm.host : null, `${name} was acknowledged by ${value.by}`);
+  },
+  reboots(turn, _name, value: RebootRun) {
+    patchReboots(turn, { record: value });
   },
   alarm(turn, name, value: AlarmRecord) {
     turn.patch({ alarms: new Map(turn.state.alarms).set(name, { alarm: value.alarm, lastMs: turn.now.bootMs, acknowledged: turn.state.acks.has(name), ...(value.watcher === undefined ? {} : { watcher: value.watcher }) }) });
@@ -311,6 +317,8 @@ function drop(turn: Turn, key: RecordKey): void {
     case "guard":
       if (turn.host(name) !== undefined && !inCharge(turn, name, true)) turn.patchHost(name, { guardRecord: null });
       return;
+    case "reboots":
+      return patchReboots(turn, { record: null });
     case "ask": {
       const asks = new Map(turn.fleet.asks);
       asks.delete(name);

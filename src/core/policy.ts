@@ -1,6 +1,9 @@
 // What the administrator wants, resolved: the configuration after defaults, groups and expansion, as the core sees it.
 // No secret, no driver option and no probe option is in here; those stay in the shell. All durations in milliseconds.
 
+import type { Hours } from "./hours.ts";
+import type { Offsets } from "./window.ts";
+
 export type OutletRef = {
   /** The power device's name in the configuration; a device with `{host}` in its address is one device a host: `bmc@db1`. */
   readonly device: string;
@@ -89,6 +92,8 @@ export type Policy = {
   readonly lone: "hold" | "act";
   /** Several watchers agree in a shared store; null: this one is alone. `members`: servers of the store. */
   readonly shared: { readonly ttlMs: number; readonly members: number } | null;
+  /** Absent: REBOOTS. */
+  readonly reboots?: RebootsPolicy;
   /** An operation's limits that nobody configures: here so that the simulator and the scenarios can show them. */
   readonly limits: Limits;
 };
@@ -116,6 +121,31 @@ export const LIMITS: Limits = {
   unguardedAfterMs: 300_000,
   healthyLogEveryMs: 300_000,
 };
+
+/** Rolling reboots (ADR 35): what holds for every run, and the schedule. */
+export type RebootsPolicy = {
+  /** When a run may begin a reboot, for those that the schedule begins; null: there is no schedule. */
+  readonly window: { readonly text: string; readonly hours: readonly Hours[] } | null;
+  /** The schedule takes only who needs one. */
+  readonly needed: boolean;
+  /** Of the schedule; null: all. */
+  readonly hosts: readonly string[] | null;
+  readonly self: boolean;
+  /** Something is configured that can reboot a host without an agent. */
+  readonly means: boolean;
+  /** How long an order, a drain, and putting back into service may take; null: there is nothing to be run. */
+  readonly limitMs: number;
+  readonly drainMs: number | null;
+  readonly undrainMs: number | null;
+  /** From the order until it is gone, at most; and how long it is watched serving before the next one. */
+  readonly downWithinMs: number;
+  readonly settleMs: number;
+  /** Of the time zone of windows. */
+  readonly offsets: Offsets;
+};
+
+/** Without a section of its own in the configuration. */
+export const REBOOTS: RebootsPolicy = { window: null, needed: true, hosts: null, self: false, means: false, limitMs: 30_000, drainMs: null, undrainMs: null, downWithinMs: 300_000, settleMs: 60_000, offsets: [] };
 
 /** `device/outlet`, as people write it and as every map of the core is keyed. */
 export function outletKey(ref: OutletRef): string {

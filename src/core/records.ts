@@ -3,6 +3,7 @@
 // state is made again from fresh rounds after a restart, because an old observation must never cut power.
 
 import type { Alarm, Command } from "./io.ts";
+import type { Hours } from "./hours.ts";
 import type { OutletRef } from "./policy.ts";
 import type { Deadline, Stamp } from "./time.ts";
 
@@ -52,6 +53,8 @@ export type HostRecord = {
   readonly lastKdump: Stamp | null;
   /** How long past boots took (on confirmed to first good round), the last 20, in milliseconds. */
   readonly bootsMs: readonly number[];
+  /** How long past reboots took that we ordered (order to good again), the last 20, in milliseconds. */
+  readonly rebootsMs?: readonly number[];
 };
 
 export type BrakeKind = "disarmed" | "maintenance" | "inhibit" | "going-down" | "kdump";
@@ -65,6 +68,8 @@ export type BrakeRecord = {
   readonly reason: string;
   readonly since: Stamp;
   readonly until: Deadline | null;
+  /** Of a reboot that we ordered: how long it holds once the host is gone. Absent: as long as a boot may take. */
+  readonly goneForMs?: number;
   /** With several watchers: ended by hand, and left for a moment so that every watcher counts from zero. */
   readonly endedBy?: string;
 };
@@ -164,6 +169,62 @@ export type MetaRecord = { readonly v: 1; readonly ledger: string; readonly crea
 /** A call to a person that is not over: it outlives a restart, so that its end is told as well. */
 export type AlarmRecord = { readonly v: 1; readonly alarm: Alarm; readonly since: Stamp; /** With several watchers: who raised it. */ readonly watcher?: string };
 
+// ---- rolling reboots (docs/adr/0035-rolling-reboots.md) ------------------------------------------------------------------------
+
+/** Where the host stands whose turn it is. */
+export type RebootPhase = "draining" | "drained" | "ordered" | "gone" | "settling" | "undraining";
+
+/** left out: it needed none, is wanted off, or was not to be rebooted any more. failed: the run stopped at it. */
+export type RebootOutcome = "rebooted" | "failed" | "left out";
+
+export type RebootTurn = {
+  readonly host: string;
+  readonly phase: RebootPhase;
+  readonly since: Stamp;
+  /** The order of this phase, or the last one: who gets it twice carries it out once. */
+  readonly order: string;
+  /** When it was told to reboot; null: not yet. */
+  readonly orderedAt: Stamp | null;
+  /** The boot of the host, by its agent, and of the machine of the watcher that ordered it, before. */
+  readonly bootId: string | null;
+  readonly ownBoot: string;
+  /** How long it may be away. */
+  readonly backMs: number;
+  /** What comes of it once it is put back into service. */
+  readonly ending: { readonly outcome: RebootOutcome | "put off"; readonly because: string } | null;
+};
+
+export type RebootDone = { readonly host: string; readonly outcome: RebootOutcome; readonly because: string; readonly at: Stamp; /** From the order until it was good again; null: it was not. */ readonly tookMs: number | null };
+
+/** `reboots/run`: the run that is under way, or the last one. Whoever is in charge of the host whose turn it is carries it on. */
+export type RebootRun = {
+  readonly v: 1;
+  readonly run: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly began: Stamp;
+  readonly ended: Stamp | null;
+  /** In this order, those that are done among them. */
+  readonly plan: readonly string[];
+  /** Who needs none by the time that it is his turn is left out. */
+  readonly needed: boolean;
+  /** Null: at any time. */
+  readonly window: { readonly text: string; readonly hours: readonly Hours[] } | null;
+  /** A watcher's own machine too, although nobody else is there. */
+  readonly self: boolean;
+  /** By the schedule: the opening of the window in which it began. */
+  readonly opening: number | null;
+  readonly state: "running" | "held" | "ended";
+  /** Why it is held, or how it ended. */
+  readonly because: string;
+  /** Who asked for its end: the host whose turn it is comes back first. */
+  readonly stopBy: string | null;
+  /** Orders so far, for their names. */
+  readonly orders: number;
+  readonly turn: RebootTurn | null;
+  readonly done: readonly RebootDone[];
+};
+
 // ---- several watchers (docs/adr/0008-several-watchers.md) ------------------------------------------------------------------
 
 /** `watcher/NAME`, the durable roster: who is dead stays in n until `upkeep watcher forget`. */
@@ -261,6 +322,7 @@ export type RecordOf = {
   ballot: BallotRecord;
   guard: GuardRecord;
   ask: AskRecord;
+  reboots: RebootRun;
 };
 
 export type RecordKind = keyof RecordOf;

@@ -43,6 +43,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
+    reboots: { ...turn.state.reboots, record: records.reboots[0] ?? null },
     revisions: Register.from(input.records.map((record) => [record.key, record.revision] as const)),
   });
   if (records.meta[0] === undefined) turn.save("meta/ledger", meta);
@@ -56,7 +57,10 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
   over(turn, "ledger", "the ledger could be read at the start");
   forgetVanished(turn, new Set(records.op.map((operation) => operation.host)));
   for (const incident of records.incident) if (turn.host(incident.host) === undefined) abandon(turn, incident);
-  if (input.wentBack !== null) disarmAndAsk(turn, input.wentBack);
+  if (input.wentBack !== null) {
+    disarmAndAsk(turn, input.wentBack);
+    forgetReboots(turn);
+  }
   for (const host of turn.state.hosts.values()) if (host.record.hold !== null) heldAlarm(turn, host.name, host.incident?.incident ?? null, host.record.hold.because);
   for (const name of turn.state.devices.keys()) check(turn, name);
   for (const operation of records.op) if (input.wentBack === null) resume(turn, operation); else leaveAlone(turn, operation);
@@ -119,7 +123,7 @@ export function reload(turn: Turn): void {
       // What runs goes on, and that it is no longer guarded is news.
       const learned = turn.record(policy.name)?.learned;
       const passedHere = learned?.hash === policy.hash ? (learned.passedFrom?.[turn.policy.watcher] ?? []) : [];
-      if (old !== undefined) turn.patchHost(policy.name, { passedHere, votes: old.votes, asked: old.asked, guardRecord: old.guardRecord, foreign: old.foreign, said: old.said, operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
+      if (old !== undefined) turn.patchHost(policy.name, { passedHere, votes: old.votes, asked: old.asked, guardRecord: old.guardRecord, foreign: old.foreign, boot: old.boot, said: old.said, operation: old.operation, incident: old.incident, unguarded: old.unguarded, unguardedSinceMs: old.unguardedSinceMs, guardTold: old.guardTold });
       continue;
     }
     const armed = turn.policy.armed && policy.armed;
@@ -178,6 +182,16 @@ function leaveAlone(turn: Turn, operation: Operation): void {
   turn.tell("withdrawn", operation.host, `operation ${operation.id} stood at ${operation.phase} in that ledger and is not carried on; ${outlets}`);
 }
 
+/** Whom it has rebooted since is not known: a person begins another one. */
+function forgetReboots(turn: Turn): void {
+  const { record } = turn.state.reboots;
+  if (record === null || record.state === "ended") return;
+  const ended = { ...record, state: "ended" as const, because: "time went back", turn: null };
+  turn.patch({ reboots: { ...turn.state.reboots, record: ended } });
+  turn.save("reboots/run", ended);
+  turn.tell("reboots", null, `rolling reboot ${record.run} is not carried on: time went back`);
+}
+
 function disarmAndAsk(turn: Turn, because: string): void {
   const key = brakeKey("disarmed", EVERYTHING);
   const brake: BrakeRecord = { v: 1, kind: "disarmed", scope: EVERYTHING, by: "upkeep", reason: `time went back: ${because}`, since: turn.stamp, until: null };
@@ -197,7 +211,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   });
 }
 
-type Durable = "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
+type Durable = "reboots" | "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
 
 type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
@@ -218,6 +232,7 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
     lock: of("lock").map((record) => record.value as DeviceLock),
     incident: of("incident").map((record) => record.value as IncidentRecord),
     meta: of("meta").map((record) => record.value as MetaRecord),
+    reboots: of("reboots").map((record) => record.value as RecordOf["reboots"]),
     alarm: of("alarm").map((record) => record.value as RecordOf["alarm"]),
     ack: of("ack").map((record) => record.value as RecordOf["ack"]),
   };

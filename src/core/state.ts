@@ -7,7 +7,7 @@
 
 import type { ActOutcome, Alarm, Effect, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
 import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -88,6 +88,8 @@ export type HostState = {
   readonly operation: number | null;
   /** The remedy that this process tries, and when it has had its time. */
   readonly remedy: { readonly name: string; readonly phase: "recording" | "running" | "ended"; readonly untilMs: number } | null;
+  /** What its agent says of its boot, and since when. */
+  readonly boot: { readonly bootId: string; readonly pending: string | null; readonly atMs: number } | null;
   /** A sibling was suspect: decide no earlier. */
   readonly decideAtMs: number | null;
   /** Armed in the configuration when that was last read. */
@@ -191,7 +193,20 @@ export type Transaction = {
 
 export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; readonly acknowledged: boolean; /** With several watchers: who raised it. */ readonly watcher?: string };
 
-export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; /** Whose they are, as in the outbox. */ readonly hosts: ReadonlyMap<RecordKey, string>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
+export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; /** Whose they are, as in the outbox. */ readonly hosts: ReadonlyMap<RecordKey, string>; readonly replies: readonly Reply[] } | { readonly kind: "reboots"; readonly next: RebootRun; readonly brake: Write | null; readonly told: string; readonly host: string | null; /** To be given once this is durable. */ readonly order: Pick<Extract<Effect, { kind: "order" }>, "order" | "id" | "limitMs"> | null; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
+
+/** A run of rolling reboots as this process sees it; only `record` survives. */
+export type RebootsState = {
+  readonly record: RebootRun | null;
+  /** A change of it is on its way to the store. */
+  readonly txn: number | null;
+  /** The order that this process has given, and what became of it. */
+  readonly given: { readonly order: string; readonly answer: { readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string } | null } | null;
+  /** What it waits for, as told last. */
+  readonly waiting: { readonly host: string; readonly name: string; readonly because: string } | null;
+  /** Do not try to change it again before. */
+  readonly retryMs: number;
+};
 
 export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string };
 
@@ -280,6 +295,7 @@ export type State = {
   readonly storms: ReadonlyMap<string, StormState>;
   /** When a large set was last summed up. */
   readonly summedMs: ReadonlyMap<string, number>;
+  readonly reboots: RebootsState;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
   readonly revisions: Register<number>;
@@ -329,6 +345,7 @@ export function emptyState(): State {
     brakes: new Map(),
     storms: new Map(),
     summedMs: new Map(),
+    reboots: { record: null, txn: null, given: null, waiting: null, retryMs: 0 },
     acks: new Set(),
     alarms: new Map(),
     revisions: Register.from<number>([]),

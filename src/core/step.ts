@@ -19,6 +19,8 @@ import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
 import { mayStillArrive } from "./read-back.ts";
+import { boot, driveReboots, ordered, rebootsStored } from "./reboots.ts";
+import { scheduleReboots } from "./reboots-begin.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
@@ -66,7 +68,8 @@ function take(turn: Turn, input: Input): void {
     case "policy":
       return reload(turn);
     case "round":
-      return round(turn, input.round);
+      round(turn, input.round);
+      return input.round.host === turn.state.reboots.record?.turn?.host ? driveReboots(turn) : undefined;
     case "late":
       return late(turn, input.host, input.hash, input.startedAtMs, input.results);
     case "stored":
@@ -78,6 +81,10 @@ function take(turn: Turn, input: Input): void {
       return acted(turn, input.act, input.outcome);
     case "readings":
       return readings(turn, input.read, input.device, input.result);
+    case "ordered":
+      return ordered(turn, input);
+    case "boot":
+      return boot(turn, input);
     case "touched":
       return silenceAnswered(turn, input.touch, input.answered, input.evidence);
     case "remedied":
@@ -86,7 +93,9 @@ function take(turn: Turn, input: Input): void {
       return tick(turn, input.key);
     case "clock":
       followWallClock(turn);
-      return expire(turn);
+      expire(turn);
+      scheduleReboots(turn);
+      return driveReboots(turn);
     case "session":
       return input.session.kind === "held" ? sessionHeld(turn, input.session.untilMs) : sessionLost(turn, input.session.because);
     case "changes":
@@ -205,8 +214,9 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
     deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
   if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys);
+  if (turn.state.fleet !== null) sendNext(turn);
+  if (pending.kind === "reboots") return rebootsStored(turn, pending, input.result);
   if (turn.state.fleet !== null) {
-    sendNext(turn);
     if (pending.kind === "outbox") return recordedInLane(turn, pending, input.result);
   }
   if (pending.kind === "operation") {
