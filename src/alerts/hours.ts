@@ -39,3 +39,13 @@ export function wallClock(timeZone: string | null): (atMs: number) => WallTime {
     return { day: (parts.get("weekday") ?? "Mon").toLowerCase() as Day, minute: Number(parts.get("hour")) * 60 + Number(parts.get("minute")) };
   };
 }
+
+/** How far the clock of a zone is ahead of UTC at a moment, in milliseconds; null: the machine's own zone. */
+export function wallOffset(timeZone: string | null): (atMs: number) => number {
+  const format = new Intl.DateTimeFormat("en-GB", { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23", ...(timeZone === null ? {} : { timeZone }) });
+  return (atMs) => {
+    const parts = new Map(format.formatToParts(new Date(atMs)).map(({ type, value }) => [type, Number(value)]));
+    const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
+    return Date.UTC(part("year"), part("month") - 1, part("day"), part("hour"), part("minute"), part("second")) - Math.floor(atMs / 1_000) * 1_000;
+  };
+}

@@ -23,6 +23,9 @@ export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("release"), host: name }),
   z.strictObject({ kind: z.literal("storm-proceed") }),
   z.strictObject({ kind: z.literal("forget-watcher"), watcher: name }),
+  z.strictObject({ kind: z.literal("reboots-start"), hosts: z.array(name).min(1).max(10_000).nullable(), needed: z.boolean(), window: text(200).nullable(), self: z.boolean(), reason }),
+  z.strictObject({ kind: z.literal("reboots-stop") }),
+  z.strictObject({ kind: z.literal("reboots-continue") }),
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;
 

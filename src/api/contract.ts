@@ -12,8 +12,8 @@ import type { Why } from "../core/explain.ts";
 import type { IncidentReport } from "../core/report.ts";
 
 export { UpkeepError } from "../core/errors.ts";
-export { ALARM_MANUAL, availabilityInWords, inWords, plannedPaceInWords } from "../core/words.ts";
-export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
+export { ALARM_MANUAL, availabilityInWords, inWords, plannedPaceInWords, rollingInWords } from "../core/words.ts";
+export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, RebootsReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
 export type { AvailabilityParts, Command, Forecast, Why };
 
 export const PATHS = {

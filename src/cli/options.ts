@@ -23,6 +23,10 @@ export type Options = {
   readonly host?: string;
   readonly follow?: boolean;
   readonly kdump?: boolean;
+  // reboots
+  readonly needed?: boolean;
+  readonly window?: string;
+  readonly self?: boolean;
   // history
   readonly until?: number;
   readonly probe?: string;

@@ -172,6 +172,21 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   const storm = group("storm", "Many hosts ill at once", "Nothing new is cut until it is over, or until somebody lets it through.");
   make(storm, "proceed", "Let the hosts of a storm through, one at a time", "It stops at the first that does not recover.", ["upkeep storm proceed"],
     async (options) => (await import("./commands/brakes.ts")).runStormProceed(options));
+  const reboots = group("reboots", "Rolling reboots", "One host at a time: drained, rebooted, and looked at until it serves; it stops at the first that does not come back.");
+  make(reboots, "start [host...]", "Begin a rolling reboot", "Of these hosts, of all, or of those that need one as their agents say. A host is not rebooted while another one beside it is not well, a storm or a power operation is on, or what is left of the window is less than twice its longest boot.", ["upkeep reboots start --needed --reason \"new kernel\"", "upkeep reboots start web01 web02 web03", "upkeep reboots start --all --window \"01:00-05:00\" --reason \"firmware\""],
+    // The one argument that takes several words.
+    async (options, hosts) => (await import("./commands/reboots.ts")).runRebootsStart(hosts as unknown as readonly string[], options))
+    .option("--all", "all hosts")
+    .option("--needed", "of them only those that need one when their turn comes")
+    .option("--window <hours>", "only in these hours of the week: 01:00-05:00, or 02:00-05:00 sat")
+    .option("--self", "the machine of a watcher, too, although no other watcher is there")
+    .option("--reason <text>", "why, for the journal");
+  make(reboots, "status", "How far it is", "Exit 1 when it is held, or when there was none.", ["upkeep reboots status", "upkeep reboots status --json | jq '.done[] | select(.outcome == \"failed\")'"],
+    async (options) => (await import("./commands/reboots.ts")).runRebootsStatus(options));
+  make(reboots, "stop", "End it", "Whoever is away comes back first, and whoever is drained is put back into service.", ["upkeep reboots stop"],
+    async (options) => (await import("./commands/reboots.ts")).runRebootsStop(options));
+  make(reboots, "continue", "Go on after a host that did not come back", "With the next one; that host stays as it is.", ["upkeep reboots continue"],
+    async (options) => (await import("./commands/reboots.ts")).runRebootsContinue(options));
   make(program, "going-down [host]", "Announce a reboot", "The silence of this host is no reason to cut it, for a while. Without a name: the host that this is typed on.", ["upkeep going-down --for 10m", "upkeep going-down logos --reason \"firmware\"", "upkeep going-down logos --kdump"],
     async (options, host) => (await import("./commands/brakes.ts")).runGoingDown(host, options))
     .addOption(duration("--for <duration>", "how long (10m)"))

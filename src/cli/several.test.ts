@@ -30,7 +30,7 @@ function host(name: string, more: Partial<HostReport> = {}): HostReport {
 
 const CALM: StatusReport = {
   site: "rack-4", at: AT, guarded: "3 of 3", hosts: [host("logos"), host("ethos", { inCharge: "watch-b" }), host("pathos", { observers: [vote("watch-b", "up", ""), vote("watch-c", "up", "")] })],
-  watchers: [watcher("watch-a", { self: true, inCharge: 2 }), watcher("watch-b"), watcher("watch-c", { inCharge: 0 })], devices: [], brakes: [], storms: [], alarms: [], ledger: { ok: true, why: null },
+  watchers: [watcher("watch-a", { self: true, inCharge: 2 }), watcher("watch-b"), watcher("watch-c", { inCharge: 0 })], devices: [], brakes: [], storms: [], reboots: null, alarms: [], ledger: { ok: true, why: null },
   store: { ok: true, why: null, heldUntil: AT, unreadable: [] }, armed: true,
 };
 const SPLIT = [vote("watch-a", "down", "no banner within 1 s"), vote("watch-b", "up", "SSH-2.0-OpenSSH"), vote("watch-c", null, "is not there")];

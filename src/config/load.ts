@@ -17,6 +17,7 @@ import type { Problem } from "./problems.ts";
 import { resolveApi } from "./resolve-api.ts";
 import { resolveAlerts } from "./resolve-alerts.ts";
 import { membersOn, resolveStore } from "./resolve-store.ts";
+import { resolveReboots } from "./resolve-reboots.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
@@ -27,6 +28,9 @@ import type { Environment } from "./secrets.ts";
 import { hostsOfSelf, thisMachine } from "./self.ts";
 import type { Machine } from "./self.ts";
 import { didYouMean } from "./suggest.ts";
+
+/** Of `reboots.budget`. */
+const BUDGET = 0.9999;
 
 export type LoadOptions = {
   /** Instead of this process's environment. */
@@ -65,15 +69,17 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (!problems.failed || !gathered.at.has(["alerts"])) lintAlerts(gathered, fleet, alerts, problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
+  const reboots = resolveReboots(gathered, fleet, problems, options.nowMs ?? Date.now());
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
     api, alerts, store, references, history: historyOf(gathered), statusPage,
+    reboots: reboots?.shell ?? { by: [], drain: null, undrain: null, budget: BUDGET },
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
   const origins = new Map(fleet.hosts.map((host) => [host.policy.name, host.origins]));
-  return { ok: true, config: { policy: policyOf(gathered, fleet, store, self, alerts, machine), shell, origins }, problems: problems.sorted() };
+  return { ok: true, config: { policy: { ...policyOf(gathered, fleet, store, self, alerts, machine), ...(reboots === null ? {} : { reboots: reboots.policy }) }, shell, origins }, problems: problems.sorted() };
 }
 
 

@@ -15,7 +15,7 @@ import { chargedWith, observedBy, observersOf } from "./roster.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
-import type { BrakeKind, Hold, IncidentOutcome, IncidentRecord, Operation, OperationOutcome, OperationPhase } from "./records.ts";
+import type { BrakeKind, Hold, IncidentOutcome, IncidentRecord, Operation, OperationOutcome, OperationPhase, RebootOutcome, RebootPhase, RebootRun } from "./records.ts";
 import type { Outcome } from "./round.ts";
 import type { FleetState, HostState, State } from "./state.ts";
 import { Turn } from "./state.ts";
@@ -126,6 +126,28 @@ export type BrakeReport = {
   readonly leftMs: number | null;
 };
 
+/** A run of rolling reboots: the one that is open, or the last one. */
+export type RebootsReport = {
+  readonly run: number;
+  readonly state: RebootRun["state"];
+  /** Why it is held, or how it ended. */
+  readonly because: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly began: string;
+  readonly ended: string | null;
+  /** As people write it; null: at any time. */
+  readonly window: string | null;
+  readonly plan: readonly string[];
+  readonly done: readonly { readonly host: string; readonly outcome: RebootOutcome; readonly because: string; readonly at: string; /** From the order until it was good again. */ readonly tookMs: number | null }[];
+  /** Whose turn it is. */
+  readonly now: { readonly host: string; readonly phase: RebootPhase; readonly since: string; readonly mayTakeMs: number } | null;
+  /** What the next one waits for, as far as this watcher knows. */
+  readonly waiting: { readonly host: string; readonly because: string } | null;
+  /** Who asked for its end. */
+  readonly stopBy: string | null;
+};
+
 export type StormReport = { readonly set: string; readonly because: string; readonly since: string; readonly proceedBy: string | null };
 
 export type AlarmReport = Alarm & { readonly at: string; readonly acknowledged: boolean };
@@ -163,6 +185,8 @@ export type StatusReport = {
   readonly devices: readonly DeviceReport[];
   readonly brakes: readonly BrakeReport[];
   readonly storms: readonly StormReport[];
+  /** Null: there was none yet. */
+  readonly reboots: RebootsReport | null;
   /** Calls to a person that are not over, the worst first. */
   readonly alarms: readonly AlarmReport[];
   readonly ledger: { readonly ok: boolean; readonly why: string | null };
@@ -225,12 +249,24 @@ export function siteReport(state: State, policy: Policy, now: Now): Omit<StatusR
       leftMs: brake.until === null ? null : leftMs(brake.until, now),
     })),
     storms: [...state.storms.values()].map((storm) => ({ set: storm.set, because: storm.because, since: isoStamp(storm.since, now), proceedBy: storm.proceedBy })),
+    reboots: rebootsReport(state, now),
     alarms: [...state.alarms.values()]
       .map((known) => ({ ...known.alarm, at: isoBoot(known.lastMs, now), acknowledged: known.acknowledged }))
       .sort((one, other) => severities.indexOf(one.severity) - severities.indexOf(other.severity)),
     ledger: { ok: state.storeFailure === null, why: state.storeFailure },
     store: state.fleet === null ? null : storeReport(state, state.fleet, now),
     armed: policy.armed,
+  };
+}
+
+function rebootsReport({ reboots: { record, waiting } }: State, now: Now): RebootsReport | null {
+  if (record === null) return null;
+  const { run, state, because, by, reason, window, plan, turn, stopBy } = record;
+  return {
+    run, state, because, by, reason, plan, stopBy, began: isoStamp(record.began, now), ended: record.ended === null ? null : isoStamp(record.ended, now), window: window?.text ?? null,
+    done: record.done.map(({ at, ...done }) => ({ ...done, at: isoStamp(at, now) })),
+    now: turn === null ? null : { host: turn.host, phase: turn.phase, since: isoStamp(turn.since, now), mayTakeMs: turn.backMs },
+    waiting: waiting === null || state !== "running" || turn !== null ? null : { host: waiting.host, because: waiting.because },
   };
 }
 

@@ -14,6 +14,12 @@ export function inWords(durationMs: number): string {
   return `${Math.floor(hours / 24)} d`;
 }
 
+/** `rolling reboot: 3 of 12 done, web04 now`. */
+export function rollingInWords({ plan, done, now, waiting, stopBy }: { readonly plan: readonly string[]; readonly done: readonly unknown[]; readonly now: { readonly host: string; readonly phase: string } | null; readonly waiting: { readonly host: string; readonly because: string } | null; readonly stopBy: string | null }): string {
+  const next = now !== null ? `${now.host} now (${now.phase})` : waiting !== null ? `${waiting.host} has to wait: ${waiting.because}` : "the next one is looked at";
+  return `Rolling reboot: ${done.length} of ${plan.length} done, ${next}${stopBy === null ? "" : `; ends after it, as ${stopBy} asked`}.`;
+}
+
 const YEAR_MS = 365.25 * 86_400_000;
 
 /**

@@ -85,7 +85,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   };
   const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), warn };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), agents: () => null, warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
@@ -123,6 +123,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
         remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
+        order: (host, order, id, { limitMs, again }) => site.order({ host, order, id, limitMs, again }),
         reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),
       },

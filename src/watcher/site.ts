@@ -1,7 +1,7 @@
 // What a configuration is made into: devices with their drivers, hosts with their probes, the references. Made anew at a
 // reload; the sockets and the name cache behind it stay. Secrets are revealed here, into the driver that needs them.
 
-import type { Config, DeviceSpec, ProbeSpec } from "../config/config.ts";
+import type { Config, DeviceSpec, ProbeSpec, RemedyTask } from "../config/config.ts";
 import { openDevice, openProbe } from "../config/open.ts";
 import type { PowerDrivers } from "../power/index.ts";
 import { loadPowerDrivers } from "../power/index.ts";
@@ -13,6 +13,9 @@ import { assert } from "../core/errors.ts";
 import type { Stalls } from "./boot-clock.ts";
 import { bootClock, clockSynced } from "./boot-clock.ts";
 import type { Names } from "./names.ts";
+import type { RemedyTarget } from "../remedies/remedy.ts";
+import type { AgentOrders, OrderTask } from "./orders.ts";
+import { carryOut } from "./orders.ts";
 import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
 import { createReferences } from "./references.ts";
@@ -27,12 +30,13 @@ export type Site = {
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
   remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
+  order(task: OrderTask): Promise<Remedied>;
   /** Which probes this machine cannot make, and why. */
   refusals(): readonly string[];
   close(): void;
 };
 
-export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void };
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly agents: AgentOrders; readonly warn: (text: string) => void };
 
 const WAKE_LATE_MS = 1_000;
 
@@ -99,9 +103,13 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       if (spec === undefined || found === undefined) return { outcome: "failed", evidence: "it is not configured any more" };
       const located = tools.names.address(spec.address);
       if ("error" in located) return { outcome: "failed", evidence: located.error };
-      const target = { host: name, address: located.address };
-      const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
-      return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
+      return runRemedy(found, { host: name, address: located.address }, limitMs);
+    },
+    async order(task) {
+      const spec = shell.hosts.get(task.host);
+      if (spec === undefined) return { outcome: "failed", evidence: "it is not configured any more" };
+      const located = tools.names.address(spec.address);
+      return carryOut(task, shell.reboots, "error" in located ? located : { host: task.host, address: located.address }, tools.agents, runRemedy);
     },
     refusals() {
       const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];
@@ -113,6 +121,12 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
     },
     close: () => references.close(),
   };
+}
+
+/** Loaded when it is wanted: most watchers run none. */
+async function runRemedy(task: RemedyTask, target: RemedyTarget, limitMs: number): Promise<Remedied> {
+  const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
+  return task.kind === "ssh" ? REMEDIES.ssh.run(target, task.options, limitMs, childGuard()) : REMEDIES.command.run(target, task.options, limitMs, childGuard());
 }
 
 function probeOf(spec: ProbeSpec, probes: Probes): { probe: Probe<unknown>; options: unknown } {

@@ -170,6 +170,14 @@ export class Watcher {
         );
         return;
       }
+      case "order": {
+        const { host, order, id } = effect;
+        void (this.#ports.order?.(host, order, id, effect) ?? Promise.resolve({ outcome: "failed" as const, evidence: "there is nothing here that could do it" })).then(
+          ({ outcome, evidence }) => this.post({ kind: "ordered", host, order: id, outcome, evidence }),
+          (error: unknown) => this.post({ kind: "ordered", host, order: id, outcome: "unknown", evidence: String(error) }),
+        );
+        return;
+      }
       case "tell":
         journal.told(effect.told, clock.now());
         for (const listener of this.#listeners) listener(effect.told);

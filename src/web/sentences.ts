@@ -2,6 +2,7 @@
 // reads nothing else, so the order is that of urgency and each says what is asked. Pure: reports in, pieces of text out.
 
 import type { HostReport } from "../api/contract.ts";
+import { rollingInWords } from "../api/contract.ts";
 import type { Site } from "./live/store.ts";
 import type { Condition } from "./words.ts";
 import { age, CONDITIONS, inWords, listed, PHASES, plural } from "./words.ts";
@@ -70,6 +71,8 @@ export function sayings(site: Site, hosts: readonly HostReport[], nowMs: number)
   if (!site.ledger.ok) said.push([`The ledger cannot be written, so nothing is cut: ${site.ledger.why ?? ""}.`]);
   if (site.store !== null && !site.store.ok) said.push([`The shared store does not answer, so nothing is cut: ${site.store.why ?? ""}.`]);
   for (const storm of site.storms) said.push([`A storm holds everything back: ${storm.because}.`]);
+  if (site.reboots?.state === "held") said.push([`Rolling reboot ${site.reboots.run} has stopped: ${site.reboots.because}.`]);
+  else if (site.reboots?.state === "running") said.push([rollingInWords(site.reboots)]);
   const by = new Map<Condition, HostReport[]>();
   for (const host of hosts) {
     const condition = conditionOf(host);

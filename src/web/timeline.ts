@@ -34,6 +34,7 @@ const KINDS: Readonly<Record<string, readonly [Tone, string]>> = {
   "watcher": ["note", "Watcher"], "vote": ["note", "Vote"], "charge": ["note", "Charge"], "disagreement": ["hold", "Disagreement"],
   "store-failed": ["bad", "Store failed"], "store-ok": ["note", "Store"], "history-failed": ["bad", "History failed"], "history-ok": ["note", "History"],
   "alarm": ["bad", "Somebody was called"], "alarm-over": ["note", "Alarm over"], "acknowledged": ["note", "Acknowledged"], "owed": ["act", "Owed"],
+  "reboots": ["act", "Rolling reboot"],
   "probe-passed": ["good", "First pass"], "started": ["note", "Started"], "stopping": ["note", "Stopping"], "time-went-back": ["hold", "Time went back"], "policy": ["note", "Configuration"], "clock": ["note", "Clock"],
 };
 

@@ -97,11 +97,19 @@ export const brakeReport = named("Brake", "A brake that a person, a host or a fi
   leftMs: milliseconds().nullable(),
 }));
 
+export const rebootsReport = named("Reboots", "A run of rolling reboots: the one that is open, or the last one.", z.strictObject({
+  run: count(), state: z.enum(["running", "held", "ended"]).describe("held: a host did not come back, and the rest waits for `reboots-continue`."), because: text().describe("Why it is held, or how it ended."), by: text(), reason: text(), began: time(), ended: time().nullable(),
+  window: text().nullable().describe("Null: at any time."), plan: listOf(text()),
+  done: listOf(z.strictObject({ host: text(), outcome: z.enum(["rebooted", "failed", "left out"]), because: text(), at: time(), tookMs: milliseconds().nullable().describe("From the order until it was good again.") })),
+  now: z.strictObject({ host: text(), phase: z.enum(["draining", "drained", "ordered", "gone", "settling", "undraining"]), since: time(), mayTakeMs: milliseconds().describe("How long it may be away.") }).nullable(),
+  waiting: z.strictObject({ host: text(), because: text() }).nullable().describe("What the next one waits for, as far as this watcher knows."), stopBy: text().nullable().describe("Who asked for its end."),
+}));
+
 export const stormReport = named("Storm", "A set of hosts of which so many are unhealthy that nothing new is cut.", z.strictObject({ set: text(), because: text(), since: time(), proceedBy: text().nullable() }));
 
 export const alarmReport = named("Alarm", "A call to a person that is not over.", z.strictObject({
   alarm: text().describe("Its key: one alarm a key."),
-  kind: z.enum(["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign"]),
+  kind: z.enum(["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign", "reboots"]),
   severity: z.enum(["critical", "warning", "info"]),
   host: text().nullable(),
   incident: text().nullable(),
@@ -135,6 +143,7 @@ export const statusReport = named("Status", "Everything as it is now.", z.strict
   devices: listOf(deviceReport),
   brakes: listOf(brakeReport),
   storms: listOf(stormReport),
+  reboots: rebootsReport.nullable().describe("Null: there was none yet."),
   alarms: listOf(alarmReport).describe("The worst first."),
   ledger: z.strictObject({ ok: flag(), why: text().nullable() }),
   store: z.strictObject({ ok: flag(), why: text().nullable(), heldUntil: time().nullable(), unreadable: listOf(z.strictObject({ key: text(), why: text() })) }).nullable().describe("The store that several watchers share; null: this one is alone."),

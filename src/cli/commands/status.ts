@@ -2,7 +2,7 @@
 // stands last, nearest to the prompt. Exit 1 when a host is down or not guarded.
 
 import type { AlarmReport, HostReport, StatusReport } from "../../api/contract.ts";
-import { inWords, PATHS } from "../../api/contract.ts";
+import { inWords, PATHS, rollingInWords } from "../../api/contract.ts";
 import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
@@ -30,7 +30,7 @@ function render(status: StatusReport, only: string | null): readonly string[] {
   lines.push(...table(["HOST", "VERDICT", "COUNTER", "SINCE", "POWER", ""], status.hosts.map((host) => row(host, status))));
   const shown = status.hosts[0];
   if (only !== null && shown !== undefined) lines.push(...details(shown, status.at, status.store !== null));
-  const blocks = [several(status), fleetBrakes(status), storms(status), devices(status, only === null ? null : new Set(shown?.power.map((outlet) => outlet.outlet.split("/")[0] ?? ""))), alarms(status.alarms.filter((alarm) => only === null || alarm.host === null || alarm.host === only), status.at)];
+  const blocks = [several(status), fleetBrakes(status), storms(status), rolling(status), devices(status, only === null ? null : new Set(shown?.power.map((outlet) => outlet.outlet.split("/")[0] ?? ""))), alarms(status.alarms.filter((alarm) => only === null || alarm.host === null || alarm.host === only), status.at)];
   for (const block of blocks) if (block.length > 0) lines.push("", ...block);
   const ill = status.hosts.find((host) => host.verdict === "down" || host.verdict === "suspect") ?? status.hosts.find((host) => !host.guarded);
   if (ill !== undefined) lines.push("", paint("dim", `More: upkeep why ${ill.host}`));
@@ -112,6 +112,11 @@ function fleetBrakes(status: StatusReport): readonly string[] {
 
 function storms(status: StatusReport): readonly string[] {
   return status.storms.map((storm) => `${paint("red", `Storm in ${printable(storm.set)}`)} since ${moment(storm.since, status.at)}: ${printable(storm.because)}; ${storm.proceedBy === null ? "nothing new is cut. To go on one by one: upkeep storm proceed" : `let through one by one by ${printable(storm.proceedBy)}`}`);
+}
+
+function rolling({ reboots }: StatusReport): readonly string[] {
+  if (reboots === null || reboots.state === "ended") return [];
+  return [reboots.state === "held" ? `${paint("yellow", `Rolling reboot ${reboots.run} is held`)}: ${printable(reboots.because)}; upkeep reboots continue, or stop` : printable(rollingInWords(reboots))];
 }
 
 function devices(status: StatusReport, of: ReadonlySet<string> | null): readonly string[] {

@@ -9,6 +9,7 @@ import { api } from "./api.ts";
 import { history } from "./history.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
+import { reboots } from "./reboots.ts";
 import { defaults } from "./tunables.ts";
 import { statusPage } from "./status-page.ts";
 import { store } from "./store.ts";
@@ -32,6 +33,7 @@ const single = {
   include: include.meta(about("Files with more `hosts`, `groups` and `power`, relative to this one; `*` and `?` as in a shell.", {}, "file pattern, or list")).optional(),
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
+  reboots: reboots.meta(about("Rolling reboots: by whom, and when.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
 };
 
@@ -74,6 +76,7 @@ export const root = z.strictObject({
   api: single.api,
   data: single.data,
   history: single.history,
+  reboots: single.reboots,
   statusPage: single.statusPage,
   store: single.store,
   observers: single.observers,

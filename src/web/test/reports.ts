@@ -16,7 +16,7 @@ export function hostReport(host: string, change: Partial<HostReport> = {}): Host
 }
 
 export function siteReport(guarded: string, change: Partial<Site> = {}): Site {
-  return { site: "lab", guarded, watchers: [], devices: [], brakes: [], storms: [], alarms: [], ledger: { ok: true, why: null }, store: null, armed: true, ...change };
+  return { site: "lab", guarded, watchers: [], devices: [], brakes: [], storms: [], reboots: null, alarms: [], ledger: { ok: true, why: null }, store: null, armed: true, ...change };
 }
 
 export function operation(change: Partial<NonNullable<HostReport["operation"]>> = {}): NonNullable<HostReport["operation"]> {
