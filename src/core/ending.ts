@@ -10,6 +10,7 @@ import { allOutlets, commit, levelOf, names, operationKey, unlock } from "./oper
 import { outletKey } from "./policy.ts";
 import type { Hold, HostRecord, IncidentOutcome, Operation, OperationOutcome, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { startEnded, whyNotStarted } from "./return-ledger.ts";
 import { inSet, setsOf } from "./storm.ts";
 import type { Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
@@ -35,7 +36,7 @@ export function unconfirmed(turn: Turn, operation: Operation, because: string): 
 }
 
 export function mayEscalate(turn: Turn, operation: Operation): boolean {
-  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation, false) === null;
+  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation, false) === null && whyNotStarted(turn, operation) === null;
 }
 
 export function nextLevel(turn: Turn, operation: Operation, because: string): void {
@@ -93,6 +94,7 @@ export function end(turn: Turn, operation: Operation, outcome: OperationOutcome,
   }
   over(turn, `cut:${operation.host}`, outcome === "recovered" ? `${operation.host} is back in service (${operation.incident})` : `${operation.host}: ${because}`);
   if (outcome === "held") heldAlarm(turn, operation.host, operation.incident, because);
+  startEnded(turn, operation, outcome, because);
   stopProceeding(turn, operation, outcome, cause);
 }
 

@@ -130,6 +130,7 @@ function correctRecord(turn: Turn, name: string, host: HostRecord, right: (at: S
     forgiven: host.forgiven.map(each),
     lastEdge: each(host.lastEdge),
     lastKdump: each(host.lastKdump),
+    ...(host.careful === null || host.careful === undefined ? {} : { careful: { ...host.careful, since: each(host.careful.since), lastSign: each(host.careful.lastSign), began: each(host.careful.began) } }),
     hold: host.hold === null ? null : { ...host.hold, since: each(host.hold.since) },
     lastOperation: host.lastOperation === null ? null : { ...host.lastOperation, at: each(host.lastOperation.at) },
   };

@@ -32,7 +32,11 @@ export type Command =
   | { readonly kind: "release"; readonly host: string }
   | { readonly kind: "storm-proceed" }
   | { readonly kind: "ack"; readonly alarm: string }
-  | { readonly kind: "forget-watcher"; readonly watcher: string };
+  | { readonly kind: "forget-watcher"; readonly watcher: string }
+  /** What a host's agent announces of its careful shutdown (ADR 28): about to decide, decided, taken back. `event` names the outage, by the agent. Answered when it is durable: then it is heard. */
+  | { readonly kind: "careful"; readonly host: string; readonly event: string; readonly phase: "pre-fail" | "shutdown" | "normal"; readonly haltWithinMs: number | null; readonly reason: string }
+  /** A person has what was shut down with care started now; null: all of it. */
+  | { readonly kind: "careful-return"; readonly host: string | null };
 
 export type Input =
   | {
@@ -65,6 +69,8 @@ export type Input =
   | { readonly kind: "stop" }
   /** Why the past is not recorded, or null: it is. It decides nothing; somebody should know. */
   | { readonly kind: "history"; readonly failure: string | null }
+  /** This watcher's own sense of the site's power, said again at least every 30 s: what is older is unknown. `charge`: of its UPS, 0…1. */
+  | { readonly kind: "power-sense"; readonly state: PowerSense; readonly because: string; readonly charge: number | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -74,6 +80,8 @@ export type Input =
   | { readonly kind: "gone"; readonly because: string }
   /** All records that this version cannot read, whenever that changes. */
   | { readonly kind: "unreadable"; readonly records: readonly { readonly key: string; readonly kind: "newer" | "damaged"; readonly because: string }[] };
+
+export type PowerSense = "good" | "lost" | "unknown";
 
 // ---- out -----------------------------------------------------------------------------------------------------------
 
@@ -96,10 +104,11 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
+  | "careful" | "power-sense" | "return"
   | "watcher" | "vote" | "charge" | "disagreement"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
 
-export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign";
+export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign" | "return";
 
 /** A call to a person: what happened, what was done, what is asked. Repeated until it ends or is acknowledged. */
 export type Alarm = {
@@ -129,6 +138,8 @@ export type Effect =
   | { readonly kind: "touch"; readonly touch: number; readonly host: string; readonly because: string; readonly cause: number }
   /** Try something softer than power; ends with input `remedied`. Its record is durable. */
   | { readonly kind: "remedy"; readonly host: string; readonly remedy: string; readonly limitMs: number; readonly because: string; readonly cause: number }
+  /** Wake-on-LAN for a host that has no power device. Its record is durable; nothing is confirmed by it. */
+  | { readonly kind: "rouse"; readonly host: string; readonly because: string; readonly cause: number }
   | { readonly kind: "tell"; readonly told: Told }
   | { readonly kind: "alarm"; readonly alarm: Alarm; readonly again: boolean; readonly because: string; readonly cause: number }
   | { readonly kind: "alarm-over"; readonly alarm: Alarm; readonly because: string; readonly cause: number }

@@ -22,6 +22,8 @@ import { mayStillArrive } from "./read-back.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
+import { powerSensed, reviewReturn, startsRecorded } from "./return.ts";
+import { doubtPower } from "./site-power.ts";
 import { ready } from "./swap.ts";
 import { reload, start } from "./start.ts";
 import type { Now } from "./time.ts";
@@ -54,7 +56,8 @@ function noteGap(turn: Turn): void {
   if (gapMs <= ASLEEP_MS) return;
   const because = `this watcher did not run for ${inWords(gapMs)}`;
   turn.tell("clock", null, `${because}: what it saw before does not count`);
-  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, judged: 0 });
+  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, lastSignMs: turn.now.bootMs, judged: 0 });
+  doubtPower(turn);
   decideAgain(turn, because);
   if (turn.state.fleet !== null) forgetAges(turn);
 }
@@ -86,7 +89,8 @@ function take(turn: Turn, input: Input): void {
       return tick(turn, input.key);
     case "clock":
       followWallClock(turn);
-      return expire(turn);
+      expire(turn);
+      return reviewReturn(turn);
     case "session":
       return input.session.kind === "held" ? sessionHeld(turn, input.session.untilMs) : sessionLost(turn, input.session.because);
     case "changes":
@@ -110,6 +114,8 @@ function take(turn: Turn, input: Input): void {
       recordNow(turn);
       stopBeginning(turn);
       return;
+    case "power-sense":
+      return powerSensed(turn, input);
     case "history":
       return noteHistory(turn, input.failure);
   }
@@ -204,7 +210,10 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   for (const reply of again ? [] : pending.replies) {
     deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
-  if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys);
+  if (input.result === "committed" && pending.kind === "outbox") {
+    remediesRecorded(turn, pending.keys);
+    startsRecorded(turn, pending.keys);
+  }
   if (turn.state.fleet !== null) {
     sendNext(turn);
     if (pending.kind === "outbox") return recordedInLane(turn, pending, input.result);
