@@ -3,8 +3,8 @@
 // business (sim/).
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
-import type { OutletRef, Policy } from "../src/core/policy.ts";
-import { LIMITS, outletKey } from "../src/core/policy.ts";
+import type { CarefulPolicy, OutletRef, Policy } from "../src/core/policy.ts";
+import { CAREFUL, LIMITS, outletKey } from "../src/core/policy.ts";
 import type { AnyRecord, RecordKey } from "../src/core/records.ts";
 import { statusReport } from "../src/core/report.ts";
 import type { ProbeResult } from "../src/core/round.ts";
@@ -15,7 +15,7 @@ import type { Now } from "../src/core/time.ts";
 import { reloadProblems } from "../src/watcher/reload.ts";
 import { Devices } from "./devices.ts";
 import type { HostLine, Life } from "./script.ts";
-import { duration, LIVES, parseBrakes, parseCommand, parseHost } from "./script.ts";
+import { duration, LIVES, parseBrakes, parseCareful, parseCommand, parseHost } from "./script.ts";
 
 type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number };
 type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
@@ -45,6 +45,9 @@ export class World {
   #incarnation = 0;
   #pausedUntilMs = 0;
   #brakes: Policy["brakes"] = { startupMs: 60_000, maxUnhealthy: 0.4, coolDownMs: 120_000, concurrent: 1, perHour: null };
+  #careful: CarefulPolicy = CAREFUL;
+  #sense: Extract<Input, { kind: "power-sense" }> | null = null;
+  readonly #follows = new Set<string>();
   readonly #quiet = new Set<string>();
   readonly #acts = new Map<number, { outlet: OutletRef; action: "on" | "off" }>();
   /** As the scheduler keeps them: the earliest of each key. */
@@ -58,6 +61,8 @@ export class World {
       const words = line.split(/\s+/);
       if (words[0] === "host") this.#addHost(words);
       else if (words[0] === "brakes") this.#brakes = parseBrakes(words, this.#brakes);
+      else if (words[0] === "careful") this.#careful = parseCareful(words, this.#careful);
+      else if (words[0] === "device" && words[2] === "follows") this.#follows.add(words[1] as string);
       else if (words[0] === "quiet") for (const kind of words.slice(1)) this.#quiet.add(kind);
       else if (words[0] === "uptime") this.#bootedMs = -duration(words[1] as string);
       else if (words[0] === "unarmed") this.#armed = false;
@@ -87,8 +92,8 @@ export class World {
   #policy(): Policy {
     const hosts = new Map([...this.#hosts].map(([name, host]) => [name, host.line.policy]));
     const names = new Set([...hosts.values()].flatMap((host) => host.levels.flat().map((outlet) => outlet.device)));
-    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]));
-    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", shared: null, limits: LIMITS };
+    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true, ...(this.#follows.has(name) ? { followsHost: true as const } : {}) }]));
+    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", careful: { ...this.#careful, sensed: this.#sense !== null }, shared: null, limits: LIMITS };
   }
 
   #happen(words: readonly string[]): void {
@@ -105,6 +110,7 @@ export class World {
     else if (subject === "status") this.#status();
     else if (subject === "store") this.#store(words);
     else if (subject === "history") this.#input({ kind: "history", failure: verb === "fails" ? "database or disk is full" : null });
+    else if (subject === "sense") this.#feel(words);
     else if (subject === "references") this.#references = verb === "lost" ? "lost" : "reached";
     else if (subject === "clock") this.#clock(verb, words[2]);
     else if (subject === "device") this.#devices.happen(words);
@@ -118,6 +124,15 @@ export class World {
     if (words[1] === "slow") this.#storeSlowMs = duration(words[2] as string);
     else if (words[1] === "quick") this.#storeSlowMs = 0;
     else this.#storeFails = words[1] === "fails";
+  }
+
+  /** `sense good charge 80%`: from now on, said again every ten seconds. */
+  #feel(words: readonly string[]): void {
+    const state = words[1] as "good" | "lost" | "unknown";
+    const charge = words[2] === "charge" ? Number((words[3] as string).replace("%", "")) / 100 : null;
+    this.#sense = { kind: "power-sense", state, because: state === "good" ? "the UPS is on line" : state === "lost" ? "the UPS is on battery" : "the UPS does not answer", charge };
+    this.#policyNow = this.#policy();
+    this.#input(this.#sense);
   }
 
   #clock(verb: string, by: string | undefined): void {
@@ -190,10 +205,12 @@ export class World {
       };
       this.#at(this.#nowMs + (this.#hosts.get(name) as VirtualHost).line.policy.everyMs, look);
     }
+    const begins = this.#nowMs;
     const beat = () => {
       if (!lives()) return;
       if (this.#nowMs < this.#pausedUntilMs) return this.#at(this.#pausedUntilMs, beat);
       this.#input({ kind: "clock" });
+      if (this.#sense !== null && Math.round((this.#nowMs - begins) / 1_000) % 10 === 0) this.#input(this.#sense);
       this.#at(this.#nowMs + 1_000, beat);
     };
     beat();
@@ -279,6 +296,12 @@ export class World {
         this.#say(`! ${effect.remedy} at ${effect.host}`);
         if (done && host.line.cures) Object.assign(host, { life: "serves", bootedAtMs: this.#nowMs + host.line.backMs });
         return this.#later(1_000, { kind: "remedied", host: effect.host, remedy: effect.remedy, outcome: done ? "done" : "failed", evidence: done ? "exit 0" : "no answer within 10 s" });
+      }
+      case "rouse": {
+        const host = this.#hosts.get(effect.host);
+        this.#say(`! wake-on-LAN to ${effect.host}`);
+        if (host !== undefined && !host.off && this.#serving(host) === "silent" && host.line.cures) Object.assign(host, { life: "serves", bootedAtMs: this.#nowMs + host.line.backMs });
+        return;
       }
       case "wake":
         return this.#wake(effect.key, effect.atMs + this.#bootedMs);

@@ -23,6 +23,9 @@ export type Options = {
   readonly host?: string;
   readonly follow?: boolean;
   readonly kdump?: boolean;
+  readonly careful?: boolean;
+  readonly takeBack?: boolean;
+  readonly event?: string;
   // history
   readonly until?: number;
   readonly probe?: string;

@@ -2,7 +2,7 @@
 // mistake that was found, and never a part of a configuration.
 
 import { LIMITS } from "../core/policy.ts";
-import type { Policy } from "../core/policy.ts";
+import type { CarefulPolicy, Policy } from "../core/policy.ts";
 import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
@@ -20,6 +20,7 @@ import { membersOn, resolveStore } from "./resolve-store.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
+import { careful as carefulSchema } from "./sections/careful.ts";
 import { history as historySchema, keep as keepSchema } from "./sections/history.ts";
 import { brakes as brakesSchema, ownName } from "./sections/watcher.ts";
 import { SecretReader } from "./secrets.ts";
@@ -90,8 +91,14 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, se
     observers: top.observers ?? 3,
     shared: store.kind === "embedded" ? null : { ttlMs: store.ttlMs, members: store.members.length },
     lone: top.lone ?? "hold",
+    careful: carefulPolicyOf(gathered),
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };
+}
+
+function carefulPolicyOf({ top }: Gathered): CarefulPolicy {
+  const { haltBound, returnAfter, returnCharge, stagger } = top.careful ?? carefulSchema.parse({});
+  return { haltBoundMs: haltBound, returnAfterMs: returnAfter, returnCharge, staggerMs: stagger, sensed: false };
 }
 
 function historyOf({ top }: Gathered): HistoryConfig {

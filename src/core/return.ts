@@ -181,7 +181,7 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   const who = careful.asked === null ? `power has been good for ${inWords(sense.goodForMs ?? 0)} (${sense.because})` : `${careful.asked} wants it now`;
   const because = `it was shut down with care (${careful.because}), and ${who}`;
   turn.patchRecord(name, { careful: { ...careful, state: "starting", began: turn.stamp }, wanted: { state: "on" } });
-  turn.patchHost(name, { startRefused: null, rousing: wakes });
+  turn.patchHost(name, { startRefused: null, rousing: wakes, counter: 0 });
   over(turn, `return:${name}`, `${name} is started`);
   turn.patch({ startedHostMs: turn.now.bootMs });
   turn.tell("return", name, `started by ${wakes ? "wake-on-LAN" : off ? "power on" : "a power cycle"}: ${because}`);

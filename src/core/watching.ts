@@ -251,8 +251,8 @@ export function decide(turn: Turn, name: string): void {
   if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold || !inCharge(turn, name)) return;
   // An operation of another watcher that nobody has ended yet is taken up, not begun anew.
   if (host.foreign !== null) return;
-  // What is wanted off and is off is no incident.
-  if (host.record.wanted.state === "off" && host.incident === null) return;
+  // What is wanted off and is off is no incident, nor what is being started after that.
+  if ((host.record.wanted.state === "off" || (host.record.careful ?? null) !== null) && host.incident === null) return;
   const nowMs = turn.now.bootMs;
   const evidence = `${countedRounds(host, policy)} in ${inWords(nowMs - (host.badSinceMs ?? nowMs))}: ${host.last?.because ?? ""}`;
   if (host.incident === null || host.incident.downAt === null) {

@@ -122,6 +122,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        rouse: (host) => site.rouse(host),
         remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
         reopen: (because) => void reopen(because).catch(fail),
         exit: (because) => void end(because).then(() => resolve(0), reject),

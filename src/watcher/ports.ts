@@ -48,6 +48,8 @@ export type Ports = {
   touch(host: string): Promise<Touched>;
   /** Tries a remedy of a host, as configured now; settles within its limit and a second. Absent: there is none. */
   remedy?(host: string, remedy: string, limitMs: number): Promise<Remedied>;
+  /** Wake-on-LAN for a host, as configured now. Absent: there is none. */
+  rouse?(host: string): void;
   /** A shared store is gone and nothing is owed any more: open it anew, and start again from what it says. */
   reopen?(because: string): void;
   /** SIGTERM has been served. */

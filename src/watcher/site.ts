@@ -27,6 +27,7 @@ export type Site = {
   power(device: string): PowerDevice | undefined;
   touch(host: string): Promise<Touched>;
   remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
+  rouse(host: string): void;
   /** Which probes this machine cannot make, and why. */
   refusals(): readonly string[];
   close(): void;
@@ -35,6 +36,7 @@ export type Site = {
 export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void };
 
 const WAKE_LATE_MS = 1_000;
+const ROUSE_AT_MS = [0, 2_000, 5_000];
 
 type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
@@ -102,6 +104,11 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       const target = { host: name, address: located.address };
       const [{ REMEDIES }, { childGuard }] = await Promise.all([import("../remedies/index.ts"), import("../child/child.ts")]);
       return found.kind === "ssh" ? REMEDIES.ssh.run(target, found.options, limitMs, childGuard()) : REMEDIES.command.run(target, found.options, limitMs, childGuard());
+    },
+    rouse(name) {
+      const wake = shell.hosts.get(name)?.wake ?? null;
+      // A card may be slow to listen, and a packet may be lost.
+      if (wake !== null) for (const ms of ROUSE_AT_MS) after(ms, () => sendWake(wake, tools.warn));
     },
     refusals() {
       const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];
