@@ -76,6 +76,11 @@ type Agent = {
   asking: boolean;
 };
 
+/** On its way down or down: nobody on it says anything. */
+function halting(host: Host): boolean {
+  return host.condition === "stopping" || host.condition === "halted";
+}
+
 export class Outages {
   readonly #world: World;
   readonly spec: OutageSpec;
@@ -288,7 +293,7 @@ export class Outages {
         else this.#shutDown(agent, nowMs);
         break;
     }
-    if (agent.owes !== null && !agent.asking) this.#announce(agent, agent.owes);
+    if (agent.owes !== null && !agent.asking && RUNS.has(agent.host.condition) && !halting(agent.host)) this.#announce(agent, agent.owes);
   }
 
   #to(agent: Agent, phase: Agent["phase"]): void {

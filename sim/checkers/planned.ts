@@ -81,10 +81,7 @@ export function planned(world: World): Checker {
     answered(command, answer, _askedMs, life) {
       if (command.kind !== "careful" || answer.exit !== 0) return;
       if (command.phase === "normal") {
-        if (heard.has(command.host) && record(command.host)?.careful === null) {
-          world.counts.add("planned: taken back");
-          forget(command.host);
-        }
+        if (record(command.host)?.careful === null) forget(command.host);
         return;
       }
       if (command.phase !== "shutdown") return;
@@ -101,7 +98,7 @@ export function planned(world: World): Checker {
     told({ kind, host, because }) {
       if (host === null) return;
       if (kind === "return" && because.startsWith("wanted on again")) {
-        world.counts.add("return: it answered before");
+        world.counts.add(because.includes("takes the shutdown back") ? "planned: taken back" : because.includes("never went down") ? "return: it never went down" : "return: it answered before");
         forget(host);
       }
       if (kind === "return" && because.startsWith("started by")) {
@@ -135,7 +132,7 @@ export function planned(world: World): Checker {
   /** None before those that it is after, of the same ledger: each serves, has been started, or cannot be. */
   function inOrder(host: string): void {
     const { life } = world;
-    if (life === null || (record(host)?.careful?.asked ?? null) !== null) return;
+    if (life === null || (life.watcher.state.hosts.get(host)?.record.careful?.asked ?? null) !== null) return;
     for (const other of life.policy.hosts.get(host)?.after ?? []) {
       const state = life.watcher.state.hosts.get(other);
       if (state?.record.careful?.state !== "off" || world.observed.last(other)?.outcome === "good") continue;

@@ -56,6 +56,8 @@ export function holdTheSick(turn: Turn, brake: BrakeRecord): void {
     if (!inCharge(turn, name, true)) continue;
     // One that was never seen healthy is not cut anyway, and needs nobody at night.
     if (healthy || host.record.hold !== null || host.record.learned.seenHealthyAt === null) continue;
+    // Down by its own announcement is as it should be; it is started by the return of power, and by nothing else.
+    if ((host.record.careful ?? null) !== null) continue;
     const because = `${brake.kind} ran out while it was not healthy`;
     turn.patchRecord(name, { hold: { kind: "expired", because, since: turn.stamp, sticky: false } });
     turn.tell("held", name, because);

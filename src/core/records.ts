@@ -31,6 +31,8 @@ export type Careful = {
   /** off: it goes down, or is down. starting: its start has begun. */
   readonly state: "off" | "starting";
   readonly began: Stamp | null;
+  /** Starts of it that had cut something and came to nothing. */
+  readonly tries?: number;
   /** A person wants it started without waiting for power. */
   readonly asked: string | null;
 };

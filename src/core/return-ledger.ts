@@ -2,13 +2,13 @@
 // announced by the host itself (planned.ts); it comes out when the host serves, when its start has failed, or by a person's word.
 // Here is also what a start asks of the host: how long it has given no sign of life.
 
-import { over } from "./alarms.ts";
+import { heldBecause, over, raise } from "./alarms.ts";
 import type { Judgement } from "./liveness.ts";
 import { AWAKE_SLACK_MS } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, OperationOutcome } from "./records.ts";
 import type { Round } from "./round.ts";
-import { carefulOf, senseOf } from "./site-power.ts";
+import { carefulOf, notYet, senseOf } from "./site-power.ts";
 import type { HostState, Turn } from "./state.ts";
 import type { Now } from "./time.ts";
 import { ageMs } from "./time.ts";
@@ -18,6 +18,8 @@ import { inWords } from "./words.ts";
 export const BY = "careful shutdown";
 /** A start that was turned back is tried again after that. */
 const AGAIN_MS = 30_000;
+/** Starts that cut something and were turned back all the same. */
+const TRIES_MAX = 3;
 
 /** Going down or down, by its own announcement. */
 export function isDown(host: Pick<HostState, "record">): boolean {
@@ -66,12 +68,24 @@ export function startEnded(turn: Turn, operation: Operation, outcome: OperationO
     case "done":
       // Its power is on; from now on it has the time of a boot.
       return turn.patchRecord(host.name, { careful: { ...careful, began: turn.stamp } });
-    case "withdrawn":
+    case "withdrawn": {
       if (host.last?.outcome === "good" || host.last?.outcome === "slow") return returned(turn, host.name, `not cycled: ${because}`);
-      turn.patchRecord(host.name, { careful: { ...careful, state: "off", began: null }, wanted: { state: "off", by: BY, why: careful.because, at: turn.stamp } });
+      // What cuts it and does not bring it up again and again is no start.
+      const tries = (careful.tries ?? 0) + (operation.touched.length > 0 ? 1 : 0);
+      if (tries >= TRIES_MAX) return startFailed(turn, host.name, `${tries} starts after its careful shutdown came to nothing, the last one because ${because}`);
+      turn.patchRecord(host.name, { careful: { ...careful, state: "off", began: null, tries }, wanted: { state: "off", by: BY, why: careful.because, at: turn.stamp } });
       turn.patchHost(host.name, { startAtMs: turn.now.bootMs + AGAIN_MS });
       turn.tell("return", host.name, `not started: ${because}; it stays in the ledger of event ${careful.event}`);
+    }
   }
+}
+
+/** A start that did not bring it back: a person is called, and nothing is tried again by itself. */
+export function startFailed(turn: Turn, name: string, because: string): void {
+  turn.patchRecord(name, { careful: null, hold: { kind: "failed", because, since: turn.stamp, sticky: false } });
+  over(turn, `return:${name}`, `${name} is held`);
+  turn.tell("held", name, because);
+  raise(turn, heldBecause(turn, name, turn.host(name)?.incident?.incident ?? null, because));
 }
 
 // ---- signs of life ------------------------------------------------------------------------------------------------------
@@ -111,8 +125,8 @@ export function whyNotStarted(turn: Turn, operation: Operation): string | null {
   const host = turn.host(operation.host);
   if (!isReturn(operation) || host === undefined) return null;
   if (isDown(host)) return "its careful shutdown was announced again";
-  const sense = senseOf(turn);
-  if (sense.state === "lost" && (host.record.careful?.asked ?? null) === null) return `power was lost again: ${sense.because}`;
+  const why = (host.record.careful?.asked ?? null) === null ? notYet(senseOf(turn), turn.policy) : null;
+  if (why !== null) return why;
   const silentMs = silentForMs(host, turn.now);
   if (silentMs < carefulOf(turn.policy).haltBoundMs) return `it gave a sign of life ${inWords(silentMs)} ago, or may have`;
   return seenElsewhere(turn, host) ? "another watcher sees it up" : null;

@@ -9,14 +9,13 @@
 import { over, raiseQuietly } from "./alarms.ts";
 import type { BrakeName } from "./brakes.ts";
 import { bootMs, brakesOn } from "./brakes.ts";
-import { heldAlarm } from "./ending.ts";
 import { intend } from "./fencing.ts";
 import type { Input } from "./io.ts";
 import { SLOT_PHASES } from "./phases.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { AnyRecord, Careful, HostRecord, RecordKey } from "./records.ts";
-import { BY, back, isDown, isReturn, returned, seenElsewhere, silentForMs } from "./return-ledger.ts";
+import { BY, back, isDown, isReturn, returned, seenElsewhere, silentForMs, startFailed } from "./return-ledger.ts";
 import type { Sense } from "./site-power.ts";
 import { carefulOf, notYet, senseOf, sensePower } from "./site-power.ts";
 import type { HostState, State, Turn } from "./state.ts";
@@ -54,9 +53,9 @@ export function reviewReturn(turn: Turn): void {
     if (careful.state === "starting") followStart(turn, host, careful);
     else serves(turn, host, careful, sense);
   }
-  if (sense.state === "lost") stopStarts(turn, `power was lost again: ${sense.because}`);
-  if (turn.state.stopping || turn.state.storeFailure !== null) return;
   const why = notYet(sense, turn.policy);
+  if (why !== null) stopStarts(turn, why);
+  if (turn.state.stopping || turn.state.storeFailure !== null) return;
   const waiting = planned.map(({ name }) => turn.host(name) as HostState).filter((host) => isDown(host) && (why === null || host.record.careful?.asked !== null));
   if (waiting.length === 0 || turn.now.bootMs < (turn.state.startedHostMs ?? -Infinity) + carefulOf(turn.policy).staggerMs || oneStarts(turn.state)) return;
   for (const host of inOrder(waiting, turn.policy)) if (mayStart(turn, host) && start(turn, host.name, sense)) return;
@@ -103,14 +102,7 @@ function followStart(turn: Turn, host: HostState, careful: Careful): void {
     turn.patchRecord(host.name, { careful: { ...careful, state: "off", began: null }, wanted: { state: "off", by: BY, why: careful.because, at: turn.stamp } });
     return void turn.tell("return", host.name, "it was to be woken by a process before this one and has not come up: it is woken again");
   }
-  failed(turn, host.name, `it was started after the careful shutdown (${careful.because}) and did not come back within ${inWords(graceMs)}`);
-}
-
-function failed(turn: Turn, name: string, because: string): void {
-  turn.patchRecord(name, { careful: null, hold: { kind: "failed", because, since: turn.stamp, sticky: false } });
-  over(turn, `return:${name}`, `${name} is held`);
-  turn.tell("held", name, because);
-  heldAlarm(turn, name, turn.host(name)?.incident?.incident ?? null, because);
+  startFailed(turn, host.name, `it was started after the careful shutdown (${careful.because}) and did not come back within ${inWords(graceMs)}`);
 }
 
 /** What has not been cut yet is turned back and stays in the ledger; what has been goes on to its power. */
