@@ -361,7 +361,8 @@ export class Outages {
       for (const host of world.hosts.values()) {
         if (host.condition !== "halted") continue;
         const record = world.disk.value<HostRecord>(`host/${host.name}`);
-        const called = world.life !== null && (world.life.alarms.has(`return:${host.name}`) || world.life.alarms.has(`held:${host.name}`));
+        // He may have acknowledged it long ago.
+        const called = [`return:${host.name}`, `held:${host.name}`].some((alarm) => world.disk.records.has(`alarm/${alarm}`));
         if ((record?.careful ?? null) === null || called || !world.policy.hosts.has(host.name)) host.press();
         else if (!this.spec.careful.sensed) {
           world.counts.add("return: a person asks for it");
