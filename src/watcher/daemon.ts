@@ -26,7 +26,7 @@ import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import type { Log } from "../process/log.ts";
 import { createLog } from "../process/log.ts";
-import { createNames } from "./names.ts";
+import { createNames } from "../process/names.ts";
 import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "../process/notify.ts";
 import { openPlace } from "./place.ts";
 import { processFigures } from "./process-figures.ts";

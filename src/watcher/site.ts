@@ -12,7 +12,7 @@ import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "../process/boot-clock.ts";
 import { bootClock, clockSynced } from "../process/boot-clock.ts";
-import type { Names } from "./names.ts";
+import type { Names } from "../process/names.ts";
 import type { Remedied, Rounds, Touched } from "./ports.ts";
 import type { ReferenceCheck } from "./references.ts";
 import { createReferences } from "./references.ts";
