@@ -5,6 +5,7 @@ import { LIMITS } from "../core/policy.ts";
 import type { CarefulPolicy, Policy } from "../core/policy.ts";
 import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
+import { resolveSignal } from "./careful-signal.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
 import type { Gathered } from "./gather.ts";
@@ -55,6 +56,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const secrets = new SecretReader(env, problems, options.readFile);
   const fleet = await resolveFleet(gathered, secrets, problems);
   const references = await resolveReferences(gathered, secrets, problems);
+  const signal = gathered.top.careful?.signal === undefined ? null : await resolveSignal(gathered.top.careful.signal, { directory: gathered.directory, place: (path) => gathered.at.place(["careful", "signal", ...path]) }, { secrets, problems });
   const alerts = await resolveAlerts({ gathered, secrets, problems, machine }, fleet);
   const certificates = { gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() };
   const store = await resolveStore(certificates);
@@ -69,7 +71,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, alerts, store, references, history: historyOf(gathered), statusPage,
+    api, alerts, store, references, signal, history: historyOf(gathered), statusPage,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -97,8 +99,8 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, se
 }
 
 function carefulPolicyOf({ top }: Gathered): CarefulPolicy {
-  const { haltBound, returnAfter, returnCharge, stagger } = top.careful ?? carefulSchema.parse({});
-  return { haltBoundMs: haltBound, returnAfterMs: returnAfter, returnCharge, staggerMs: stagger, sensed: false };
+  const { haltBound, returnAfter, returnCharge, stagger, signal } = top.careful ?? carefulSchema.parse({});
+  return { haltBoundMs: haltBound, returnAfterMs: returnAfter, returnCharge, staggerMs: stagger, sensed: signal !== undefined };
 }
 
 function historyOf({ top }: Gathered): HistoryConfig {

@@ -38,7 +38,7 @@ export function doubtPower(turn: Turn): void {
 export function senseOf({ state, policy, now }: { readonly state: State; readonly policy: Policy; readonly now: Now }): Sense {
   const { power, powerWord } = state;
   const unknown = (because: string): Sense => ({ state: "unknown", because, charge: null, goodForMs: null });
-  if (carefulOf(policy).sensed || power !== null) {
+  if (carefulOf(policy).sensed) {
     if (power === null) return unknown("no signal was read yet");
     if (now.bootMs - power.atMs > STALE_MS) return unknown(`the signal was last read ${inWords(now.bootMs - power.atMs)} ago`);
     return { state: power.state, because: power.because, charge: power.charge, goodForMs: power.goodSinceMs === null ? null : now.bootMs - power.goodSinceMs };
