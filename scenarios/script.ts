@@ -1,8 +1,10 @@
 // The words of a script. `host`, `brakes`, `quiet`, `uptime`, `unarmed` and `until` describe the world; a line that begins with a
-// time says what happens then: `100s logos frozen`, `100s maintenance logos for 2m`, `100s device sucker late 3s`.
+// time says what happens then: `100s logos frozen`, `100s maintenance logos for 2m`, `100s device sucker late 3s`. Of careful shutdowns:
+// `careful haltBound 60s returnAfter 1m` describes, `100s careful logos shutdown event e1 halts 1m` is an announcement, `100s sense
+// good charge 80%` what the watcher's own signal says from then on, `device bmc follows` one whose outputs follow the machine.
 
 import type { Command } from "../src/core/io.ts";
-import type { HostPolicy, OutletRef, Policy, RebootsPolicy } from "../src/core/policy.ts";
+import type { CarefulPolicy, HostPolicy, OutletRef, Policy, RebootsPolicy } from "../src/core/policy.ts";
 import { REBOOTS } from "../src/core/policy.ts";
 import { parseWindow } from "../src/core/window.ts";
 
@@ -48,6 +50,8 @@ export function parseHost(words: readonly string[], known?: HostLine): HostLine 
     debounceMs: ms("debounce", before?.debounceMs, "40s"), bootMs: ms("boot", before?.bootMs, "5m"), offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
     probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels,
     budget: { cycles: Number(option("cycles") ?? before?.budget.cycles ?? 3), withinMs: 6 * 3_600_000 }, storeMembers: 0, self: words.includes("self"),
+    ...(words.includes("after") ? { after: (option("after") ?? "").split(",") } : {}),
+    ...(words.includes("wakes") ? { wakes: true as const } : {}),
     ...(words.includes("remedy") ? { remedies: (option("remedy") ?? "").split(",").map((remedy) => ({ name: remedy, limitMs: 10_000, waitMs: 60_000 })) } : {}),
   };
   const wired = option("wired");
@@ -86,6 +90,17 @@ function parseRun(words: readonly string[]): Command {
   return { kind: "reboots-start", hosts: hosts.length === 0 ? null : hosts, needed: words.includes("needed"), window, self: words.includes("self"), reason: "new kernel" };
 }
 
+export function parseCareful(words: readonly string[], known: CarefulPolicy): CarefulPolicy {
+  let careful = known;
+  for (let at = 1; at < words.length; at += 2) {
+    const [name, value] = [words[at] as string, words[at + 1] as string];
+    if (name === "returnCharge") careful = { ...careful, returnCharge: Number(value.replace("%", "")) / 100 };
+    else if (name === "haltBound" || name === "returnAfter" || name === "stagger") careful = { ...careful, [`${name}Ms`]: duration(value) };
+    else throw new Error(`unknown in careful: ${name}`);
+  }
+  return careful;
+}
+
 export function parseCommand(words: readonly string[]): Command {
   const [verb, host, third] = [words[0] as string, words[1] as string, words[2]];
   const forMs = words.includes("for") ? duration(words[words.indexOf("for") + 1] as string) : null;
@@ -101,6 +116,13 @@ export function parseCommand(words: readonly string[]): Command {
       return { kind: "release", host };
     case "proceed":
       return { kind: "storm-proceed" };
+    case "careful": {
+      const named = (name: string): string | undefined => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined);
+      const halts = named("halts");
+      return { kind: "careful", host, event: named("event") ?? "", phase: third as "pre-fail" | "shutdown" | "normal", haltWithinMs: halts === undefined ? null : duration(halts), reason: third === "normal" ? "" : "power lost" };
+    }
+    case "careful-return":
+      return { kind: "careful-return", host: host ?? null };
     case "ack":
       return { kind: "ack", alarm: host };
     case "reboots":

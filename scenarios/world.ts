@@ -3,9 +3,9 @@
 // business (sim/).
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
-import type { OutletRef, Policy } from "../src/core/policy.ts";
+import type { CarefulPolicy, OutletRef, Policy } from "../src/core/policy.ts";
 import type { RebootsPolicy } from "../src/core/policy.ts";
-import { LIMITS, outletKey } from "../src/core/policy.ts";
+import { CAREFUL, LIMITS, outletKey } from "../src/core/policy.ts";
 import type { AnyRecord, RecordKey } from "../src/core/records.ts";
 import { statusReport } from "../src/core/report.ts";
 import type { ProbeResult } from "../src/core/round.ts";
@@ -16,7 +16,7 @@ import type { Now } from "../src/core/time.ts";
 import { reloadProblems } from "../src/watcher/reload.ts";
 import { Devices } from "./devices.ts";
 import type { HostLine, Life } from "./script.ts";
-import { duration, LIVES, parseBrakes, parseCommand, parseHost, parseReboots } from "./script.ts";
+import { duration, LIVES, parseBrakes, parseCareful, parseCommand, parseHost, parseReboots } from "./script.ts";
 
 type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number };
 type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
@@ -51,6 +51,9 @@ export class World {
   /** What hosts make of orders. */
   #orders: "heard" | "refused" | "ignored" | "lost" = "heard";
   readonly #carriedOut = new Set<string>();
+  #careful: CarefulPolicy = CAREFUL;
+  #sense: Extract<Input, { kind: "power-sense" }> | null = null;
+  readonly #follows = new Set<string>();
   readonly #quiet = new Set<string>();
   readonly #acts = new Map<number, { outlet: OutletRef; action: "on" | "off" }>();
   /** As the scheduler keeps them: the earliest of each key. */
@@ -65,6 +68,8 @@ export class World {
       if (words[0] === "host") this.#addHost(words);
       else if (words[0] === "brakes") this.#brakes = parseBrakes(words, this.#brakes);
       else if (words[0] === "reboots") this.#reboots = parseReboots(words);
+      else if (words[0] === "careful") this.#careful = parseCareful(words, this.#careful);
+      else if (words[0] === "device" && words[2] === "follows") this.#follows.add(words[1] as string);
       else if (words[0] === "quiet") for (const kind of words.slice(1)) this.#quiet.add(kind);
       else if (words[0] === "uptime") this.#bootedMs = -duration(words[1] as string);
       else if (words[0] === "unarmed") this.#armed = false;
@@ -94,8 +99,8 @@ export class World {
   #policy(): Policy {
     const hosts = new Map([...this.#hosts].map(([name, host]) => [name, host.line.policy]));
     const names = new Set([...hosts.values()].flatMap((host) => host.levels.flat().map((outlet) => outlet.device)));
-    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true }]));
-    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", shared: null, limits: LIMITS, ...(this.#reboots === null ? {} : { reboots: this.#reboots }) };
+    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true, ...(this.#follows.has(name) ? { followsHost: true as const } : {}) }]));
+    return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", careful: { ...this.#careful, sensed: this.#sense !== null }, shared: null, limits: LIMITS, ...(this.#reboots === null ? {} : { reboots: this.#reboots }) };
   }
 
   #happen(words: readonly string[]): void {
@@ -114,6 +119,7 @@ export class World {
     else if (subject === "history") this.#input({ kind: "history", failure: verb === "fails" ? "database or disk is full" : null });
     else if (subject === "orders") this.#orders = verb as "heard";
     else if (subject === "agent") this.#agent(verb, words.slice(2));
+    else if (subject === "sense") this.#feel(words);
     else if (subject === "references") this.#references = verb === "lost" ? "lost" : "reached";
     else if (subject === "clock") this.#clock(verb, words[2]);
     else if (subject === "device") this.#devices.happen(words);
@@ -132,6 +138,15 @@ export class World {
     if (words[1] === "slow") this.#storeSlowMs = duration(words[2] as string);
     else if (words[1] === "quick") this.#storeSlowMs = 0;
     else this.#storeFails = words[1] === "fails";
+  }
+
+  /** `sense good charge 80%`: from now on, said again every ten seconds. */
+  #feel(words: readonly string[]): void {
+    const state = words[1] as "good" | "lost" | "unknown";
+    const charge = words[2] === "charge" ? Number((words[3] as string).replace("%", "")) / 100 : null;
+    this.#sense = { kind: "power-sense", state, because: state === "good" ? "the UPS is on line" : state === "lost" ? "the UPS is on battery" : "the UPS does not answer", charge };
+    this.#policyNow = this.#policy();
+    this.#input(this.#sense);
   }
 
   #clock(verb: string, by: string | undefined): void {
@@ -204,10 +219,12 @@ export class World {
       };
       this.#at(this.#nowMs + (this.#hosts.get(name) as VirtualHost).line.policy.everyMs, look);
     }
+    const begins = this.#nowMs;
     const beat = () => {
       if (!lives()) return;
       if (this.#nowMs < this.#pausedUntilMs) return this.#at(this.#pausedUntilMs, beat);
       this.#input({ kind: "clock" });
+      if (this.#sense !== null && Math.round((this.#nowMs - begins) / 1_000) % 10 === 0) this.#input(this.#sense);
       this.#at(this.#nowMs + 1_000, beat);
     };
     beat();
@@ -296,6 +313,12 @@ export class World {
       }
       case "order":
         return this.#order(effect);
+      case "rouse": {
+        const host = this.#hosts.get(effect.host);
+        this.#say(`! wake-on-LAN to ${effect.host}`);
+        if (host !== undefined && !host.off && this.#serving(host) === "silent" && host.line.cures) Object.assign(host, { life: "serves", bootedAtMs: this.#nowMs + host.line.backMs });
+        return;
+      }
       case "wake":
         return this.#wake(effect.key, effect.atMs + this.#bootedMs);
       case "reply":

@@ -1,6 +1,6 @@
 // Clock (safety.md §5.17): wall jumps of years change no command. The same seed is run with its clock faults and without
 // them, in a world in which a jump has no other way to make a difference: the disk takes no time, nothing is aimed by
-// counting the watcher's calls, and the machine does not reboot (then only the wall clock is left). What leaves for the
+// counting the watcher's calls, and the machine does not reboot nor does the UPS empty (then only the wall clock is left). What leaves for the
 // devices is the same, to the millisecond.
 
 import type { Fault } from "./fault-names.ts";
@@ -14,7 +14,7 @@ export function judgeClocks(spec: Spec, judged: World): void {
   for (const fault of ["power-loss", "disk-slow", "disk-wiped", "disk-restored"] as const satisfies readonly Fault[]) faults.delete(fault);
   faults.set("clock-jumps", FAULTS["clock-jumps"].perHour * 5);
   faults.set("clock-unsynced", FAULTS["clock-unsynced"].perHour);
-  const still: Spec = { ...spec, faults, aim: 0, commitMs: 0 };
+  const still: Spec = { ...spec, faults, aim: 0, commitMs: 0, outages: spec.outages === null ? null : { ...spec.outages, batteryMs: Infinity } };
   const jumping = commands({ ...still, inertClocks: false });
   const steady = commands({ ...still, inertClocks: true });
   judged.counts.add("clock: seeds run with and without jumps");

@@ -132,6 +132,8 @@ export class Faults {
     this.#world.timeline.in(delayMs, null, () => {
       this.restartPlanned = false;
       if (this.#world.life !== null) return;
+      // Without power nothing starts.
+      if (this.#world.outages?.dark === true) return this.restartAfter(5_000);
       const { faults } = this.#world.spec;
       if (!this.#over) for (const fault of ["disk-wiped", "disk-restored", "deconfigured"] as const) if (faults.has(fault) && this.random.chance(this.#world.open.length > 0 ? 0.5 : 0.15)) this.strike(fault, null);
       this.#world.boot();

@@ -8,7 +8,8 @@ import type { HostSpec } from "./spec.ts";
 
 export const WEDGES = ["frozen", "banner-silent", "refused", "link", "dead", "names-fail", "flapping", "slow"] as const;
 export type Wedge = (typeof WEDGES)[number];
-export type Condition = "off" | "stopping" | "booting" | "up" | Wedge;
+/** halted: it has power, and its system has ended. */
+export type Condition = "off" | "stopping" | "booting" | "up" | "halted" | Wedge;
 
 /** `latencyMs` Infinity: nothing comes. `right`: what comes is what the probe wants. */
 export type Answer = { readonly right: boolean; readonly sign: Sign; readonly latencyMs: number };
@@ -67,10 +68,24 @@ export class Host {
     });
   }
 
+  /** Its system ends, and nothing boots it but power that comes, a packet, or somebody at its button. */
+  halt(stoppingMs: number): void {
+    if (!this.powered || this.condition === "off" || this.condition === "booting") return;
+    this.#become("stopping");
+    const epoch = this.#epoch;
+    this.#world.timeline.in(stoppingMs, null, () => {
+      if (epoch === this.#epoch) this.#become("halted");
+    });
+  }
+
+  press(): void {
+    if (this.powered && this.condition === "halted") this.#boot();
+  }
+
   recover(): void {
     this.broken = false;
     this.slowBoot = false;
-    if (this.condition !== "off" && this.condition !== "booting" && this.condition !== "up") this.#become("up");
+    if (this.condition !== "halted" && this.condition !== "stopping" && this.condition !== "off" && this.condition !== "booting" && this.condition !== "up") this.#become("up");
   }
 
   /** The outlets that feed it have changed. */
@@ -107,6 +122,7 @@ export class Host {
       case "up":
         return GOOD;
       case "off":
+      case "halted":
       case "booting":
       case "link":
       case "dead":
@@ -129,6 +145,6 @@ export class Host {
 
   /** Whether its kernel answers anything at its own address. */
   get answersAnything(): boolean {
-    return this.condition !== "off" && this.condition !== "booting" && this.condition !== "link" && this.condition !== "dead";
+    return this.condition !== "off" && this.condition !== "halted" && this.condition !== "booting" && this.condition !== "link" && this.condition !== "dead";
   }
 }

@@ -86,6 +86,19 @@ export class Life implements Owner {
     });
   }
 
+  /** Asks as an agent does, over its link. */
+  announce(by: string, command: Command, heard: (answer: Answer) => void): void {
+    this.#world.stir();
+    const askedMs = this.#world.timeline.nowMs;
+    for (const checker of this.#world.checkers.asked) checker.asked?.(command, this);
+    void this.watcher.command(by, command).then((answer: Answer) => {
+      if (!this.alive) return;
+      this.#world.say(() => `answer to ${by}: ${answer.exit} ${answer.text}`);
+      for (const checker of this.#world.checkers.answered) checker.answered?.(command, answer, askedMs, this);
+      heard(answer);
+    });
+  }
+
   /** Notes what came out. */
   out(output: unknown): void {
     if (this.#world.recording) this.outputs.push(output);
@@ -168,6 +181,9 @@ export class Life implements Owner {
       },
       touch: (host) => this.#touch(host),
       remedy: (host, name, limitMs) => this.#remedy(host, name, limitMs),
+      rouse: (host) => {
+        if (this.alive) world.outages?.rouse(host);
+      },
       exit: (because) => {
         world.counts.add("watcher: exits when asked to");
         for (const checker of world.checkers.exiting) checker.exiting?.(this, because);

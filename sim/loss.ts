@@ -79,7 +79,7 @@ function lossySpec(seed: number, count: number, minutes: number, loss: number): 
     observers: 3, lone: "hold", shared: null, limits: LIMITS,
   };
   return {
-    seed, activeMs: minutes * MINUTE_MS, devices, policy, faults: new Map(), aim: 0, loss, references: true, uptimeMs: 86_400_000, commitMs: 5,
+    seed, activeMs: minutes * MINUTE_MS, devices, policy, faults: new Map(), aim: 0, loss, references: true, uptimeMs: 86_400_000, outages: null, commitMs: 5,
     hosts: hosts.map((host) => ({ policy: host, wiring: host.levels, bootMs: 25_000 })),
   };
 }

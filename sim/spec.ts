@@ -7,6 +7,8 @@ import type { DevicePolicy, HostPolicy, OutletRef, Policy } from "../src/core/po
 import { LIMITS } from "../src/core/policy.ts";
 import { FAULTS } from "./fault-names.ts";
 import type { Fault } from "./fault-names.ts";
+import type { OutageSpec } from "./outages.ts";
+import { withOutages } from "./outages.ts";
 import { Random } from "./random.ts";
 import { withRemedies } from "./remedies.ts";
 
@@ -32,6 +34,8 @@ export type Spec = {
   readonly loss: number;
   readonly references: boolean;
   readonly uptimeMs: number;
+  /** Mains that fail, and agents that shut hosts down; null: none. */
+  readonly outages: OutageSpec | null;
   /** How long a transaction takes; 0 only where that must make no difference. */
   readonly commitMs: number;
   /** Clock faults are drawn and change nothing: for the comparison of clocks.ts. */
@@ -46,7 +50,7 @@ export function draw(seed: number): Spec {
   const count = random.weigh([[26, 1], [22, 2], [18, 3], [12, 4], [8, 5], [14, random.whole(6, 8)]] as const);
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`);
   const devices = drawDevices(random);
-  const policies = withRemedies(seed, names.map((name, at) => drawHost(random, name, at, names, devices)));
+  const { policies, outages } = withOutages(seed, withRemedies(seed, names.map((name, at) => drawHost(random, name, at, names, devices))));
   const hosts = policies.map((policy) => ({ policy, wiring: policy.levels, bootMs: Math.min(random.whole(8_000, 40_000), Math.max(8_000, policy.bootMs * 0.7)) }));
   const faults = new Map<Fault, number>();
   const calm = random.chance(0.22);
@@ -66,10 +70,10 @@ export function draw(seed: number): Spec {
       concurrent: random.weigh([[6, 1], [3, 2], [1, 4]] as const),
       perHour: random.weigh([[6, null], [2, 100], [1, 2]] as const),
     },
-    observers: 3, lone: "hold", shared: null, limits: LIMITS,
+    observers: 3, lone: "hold", ...(outages === null ? {} : { careful: outages.careful }), shared: null, limits: LIMITS,
   };
   return {
-    seed, hosts, devices, policy, faults,
+    seed, hosts, devices, policy, faults, outages,
     activeMs: random.whole(12, 26) * MINUTE_MS,
     aim: calm ? 0 : random.pick([0.15, 0.3, 0.6, 0.9]),
     loss: calm ? 0 : random.weigh([[6, 0], [2, 0.02], [1, 0.1]] as const),

@@ -35,11 +35,11 @@ const powerLoss: Strike = (world, random, inside) => {
   const last = Math.max(0, ...world.history) - random.whole(0, 12);
   for (const seq of world.history) if (seq > last) world.history.delete(seq);
   if (site) {
-    world.sitePower = false;
+    world.dark += 1;
     world.energyChanged();
     for (const device of world.devices.values()) device.down += 1;
     world.timeline.in(offMs, null, () => {
-      world.sitePower = true;
+      world.dark -= 1;
       for (const device of world.devices.values()) {
         device.down -= 1;
         device.healed();

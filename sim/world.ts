@@ -25,6 +25,7 @@ import type { Machine } from "./life.ts";
 import { Life } from "./life.ts";
 import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
+import { Outages } from "./outages.ts";
 import { Random } from "./random.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
@@ -63,7 +64,9 @@ export class World {
   /** Open operations on the disk. */
   open: readonly Operation[] = [];
   healing = false;
-  sitePower = true;
+  /** How many faults keep the whole site without power. */
+  dark = 0;
+  readonly outages: Outages | null;
   violation: Violation | null = null;
   /** Which outlets truly feed a host; somebody may have plugged them wrongly. */
   readonly wiring = new Map<string, readonly (readonly Outlet[])[]>();
@@ -90,6 +93,7 @@ export class World {
       this.wiring.set(host.policy.name, levels);
     }
     this.faults = new Faults(this);
+    this.outages = spec.outages === null ? null : new Outages(this, spec.outages);
     this.checkers = byHook(checkers(this));
   }
 
@@ -98,6 +102,7 @@ export class World {
     this.boot();
     this.#audit();
     this.faults.begin();
+    this.outages?.begin();
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs;
@@ -193,6 +198,7 @@ export class World {
     this.disk.wentBack = null;
     this.stir();
     life.start(wentBack, Math.max(0, ...this.history));
+    this.outages?.lifeBegins(life);
   }
 
   lifeEnded(life: Life, how: string): void {
@@ -287,7 +293,7 @@ export class World {
   energyChanged(): void {
     for (const host of this.hosts.values()) {
       const levels = this.wiring.get(host.name) ?? [];
-      host.energy(this.sitePower && levels.every((level) => level.some((outlet) => outlet.closed)));
+      host.energy(this.dark === 0 && levels.every((level) => level.some((outlet) => outlet.closed)));
     }
   }
 
@@ -297,6 +303,7 @@ export class World {
     this.say(() => "everything is healed");
     this.healing = true;
     this.faults.healAll();
+    this.outages?.healAll();
     const bootMs = Math.max(60_000, ...[...this.spec.policy.hosts.values()].map((host) => host.bootMs));
     // An operation may wait its whole validity, walk through two levels with three boots each, and learn longer boots on the way.
     const patienceMs = 20 * 60_000 + 14 * bootMs;

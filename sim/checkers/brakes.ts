@@ -38,7 +38,7 @@ export function brakes(world: World): Checker {
 
   function inTheSum(host: HostPolicy, policy: Policy, records: Records): boolean {
     const record = value<HostRecord>(records, `host/${host.name}`);
-    if (!policy.armed || !host.armed || record === undefined || record.hold !== null || record.wanted.state === "off" || record.learned.seenHealthyAt === null) return false;
+    if (!policy.armed || !host.armed || record === undefined || record.hold !== null || record.wanted.state === "off" || (record.careful ?? null) !== null || record.learned.seenHealthyAt === null) return false;
     return (["disarmed", "maintenance", "inhibit"] as const).every((kind) => brakeOf(records, host.name, kind) === undefined);
   }
 
@@ -164,7 +164,7 @@ export function brakes(world: World): Checker {
       for (const { key, value: written } of writes) {
         const operation = key.startsWith("op/") ? (written as Operation | null) : null;
         const known = before.get(key)?.value as Operation | undefined;
-        if (operation === null || operation.kind !== "cycle" || operation.phase !== "off-confirmed" || known?.phase === "off-confirmed") continue;
+        if (operation === null || operation.kind !== "cycle" || (operation.origin.kind === "manual" && operation.origin.event !== undefined) || operation.phase !== "off-confirmed" || known?.phase === "off-confirmed") continue;
         cycles.set(operation.host, [...(cycles.get(operation.host) ?? []), world.timeline.nowMs]);
         allCycles.push(world.timeline.nowMs);
       }

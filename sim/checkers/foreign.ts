@@ -27,12 +27,12 @@ export function foreign(world: World): Checker {
     bytes({ action, outlet, operation, reading }) {
       if (operation === null) return;
       if (action === "off") {
-        if (reading.state === "off" && operation.origin.kind === "auto" && operation.sends <= 1) return world.fail("Foreign", `off to ${outlet.key}, which read off already`);
+        if (reading.state === "off" && (operation.origin.kind === "auto" || operation.origin.event !== undefined) && operation.sends <= 1) return world.fail("Foreign", `off to ${outlet.key}, which read off already`);
         return;
       }
       const last = outlet.edges.at(-1);
       if (last === undefined || last.to === "on" || last.by !== "others") return;
-      if (cut.get(outlet.key)?.has(operation.id) || operation.origin.kind === "manual") return;
+      if (cut.get(outlet.key)?.has(operation.id) || (operation.origin.kind === "manual" && operation.origin.event === undefined)) return;
       world.fail("Foreign", `on to ${outlet.key}, which others switched off, and operation ${operation.id} never cut it`);
     },
   };

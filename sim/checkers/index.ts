@@ -13,6 +13,7 @@ import { intent } from "./intent.ts";
 import { liveness } from "./liveness.ts";
 import { oneEdge } from "./one-edge.ts";
 import { owed } from "./owed.ts";
+import { planned } from "./planned.ts";
 import { precedence } from "./precedence.ts";
 import { quiescence } from "./quiescence.ts";
 import { remedy } from "./remedy.ts";
@@ -21,4 +22,4 @@ import { session } from "./session.ts";
 import { stop } from "./stop.ts";
 import { wentBack } from "./went-back.ts";
 
-export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy];
+export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned];

@@ -22,6 +22,8 @@ export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("unbrake"), brake, scope: name }),
   z.strictObject({ kind: z.literal("release"), host: name }),
   z.strictObject({ kind: z.literal("storm-proceed") }),
+  z.strictObject({ kind: z.literal("careful"), host: name, event: text(100), phase: z.enum(["pre-fail", "shutdown", "normal"]), haltWithinMs: z.int().min(1).max(3_600_000).nullable(), reason }),
+  z.strictObject({ kind: z.literal("careful-return"), host: name.nullable() }),
   z.strictObject({ kind: z.literal("forget-watcher"), watcher: name }),
   z.strictObject({ kind: z.literal("reboots-start"), hosts: z.array(name).min(1).max(10_000).nullable(), needed: z.boolean(), window: text(200).nullable(), self: z.boolean(), reason }),
   z.strictObject({ kind: z.literal("reboots-stop") }),

@@ -7,7 +7,7 @@ import { judge } from "./await-operation.ts";
 
 const host: HostReport = {
   host: "logos", verdict: "down", counter: 0, threshold: 5, since: "2026-01-31T12:00:00.000Z", guarded: false, why: "an operation is under way", wanted: "on", brakes: [], power: [], incident: null, inCharge: "rikis-hopuuj", observers: [], need: 1, address: "10.0.0.11", group: "default",
-  round: null, probes: [], wantedOff: null, held: null, operation: null, lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 1 }, bootMs: 1, bootLongestMs: null,
+  round: null, probes: [], wantedOff: null, careful: null, held: null, operation: null, lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 1 }, bootMs: 1, bootLongestMs: null,
 };
 const operation: OperationReport = {
   operation: 7, kind: "cycle", phase: "booting", phaseSince: host.since, began: host.since, level: 1, levels: 1, by: "riki", because: "x", cut: [], offWasConfirmed: true, contradiction: null, withdrawing: null,

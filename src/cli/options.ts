@@ -27,6 +27,9 @@ export type Options = {
   readonly needed?: boolean;
   readonly window?: string;
   readonly self?: boolean;
+  readonly careful?: boolean;
+  readonly takeBack?: boolean;
+  readonly event?: string;
   // history
   readonly until?: number;
   readonly probe?: string;

@@ -187,11 +187,19 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/reboots.ts")).runRebootsStop(options));
   make(reboots, "continue", "Go on after a host that did not come back", "With the next one; that host stays as it is.", ["upkeep reboots continue"],
     async (options) => (await import("./commands/reboots.ts")).runRebootsContinue(options));
-  make(program, "going-down [host]", "Announce a reboot", "The silence of this host is no reason to cut it, for a while. Without a name: the host that this is typed on.", ["upkeep going-down --for 10m", "upkeep going-down logos --reason \"firmware\"", "upkeep going-down logos --kdump"],
-    async (options, host) => (await import("./commands/brakes.ts")).runGoingDown(host, options))
+  make(program, "going-down [host]", "Announce a reboot", "The silence of this host is no reason to cut it, for a while. Without a name: the host that this is typed on.", ["upkeep going-down --for 10m", "upkeep going-down logos --reason \"firmware\"", "upkeep going-down logos --kdump", "upkeep going-down --careful --event ups-2027-01-03 --reason \"on battery\""],
+    async (options, host) => options.careful === true ? (await import("./commands/careful.ts")).runGoingDownCareful(host, options) : (await import("./commands/brakes.ts")).runGoingDown(host, options))
     .addOption(duration("--for <duration>", "how long (10m)"))
     .option("--kdump", "it writes a crash dump; once an incident, at most 10 min")
+    .option("--careful", "a shutdown for want of power: it is wanted off from now on, and started again when power is back; --for: it is off within that")
+    .option("--take-back", "with --careful: it stays up after all")
+    .option("--event <name>", "with --careful: a name for this outage, the same for all that one host says of it")
     .option("--reason <text>", "why, for the journal");
+  const careful = group("careful", "Hosts that were shut down with care", "What an outage has shut down, by the hosts' own announcements, and its return.");
+  make(careful, "status", "Whether there is power, what is off, and when it returns", "", ["upkeep careful status", "upkeep careful status --json | jq -r '.hosts[].says'"],
+    async (options) => (await import("./commands/careful.ts")).runCarefulStatus(options));
+  make(careful, "return [host]", "Start it now, without waiting for power", "One host, or all that is down: one after the other, in the order of `after`, and none before it has given no sign of life for `haltBound`.", ["upkeep careful return db1", "upkeep careful return"],
+    async (options, host) => (await import("./commands/careful.ts")).runCarefulReturn(host, options));
   make(program, "ack <alarm>", "Acknowledge an alarm", "No more reminders of it. `upkeep status` shows the names of alarms.", ["upkeep ack held:logos"],
     async (options, alarm) => (await import("./commands/brakes.ts")).runAck(needed(alarm), options));
 

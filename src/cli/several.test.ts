@@ -23,7 +23,7 @@ const vote = (name: string, says: VoteReport["says"], because: string): VoteRepo
 function host(name: string, more: Partial<HostReport> = {}): HostReport {
   return {
     host: name, verdict: "up", counter: 0, threshold: 5, since: "2026-11-22T07:00:00.000Z", guarded: true, why: null, wanted: "on", brakes: [], power: [], incident: null, inCharge: "watch-a",
-    observers: [vote("watch-a", "up", "SSH-2.0-OpenSSH"), vote("watch-b", "up", "SSH-2.0-OpenSSH"), vote("watch-c", "up", "")], need: 2, address: "10.0.0.11", group: "ungrouped", round: null, probes: [], wantedOff: null, held: null, operation: null,
+    observers: [vote("watch-a", "up", "SSH-2.0-OpenSSH"), vote("watch-b", "up", "SSH-2.0-OpenSSH"), vote("watch-c", "up", "")], need: 2, address: "10.0.0.11", group: "ungrouped", round: null, probes: [], wantedOff: null, careful: null, held: null, operation: null,
     lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 21_600_000 }, bootMs: 300_000, bootLongestMs: null, ...more,
   };
 }
@@ -31,7 +31,7 @@ function host(name: string, more: Partial<HostReport> = {}): HostReport {
 const CALM: StatusReport = {
   site: "rack-4", at: AT, guarded: "3 of 3", hosts: [host("logos"), host("ethos", { inCharge: "watch-b" }), host("pathos", { observers: [vote("watch-b", "up", ""), vote("watch-c", "up", "")] })],
   watchers: [watcher("watch-a", { self: true, inCharge: 2 }), watcher("watch-b"), watcher("watch-c", { inCharge: 0 })], devices: [], brakes: [], storms: [], reboots: null, alarms: [], ledger: { ok: true, why: null },
-  store: { ok: true, why: null, heldUntil: AT, unreadable: [] }, armed: true,
+  store: { ok: true, why: null, heldUntil: AT, unreadable: [] }, power: { state: "unknown", because: "", charge: null, goodSince: null }, armed: true,
 };
 const SPLIT = [vote("watch-a", "down", "no banner within 1 s"), vote("watch-b", "up", "SSH-2.0-OpenSSH"), vote("watch-c", null, "is not there")];
 const TROUBLE: StatusReport = {

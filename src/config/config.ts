@@ -10,6 +10,7 @@ import type { Escape } from "../alerts/template.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import type { PowerDriverName } from "../power/index.ts";
 import type { ProbeName } from "../probes/index.ts";
+import type { SignalSpec } from "./careful-signal.ts";
 import type { ResolvedDeviceOptions } from "./power/index.ts";
 import type { CommandRemedyOptions, SshRemedyOptions } from "../remedies/index.ts";
 import type { ResolvedOptions } from "./probes/index.ts";
@@ -36,6 +37,8 @@ export type ShellConfig = {
   readonly statusPage: StatusPageConfig | null;
   /** Where the records are. */
   readonly store: StoreSpec;
+  /** What tells this watcher whether the site has power; null: nothing does. */
+  readonly signal: SignalSpec | null;
   /** What must be reachable for the watcher to trust itself; one that answers is enough. */
   readonly references: readonly ReferenceSpec[];
   readonly hosts: ReadonlyMap<string, HostSpec>;

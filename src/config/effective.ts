@@ -36,6 +36,7 @@ export function effectiveOf(config: Config, name: string): Effective | null {
     setting("brakes.perHost.cycles", String(host.budget.cycles)), duration("brakes.perHost.within", host.budget.withinMs),
     ...(config.policy.shared === null ? [] : [setting("observers", `${config.policy.observers}, lone: ${config.policy.lone}`, config.shell.store.kind)]),
     ...(host.storeMembers === 0 ? [] : [setting("store", `${host.storeMembers} of ${config.policy.shared?.members ?? 0} servers run on it`, config.shell.store.kind)]),
+    ...(host.after === undefined ? [] : [setting("after", `[${host.after.join(", ")}]`, "host")]),
     ...(host.behind === null ? [] : [setting("behind", host.behind)]),
     ...(host.self ? [setting("self", "true: this watcher's own power hangs on it, it never cuts it", "watcher")] : []),
   ];

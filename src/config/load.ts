@@ -2,9 +2,10 @@
 // mistake that was found, and never a part of a configuration.
 
 import { LIMITS } from "../core/policy.ts";
-import type { Policy } from "../core/policy.ts";
+import type { CarefulPolicy, Policy } from "../core/policy.ts";
 import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
+import { resolveSignal } from "./careful-signal.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
 import type { Gathered } from "./gather.ts";
@@ -21,6 +22,7 @@ import { resolveReboots } from "./resolve-reboots.ts";
 import { resolveFleet } from "./resolve.ts";
 import type { ResolvedFleet } from "./resolve.ts";
 import { taskFor } from "./resolve-probes.ts";
+import { careful as carefulSchema } from "./sections/careful.ts";
 import { history as historySchema, keep as keepSchema } from "./sections/history.ts";
 import { brakes as brakesSchema, ownName } from "./sections/watcher.ts";
 import { SecretReader } from "./secrets.ts";
@@ -58,6 +60,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const secrets = new SecretReader(env, problems, options.readFile);
   const fleet = await resolveFleet(gathered, secrets, problems);
   const references = await resolveReferences(gathered, secrets, problems);
+  const signal = gathered.top.careful?.signal === undefined ? null : await resolveSignal(gathered.top.careful.signal, { directory: gathered.directory, place: (path) => gathered.at.place(["careful", "signal", ...path]) }, { secrets, problems });
   const alerts = await resolveAlerts({ gathered, secrets, problems, machine }, fleet);
   const certificates = { gathered, secrets, problems, nowMs: options.nowMs ?? Date.now() };
   const store = await resolveStore(certificates);
@@ -73,7 +76,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, alerts, store, references, history: historyOf(gathered), statusPage,
+    api, alerts, store, references, signal, history: historyOf(gathered), statusPage,
     reboots: reboots?.shell ?? { by: [], drain: null, undrain: null, budget: BUDGET },
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
@@ -96,8 +99,14 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, se
     observers: top.observers ?? 3,
     shared: store.kind === "embedded" ? null : { ttlMs: store.ttlMs, members: store.members.length },
     lone: top.lone ?? "hold",
+    careful: carefulPolicyOf(gathered),
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };
+}
+
+function carefulPolicyOf({ top }: Gathered): CarefulPolicy {
+  const { haltBound, returnAfter, returnCharge, stagger, signal } = top.careful ?? carefulSchema.parse({});
+  return { haltBoundMs: haltBound, returnAfterMs: returnAfter, returnCharge, staggerMs: stagger, sensed: signal !== undefined };
 }
 
 function historyOf({ top }: Gathered): HistoryConfig {

@@ -18,6 +18,7 @@ export const PROBLEM_CODES = {
   ADDRESS_INVALID: ["error", "not an address: `HOST`, `HOST:PORT` or `[V6]:PORT`"],
   NAME_INVALID: ["error", "not a name, or not a range of names such as `web[01-40]`"],
   OUTLET_INVALID: ["error", "not an outlet: `device/N`, or `device` where it has one output"],
+  AFTER_CIRCLE: ["error", "hosts that are each started after the other"],
   NAME_TAKEN: ["error", "two hosts, groups or devices have one name"],
   HOST_UNKNOWN: ["error", "no such host"],
   GROUP_UNKNOWN: ["error", "no such group"],

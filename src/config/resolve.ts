@@ -11,6 +11,7 @@ import { hostHash } from "./host-hash.ts";
 import { Layers, reportConflicts } from "./layers.ts";
 import type { Chosen, Layer, Simple } from "./layers.ts";
 import type { Place, ProblemList } from "./problems.ts";
+import { checkAfter } from "./resolve-after.ts";
 import { goodNeeded, resolveProbes } from "./resolve-probes.ts";
 import type { Resolved } from "./resolve-probes.ts";
 import { declareDevices, PowerResolver } from "./resolve-power.ts";
@@ -89,6 +90,7 @@ export async function resolveFleet(gathered: Gathered, secrets: SecretReader, pr
     const resolved = await resolveHost(host, { gathered, secrets, problems, devices });
     if (resolved !== null) hosts.push(resolved);
   }
+  checkAfter(hosts, gathered.hosts, problems);
   return { hosts, devices, declared };
 }
 
@@ -137,6 +139,8 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     debounceMs: choose("debounce").value, bootMs, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
     offConfirmMs: choose("offConfirm").value, onConfirmMs: choose("onConfirm").value, settleMs: choose("settle").value,
     probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
+    ...(input.after === undefined || input.after.length === 0 ? {} : { after: [...new Set(input.after)] }),
+    ...(input.wake === undefined ? {} : { wakes: true as const }),
     ...(remedies.length === 0 ? {} : { remedies: remedies.map(({ name, limitMs, waitMs }) => ({ name, limitMs, waitMs: waitMs ?? bootMs })) }),
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));

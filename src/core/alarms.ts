@@ -20,6 +20,15 @@ export function raise(turn: Turn, alarm: Alarm): void {
   turn.wake("alarms", turn.now.bootMs + turn.policy.limits.alarmEveryMs);
 }
 
+/** A host is held. */
+export function heldBecause(turn: Turn, host: string, incident: string | null, because: string): Alarm {
+  return {
+    alarm: `held:${host}`, kind: "held", severity: "critical", host, incident,
+    happened: `${host} is held: ${because}.`, done: "Upkeep will not cut its power again by itself.",
+    asked: `${turn.record(host)?.hold?.kind === "contradicted" ? `Find out which outlet really feeds ${host}` : "Look at it"}, then: upkeep release ${host}`,
+  };
+}
+
 /** Raises an alarm whose reason changes by the minute: once it is out, only the next reminder says it in the new words. */
 export function raiseQuietly(turn: Turn, alarm: Alarm): void {
   const known = turn.state.alarms.get(alarm.alarm);

@@ -19,6 +19,9 @@ export function concerns(command: Command): string | null {
     case "power":
     case "confirm-off":
     case "release":
+    case "careful":
+      return command.host;
+    case "careful-return":
       return command.host;
     case "brake":
       return command.brake === "kdump" ? command.scope : null;

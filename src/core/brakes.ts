@@ -16,13 +16,13 @@ import { ageMs, countsWithin, leftMs } from "./time.ts";
 import { inWords } from "./words.ts";
 
 export type BrakeName =
-  | "no-power" | "self" | "stopping" | "disarmed" | "maintenance" | "inhibit" | "wanted-off" | "off-by-others" | "startup" | "never-healthy"
+  | "no-power" | "self" | "stopping" | "disarmed" | "maintenance" | "inhibit" | "wanted-off" | "returning" | "off-by-others" | "startup" | "never-healthy"
   | "debounce" | "boot" | "held" | "agreement" | "distrusted" | "storm" | "slot" | "rebooting" | "kdump" | "behind" | "budget" | "unconfirmed" | "once" | "label" | "charge" | "quorum" | "newer" | "ledger" | "unreachable";
 
 export type Brake = { readonly name: BrakeName; readonly because: string };
 
 /** What a person overrides with `fence`, each named in the answer (safety.md §3.10). */
-export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "once", "held", "disarmed", "rebooting", "behind", "unreachable", "quorum"];
+export const FENCE_OVERRIDES: readonly BrakeName[] = ["startup", "never-healthy", "debounce", "boot", "storm", "slot", "budget", "unconfirmed", "once", "held", "disarmed", "rebooting", "behind", "unreachable", "quorum", "returning"];
 
 /** A person who switches a host by hand is not stopped by the maintenance that it is for, nor by an outlet that is off already. */
 export const POWER_OVERRIDES: readonly BrakeName[] = [...FENCE_OVERRIDES, "maintenance", "inhibit", "wanted-off", "off-by-others", "kdump"];
@@ -53,6 +53,7 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   add("maintenance", recordBrake(state, host.name, "maintenance", now));
   add("inhibit", recordBrake(state, host.name, "inhibit", now));
   add("wanted-off", record.wanted.state === "off" ? `wanted off by ${record.wanted.by}: ${record.wanted.why}` : null);
+  add("returning", record.careful?.state === "starting" ? `it is being started after a careful shutdown (${record.careful.because})` : null);
   add("off-by-others", record.offByOthers.length > 0 ? `${record.offByOthers.join(" and ")} was switched off by others` : null);
   if (record.hold !== null) add(record.hold.kind === "contradicted" ? "distrusted" : record.hold.kind === "budget" || record.hold.kind === "unconfirmed" ? record.hold.kind : "held", `held: ${record.hold.because}`);
   add("never-healthy", record.learned.seenHealthyAt === null ? "never seen healthy under this configuration" : null);

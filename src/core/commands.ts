@@ -16,6 +16,10 @@ import type { AskRecord, BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
 import { cannotTake, concerns, passOn } from "./ask.ts";
 import { deliver } from "./outbox.ts";
+import { announce } from "./planned.ts";
+import { leaveLedger } from "./return-ledger.ts";
+import { askReturn } from "./return.ts";
+import { carefulOf } from "./site-power.ts";
 import { inCharge } from "./transaction.ts";
 import { inSet } from "./storm.ts";
 import { proceed } from "./storm-records.ts";
@@ -59,7 +63,8 @@ function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: 
 }
 
 function obey(turn: Turn, by: string, asked: Command): Answer {
-  if (turn.state.stopping) return answer(4, "this watcher is stopping");
+  // A host that goes down must be able to say so to the last: that only writes a record.
+  if (turn.state.stopping && asked.kind !== "careful") return answer(4, "this watcher is stopping");
   switch (asked.kind) {
     case "fence":
       return onHost(turn, asked.host, (host, policy) => cut(turn, host, policy, { ...asked, kind: "cycle", by, over: FENCE_OVERRIDES }));
@@ -78,6 +83,14 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
     case "storm-proceed": {
       const sets = proceed(turn, by);
       return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm ${sets.map(inSet).join(", ")} is let through, one host at a time`);
+    }
+    case "careful":
+      return onHost(turn, asked.host, (host) => answer(0, announce(turn, host, asked, by)));
+    case "careful-return": {
+      if (asked.host !== null && turn.host(asked.host) === undefined) return noSuchHost(turn, asked.host);
+      const started = askReturn(turn, by, asked.host);
+      const bound = `none before it has given no sign of life for ${inWords(carefulOf(turn.policy).haltBoundMs)}`;
+      return started.length === 0 ? answer(1, asked.host === null ? "nothing is shut down with care" : `${asked.host} is not shut down with care`) : answer(0, `${started.join(", ")}: started now, one after the other, ${bound}`);
     }
     case "forget-watcher":
       return forget(turn, asked.watcher, by);
@@ -112,6 +125,7 @@ function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answe
   if (serving && asked.confirm !== host.name) return { ...answer(4, `${host.name} is serving right now: type its name to ${asked.kind === "off" ? "switch it off" : "cut its power"}${overrides}`), confirm: host.name };
   let dark: string[] = [];
   if (asked.kind === "off") {
+    leaveLedger(turn, host.name);
     turn.patchRecord(host.name, { wanted: { state: "off", by: asked.by, why: asked.reason, at: turn.stamp } });
     turn.tell("wanted", host.name, `wanted off by ${asked.by}: ${asked.reason}`);
   } else if (host.record.wanted.state === "off") {
@@ -123,6 +137,7 @@ function cut(turn: Turn, host: HostState, policy: HostPolicy, asked: Cut): Answe
     turn.patchRecord(host.name, { wanted: { state: "on" } });
     turn.tell("wanted", host.name, `wanted on by ${asked.by}: ${asked.reason}`);
   }
+  leaveLedger(turn, host.name);
   turn.tell("command", host.name, `${asked.by} asked for ${asked.kind === "off" ? "power off" : "a power cycle"}: ${asked.reason}${overrides}`);
   const id = intend(turn, policy, asked.kind, { kind: "manual", by: asked.by, reason: asked.reason, over: asked.over }, `${asked.by}: ${asked.reason}`, dark);
   return { ...answer(0, `operation ${id} begins${overrides}`), operation: id, incident: turn.host(host.name)?.incident?.incident ?? null };
@@ -132,6 +147,7 @@ function switchOn(turn: Turn, host: HostState, policy: HostPolicy, by: string, r
   if (policy.levels.length === 0) return answer(4, "no power outlet is configured");
   const open: Operation | undefined = host.operation === null ? undefined : turn.state.operations.get(host.operation);
   if (open !== undefined && open.kind === "off") return answer(4, `operation ${open.id} switches it off right now: try again in a moment`);
+  leaveLedger(turn, host.name);
   turn.patchRecord(host.name, { wanted: { state: "on" } });
   turn.tell("wanted", host.name, `wanted on by ${by}: ${reason}`);
   if (open !== undefined) return { ...answer(0, `operation ${open.id} restores its power already`), operation: open.id };
@@ -141,6 +157,7 @@ function switchOn(turn: Turn, host: HostState, policy: HostPolicy, by: string, r
 
 function confirmOff(turn: Turn, host: HostState, by: string, confirm: string, reason: string): Answer {
   if (confirm !== host.name) return { ...answer(4, `go and look that ${host.name} has no power, then type its name`), confirm: host.name };
+  leaveLedger(turn, host.name);
   turn.patchRecord(host.name, { wanted: { state: "off", by, why: reason || "confirmed off after looking", at: turn.stamp }, hold: null });
   turn.tell("wanted", host.name, `${by} has looked and confirms that ${host.name} is off: ${reason}`);
   if (host.operation !== null) confirmedOff(turn, host.operation, by);

@@ -127,7 +127,7 @@ function compare(turn: Turn, outlet: OutletRef, before: OutletState | undefined,
     const record = turn.record(name);
     if (record === undefined) continue;
     const known = record.offByOthers.includes(key);
-    if (now.state === "off" && !ours && !known && record.wanted.state === "on") {
+    if (now.state === "off" && !ours && !known && (record.wanted.state === "on" || (record.careful?.state === "off" && turn.policy.devices.get(outlet.device)?.followsHost !== true))) {
       turn.patchRecord(name, { offByOthers: [...record.offByOthers, key], ...(before === undefined ? {} : { lastEdge: turn.stamp }) });
       turn.tell("off-by-others", name, before === undefined ? `${key} was found off, and not by us: it is left off` : `${key} was switched off by others: it is left off`);
       raise(turn, {

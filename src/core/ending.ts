@@ -2,7 +2,7 @@
 //
 // Leaving is never allowed to forget: what was cut goes through on-sent first, whatever brakes there are (safety.md §3, 4.6–7).
 
-import { over, raise } from "./alarms.ts";
+import { heldBecause, over, raise } from "./alarms.ts";
 import { brakesOn } from "./brakes.ts";
 import { FROM_ZERO, freshRun } from "./fresh.ts";
 import { closeIncident } from "./incident.ts";
@@ -10,6 +10,7 @@ import { allOutlets, commit, levelOf, names, operationKey, unlock } from "./oper
 import { outletKey } from "./policy.ts";
 import type { Hold, HostRecord, IncidentOutcome, Operation, OperationOutcome, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { isReturn, startEnded } from "./return-ledger.ts";
 import { inSet, setsOf } from "./storm.ts";
 import type { Turn } from "./state.ts";
 import type { Stamp } from "./time.ts";
@@ -35,7 +36,7 @@ export function unconfirmed(turn: Turn, operation: Operation, because: string): 
 }
 
 export function mayEscalate(turn: Turn, operation: Operation): boolean {
-  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation, false) === null;
+  return operation.kind === "cycle" && operation.level + 1 < operation.levels.length && operation.withdrawing === null && operation.contradiction === null && whyBraked(turn, operation, false) === null && !(isReturn(operation) && turn.record(operation.host)?.careful?.state === "off");
 }
 
 export function nextLevel(turn: Turn, operation: Operation, because: string): void {
@@ -93,6 +94,7 @@ export function end(turn: Turn, operation: Operation, outcome: OperationOutcome,
   }
   over(turn, `cut:${operation.host}`, outcome === "recovered" ? `${operation.host} is back in service (${operation.incident})` : `${operation.host}: ${because}`);
   if (outcome === "held") heldAlarm(turn, operation.host, operation.incident, because);
+  startEnded(turn, operation, outcome, because);
   stopProceeding(turn, operation, outcome, cause);
 }
 
@@ -122,11 +124,7 @@ function stopProceeding(turn: Turn, operation: Operation, outcome: OperationOutc
 }
 
 export function heldAlarm(turn: Turn, host: string, incident: string | null, because: string): void {
-  raise(turn, {
-    alarm: `held:${host}`, kind: "held", severity: "critical", host, incident,
-    happened: `${host} is held: ${because}.`, done: "Upkeep will not cut its power again by itself.",
-    asked: `${turn.record(host)?.hold?.kind === "contradicted" ? `Find out which outlet really feeds ${host}` : "Look at it"}, then: upkeep release ${host}`,
-  });
+  raise(turn, heldBecause(turn, host, incident, because));
 }
 
 export function owedAlarm(turn: Turn, operation: Operation, owed: readonly OperationOutlet[]): void {

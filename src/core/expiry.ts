@@ -56,6 +56,8 @@ export function holdTheSick(turn: Turn, brake: BrakeRecord): void {
     if (!inCharge(turn, name, true)) continue;
     // One that was never seen healthy is not cut anyway, and needs nobody at night.
     if (healthy || host.record.hold !== null || host.record.learned.seenHealthyAt === null) continue;
+    // Down by its own announcement is as it should be; it is started by the return of power, and by nothing else.
+    if ((host.record.careful ?? null) !== null) continue;
     const because = `${brake.kind} ran out while it was not healthy`;
     turn.patchRecord(name, { hold: { kind: "expired", because, since: turn.stamp, sticky: false } });
     turn.tell("held", name, because);
@@ -130,6 +132,7 @@ function correctRecord(turn: Turn, name: string, host: HostRecord, right: (at: S
     forgiven: host.forgiven.map(each),
     lastEdge: each(host.lastEdge),
     lastKdump: each(host.lastKdump),
+    ...(host.careful === null || host.careful === undefined ? {} : { careful: { ...host.careful, since: each(host.careful.since), lastSign: each(host.careful.lastSign), began: each(host.careful.began) } }),
     hold: host.hold === null ? null : { ...host.hold, since: each(host.hold.since) },
     lastOperation: host.lastOperation === null ? null : { ...host.lastOperation, at: each(host.lastOperation.at) },
   };

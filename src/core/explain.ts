@@ -53,7 +53,9 @@ function next(host: HostState, policy: HostPolicy, state: State, fleet: Policy, 
   const operation = host.operation === null ? undefined : state.operations.get(host.operation);
   if (operation !== undefined) return underWay(operation, host, policy, now);
   const lines: string[] = [];
-  if (record.wanted.state === "off") lines.push(`It is wanted off by ${record.wanted.by}${record.wanted.why === "" ? "" : ` (${record.wanted.why})`}. To have it back: upkeep power ${name} on`);
+  const { careful } = hostReport(host, policy, state, fleet, now);
+  if (careful !== null) lines.push(`It is ${careful.says}. To have it now: upkeep careful return ${name}`);
+  else if (record.wanted.state === "off") lines.push(`It is wanted off by ${record.wanted.by}${record.wanted.why === "" ? "" : ` (${record.wanted.why})`}. To have it back: upkeep power ${name} on`);
   if (record.offByOthers.length > 0) lines.push(`${record.offByOthers.join(" and ")} was switched off, and not by us: it is left off. To switch it on: upkeep power ${name} on`);
   if (record.hold !== null) {
     lines.push(`It has been held for ${inWords(ageMs(record.hold.since, now))}, because ${record.hold.because}. Nothing is cut ${record.hold.sticky ? "until it is released" : "until it is seen healthy or released"}: upkeep release ${name}`);

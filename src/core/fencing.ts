@@ -18,12 +18,13 @@ import { inCharge, leaseHolds } from "./transaction.ts";
 import { setAside } from "./aside.ts";
 import { note, openIncident } from "./incident.ts";
 import type { ActOutcome, Input, ReadResult } from "./io.ts";
-import { EFFECT_MS, allOutlets, amend, backOffMs, commit, levelOf, names, nextToken, operationKey, patienceMs, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
+import { EFFECT_MS, allOutlets, amend, backOffMs, commit, earns, levelOf, names, nextToken, operationKey, patienceMs, recorded, restoreOutbox, retryIn, timing, wakeAt } from "./operation.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import { readings as takeReadings, readPass } from "./read-back.ts";
 import type { Operation, OperationOutlet, Origin } from "./records.ts";
+import { isDown, isReturn } from "./return-ledger.ts";
 import type { Run, Turn } from "./state.ts";
 import { act, acted as takeAct, notWritten, swapped } from "./swap.ts";
 import { ageMs } from "./time.ts";
@@ -44,8 +45,9 @@ const TOUCH_GRACE_MS = 3_000;
 /** Intends an operation: the record is committed before anything is done; `owed` is dark already and gets its power back. Returns its id. */
 export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], origin: Origin, because: string, owed: readonly string[] = []): number {
   const host = turn.host(policy.name);
-  // Switching on by hand is no incident; whatever is open belongs to it.
-  const incident = kind === "on" ? (host?.incident ?? null) : openIncident(turn, policy.name, host?.firstSign || because, host?.badSinceMs ?? null);
+  // Switching on by hand is no incident, nor is the return of power; whatever is open belongs to it.
+  const planned = isReturn({ origin });
+  const incident = kind === "on" || planned ? (host?.incident ?? null) : openIncident(turn, policy.name, host?.firstSign || because, host?.badSinceMs ?? null);
   const id = nextToken(turn);
   const levels = policy.levels.map((feeds) => feeds.map((outlet) => recorded(turn, outlet)));
   const operation: Operation = {
@@ -57,7 +59,7 @@ export function intend(turn: Turn, policy: HostPolicy, kind: Operation["kind"], 
   };
   turn.patchHost(policy.name, { operation: id, refusal: null, decideAtMs: null });
   turn.patch({ runs: new Map(turn.state.runs).set(id, freshRun(turn.now, false)), operations: new Map(turn.state.operations).set(id, operation) });
-  note(turn, policy.name, "intendedAt");
+  if (!planned) note(turn, policy.name, "intendedAt");
   turn.tell("intended", policy.name, `operation ${id}: ${kind === "cycle" ? "cut and restore" : kind === "off" ? "cut" : "restore"} power at ${names(levels[0] ?? [])}, because ${because}`);
   // With the record of the one before goes whatever a lost transaction may have left of it: a host never has two.
   const before = host?.record.lastOperation ?? null;
@@ -122,6 +124,7 @@ export function stored(turn: Turn, id: number, input: Extract<Input, { kind: "st
     return;
   }
   if (!turn.state.revisions.has(operationKey(id))) {
+    if (isReturn(before)) return end(turn, before, "withdrawn", `the intent could not be recorded: ${evidence}`, null);
     // An on that a person asked for goes on asking: nothing is lost by it, and they want it.
     if (before.kind === "on") return retryIn(turn, id, RECORD_AGAIN_MS);
     // Never recorded, so nothing was intended.
@@ -212,6 +215,8 @@ export function drive(turn: Turn, id: number): void {
 function driveIntended(turn: Turn, operation: Operation, run: Run): void {
   if (operation.withdrawing !== null) return leave(turn, operation, operation.withdrawing);
   if (turn.state.stopping) return leave(turn, operation, "this watcher was stopped");
+  // What has not been cut is begun anew from the ledger, when all that it waits for has been seen by this process.
+  if (run.resumed && isReturn(operation)) return leave(turn, operation, "this watcher was started again");
   const agedMs = ageMs(operation.phaseSince, turn.now);
   if (agedMs > turn.policy.limits.opExpiryMs) return leave(turn, operation, `not carried out within ${inWords(turn.policy.limits.opExpiryMs)}`);
   // An act of the process before this one is bounded by what its record says, whatever the record knows of it.
@@ -247,7 +252,7 @@ function driveOffSent(turn: Turn, operation: Operation, run: Run): void {
   const others = rest.filter((each) => run.seen.get(outletKey(each)) === "off");
   if (boundPassed && rest.length > 0 && others.length === rest.length) {
     // A person who asked for the cycle takes an outlet that is off already for cut, and gets it back.
-    if (operation.origin.kind === "manual") return act(turn, operation, rest[0] as OperationOutlet, "off");
+    if (!earns(operation)) return act(turn, operation, rest[0] as OperationOutlet, "off");
     return unconfirmed(turn, operation, `${names(others)} is off, and not by us`);
   }
   if (boundPassed && run.seen.size > 0 && stillOn.length > 0) return resend(turn, operation, run, stillOn);
@@ -280,7 +285,7 @@ function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly Op
   const { sends } = operation;
   const goodMs = turn.host(operation.host)?.lastGoodAtMs ?? null;
   const sentMs = operation.offAt === null ? run.takenUpMs : turn.now.bootMs - ageMs(operation.offAt, turn.now);
-  if ((operation.origin.kind === "auto" || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? sentMs)) {
+  if ((earns(operation) || run.resumed) && goodMs !== null && goodMs >= (run.lastActMs ?? sentMs)) {
     return goOn(turn, amend(turn, operation, { withdrawing: "a good round came before the cut" }));
   }
   // What is cut already waits in the dark for the rest: the time of three tries is for all feeds together.
@@ -288,7 +293,7 @@ function resend(turn: Turn, operation: Operation, run: Run, stillOn: readonly Op
   if (expired(turn, operation, run) || overdue || sends >= SENDS_MAX * levelOf(operation).length) return unconfirmed(turn, operation, `${names(stillOn)} still reads on after ${sends} offs`);
   // Whoever had it before us may have seen it off and paid it back without the store, before we could look: then this is his on.
   if (run.sure === "no" || run.sure === "not yet") return unconfirmed(turn, operation, "whether it has been on all the time cannot be told by a watcher that took over so late");
-  if ((operation.origin.kind === "auto" || run.resumed) && run.freshBad < REEARN_ROUNDS) {
+  if ((earns(operation) || run.resumed) && run.freshBad < REEARN_ROUNDS) {
     return readLater(turn, operation, run, levelOf(operation));
   }
   turn.patchRun(operation.id, { decidedMs: turn.now.bootMs, freshBad: 0 });
@@ -400,6 +405,7 @@ function driveBooting(turn: Turn, operation: Operation, run: Run): void {
   if (operation.withdrawing !== null) return end(turn, operation, "withdrawn", operation.withdrawing, null);
   const host = turn.host(operation.host);
   const policy = turn.hostPolicy(operation.host);
+  if (host !== undefined && isDown(host)) return end(turn, operation, "withdrawn", "its power is back, and it is shut down with care", null);
   if (host === undefined || policy === undefined) return end(turn, operation, "done", "power is back; the host is no longer configured", null);
   const onAtMs = nowMs - sinceOnMs;
   // It may have served before its on was read back: another watcher's on, or a device that was silent for a while.

@@ -57,7 +57,7 @@ function publish(turn: Turn, host: HostState, policy: HostPolicy, why: string | 
 const TELLS = 4;
 
 /** Reasons that somebody chose, or that pass by themselves: no alarm for these. */
-const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "startup", "debounce", "boot", "rebooting", "kdump", "stopping", "no-power", "self", "slot"]);
+const EXPECTED = new Set(["disarmed", "maintenance", "inhibit", "wanted-off", "returning", "startup", "debounce", "boot", "rebooting", "kdump", "stopping", "no-power", "self", "slot"]);
 
 /** Tells a change of guardedness, and calls a person when it lasts and nobody asked for it. */
 export function reviewGuard(turn: Turn, name: string): void {

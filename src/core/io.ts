@@ -36,7 +36,11 @@ export type Command =
   /** `hosts` null: all. `window`: as people write it; null: at any time. */
   | { readonly kind: "reboots-start"; readonly hosts: readonly string[] | null; readonly needed: boolean; readonly window: string | null; readonly self: boolean; readonly reason: string }
   | { readonly kind: "reboots-stop" }
-  | { readonly kind: "reboots-continue" };
+  | { readonly kind: "reboots-continue" }
+  /** What a host's agent announces of its careful shutdown (ADR 28): about to decide, decided, taken back. `event` names the outage, by the agent. Answered when it is durable: then it is heard. */
+  | { readonly kind: "careful"; readonly host: string; readonly event: string; readonly phase: "pre-fail" | "shutdown" | "normal"; readonly haltWithinMs: number | null; readonly reason: string }
+  /** A person has what was shut down with care started now; null: all of it. */
+  | { readonly kind: "careful-return"; readonly host: string | null };
 
 export type Input =
   | {
@@ -73,6 +77,8 @@ export type Input =
   | { readonly kind: "ordered"; readonly host: string; readonly order: string; readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string }
   /** What a host's agent says of its boot, whenever that changes: its identity, and why it needs another; `pending` null: it needs none. Nothing here: no agent speaks. */
   | { readonly kind: "boot"; readonly host: string; readonly boot: { readonly bootId: string; readonly pending: string | null } | null }
+  /** This watcher's own sense of the site's power, said again at least every 30 s: what is older is unknown. `charge`: of its UPS, 0…1. */
+  | { readonly kind: "power-sense"; readonly state: PowerSense; readonly because: string; readonly charge: number | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -82,6 +88,8 @@ export type Input =
   | { readonly kind: "gone"; readonly because: string }
   /** All records that this version cannot read, whenever that changes. */
   | { readonly kind: "unreadable"; readonly records: readonly { readonly key: string; readonly kind: "newer" | "damaged"; readonly because: string }[] };
+
+export type PowerSense = "good" | "lost" | "unknown";
 
 // ---- out -----------------------------------------------------------------------------------------------------------
 
@@ -104,11 +112,12 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
+  | "careful" | "power-sense" | "return"
   | "watcher" | "vote" | "charge" | "disagreement"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
   | "reboots";
 
-export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign" | "reboots";
+export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign" | "reboots" | "return";
 
 /** A call to a person: what happened, what was done, what is asked. Repeated until it ends or is acknowledged. */
 export type Alarm = {
@@ -143,6 +152,8 @@ export type Effect =
    * it may have been given before, so that only who knows orders by their names may carry it out; of the others the answer is `unknown`.
    */
   | { readonly kind: "order"; readonly host: string; readonly order: "reboot" | "drain" | "undrain"; readonly id: string; readonly limitMs: number; readonly again: boolean; readonly because: string; readonly cause: number }
+  /** Wake-on-LAN for a host that has no power device. Its record is durable; nothing is confirmed by it. */
+  | { readonly kind: "rouse"; readonly host: string; readonly because: string; readonly cause: number }
   | { readonly kind: "tell"; readonly told: Told }
   | { readonly kind: "alarm"; readonly alarm: Alarm; readonly again: boolean; readonly because: string; readonly cause: number }
   | { readonly kind: "alarm-over"; readonly alarm: Alarm; readonly because: string; readonly cause: number }

@@ -5,6 +5,7 @@ import type { Write } from "./io.ts";
 import type { HostPolicy, OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet, RecordKey } from "./records.ts";
+import { isReturn } from "./return-ledger.ts";
 import type { Turn, Undo } from "./state.ts";
 import { chargesOf, transact } from "./transaction.ts";
 
@@ -128,6 +129,11 @@ type Timing = Pick<HostPolicy, "offForMs" | "offConfirmMs" | "onConfirmMs" | "se
 /** The host's times; the documented defaults for a host that is no longer configured and is still owed its power. */
 export function timing(turn: Turn, operation: Operation): Timing {
   return turn.hostPolicy(operation.host) ?? { offForMs: 5_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000, healthyForMs: 10_000 };
+}
+
+/** Nobody asked for it: bad rounds earn its off, and a good one withdraws it. */
+export function earns(operation: Pick<Operation, "origin">): boolean {
+  return operation.origin.kind === "auto" || isReturn(operation);
 }
 
 /** How long an off is waited for, from when it was let go. */

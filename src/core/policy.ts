@@ -47,6 +47,10 @@ export type HostPolicy = {
   /** Levels, each a set of feeds that are cut together. Empty: watched, never cut. */
   readonly levels: readonly (readonly OutletRef[])[];
   readonly budget: { readonly cycles: number; readonly withinMs: number };
+  /** After a careful shutdown it is started when these serve again. Absent: none. */
+  readonly after?: readonly string[];
+  /** Wake-on-LAN may start it, where it has no power device. */
+  readonly wakes?: true;
   /** This watcher runs on it (or its outlets feed this watcher): never cut by us. */
   readonly self: boolean;
   /** So many members of the shared store run on it. */
@@ -70,7 +74,25 @@ export type DevicePolicy = {
   readonly checkEveryMs: number;
   /** The device serves one session at a time, so whoever holds it excludes all others. */
   readonly exclusiveSession: boolean;
+  /** Its outputs follow the host: they read off once its system has halted (a BMC, a hypervisor). Absent: an outlet is off only by somebody's hand. */
+  readonly followsHost?: true;
 };
+
+/** What the watchers do with hosts that were shut down with care (ADR 28). */
+export type CarefulPolicy = {
+  /** No outlet is touched before a host has given no sign of life for so long. */
+  readonly haltBoundMs: number;
+  /** Power has been good for so long, without a break, before anything is started. */
+  readonly returnAfterMs: number;
+  /** 0…1: and the UPS is charged as far, where that is known. */
+  readonly returnCharge: number;
+  /** From one start to the next. */
+  readonly staggerMs: number;
+  /** This watcher has a signal of its own. Without one it goes by agents that took their announcement back, or by a person. */
+  readonly sensed: boolean;
+};
+
+export const CAREFUL: CarefulPolicy = { haltBoundMs: 300_000, returnAfterMs: 300_000, returnCharge: 0.5, staggerMs: 30_000, sensed: false };
 
 export type Policy = {
   readonly site: string;
@@ -90,6 +112,8 @@ export type Policy = {
   };
   readonly observers: number;
   readonly lone: "hold" | "act";
+  /** Absent: the defaults, and no signal. */
+  readonly careful?: CarefulPolicy;
   /** Several watchers agree in a shared store; null: this one is alone. `members`: servers of the store. */
   readonly shared: { readonly ttlMs: number; readonly members: number } | null;
   /** Absent: REBOOTS. */

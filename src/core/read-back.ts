@@ -8,6 +8,7 @@ import { EFFECT_MS, allOutlets, commit, levelOf, names } from "./operation.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { isReturn } from "./return-ledger.ts";
 import type { Run, Turn } from "./state.ts";
 import { ageMs } from "./time.ts";
 
@@ -94,11 +95,11 @@ function sureAfter(turn: Turn, operation: Operation, run: Run): Run["sure"] {
 
 function offConfirmed(turn: Turn, operation: Operation): void {
   const record = turn.record(operation.host);
-  // An off that a person wants to last is no cycle that did not cure anything.
-  if (record !== undefined && operation.kind === "cycle") turn.patchRecord(operation.host, { cycles: [...record.cycles, turn.stamp].slice(-MAX_STAMPS) });
+  // An off that a person wants to last, or that starts a halted machine, is no cycle that did not cure anything.
+  if (record !== undefined && operation.kind === "cycle" && !isReturn(operation)) turn.patchRecord(operation.host, { cycles: [...record.cycles, turn.stamp].slice(-MAX_STAMPS) });
   note(turn, operation.host, "offConfirmedAt");
   turn.tell("off-confirmed", operation.host, `${names(levelOf(operation))} read off twice, a second apart`);
-  if (operation.kind === "cycle") {
+  if (operation.kind === "cycle" && !isReturn(operation)) {
     raise(turn, {
       alarm: `cut:${operation.host}`, kind: "cut", severity: "warning", host: operation.host, incident: operation.incident,
       happened: `Power was cut at ${names(levelOf(operation))}, confirmed: ${operation.because}.`,

@@ -17,6 +17,27 @@ export type Hold = {
 
 export type Wanted = { readonly state: "on" } | { readonly state: "off"; readonly by: string; readonly why: string; readonly at: Stamp };
 
+/** A careful shutdown that the host's agent announced: what this event shut down, and therefore what is started when power is back (ADR 28). */
+export type Careful = {
+  /** The agent's name for this outage. */
+  readonly event: string;
+  readonly because: string;
+  /** Announced; and by when the host said that it would be down. */
+  readonly since: Stamp;
+  readonly haltWithinMs: number;
+  /** The watcher that recorded it. */
+  readonly watcher: string;
+  /** Its last sign of life before it fell silent; null: it has not been seen silent since. */
+  readonly lastSign: Stamp | null;
+  /** off: it goes down, or is down. starting: its start has begun. */
+  readonly state: "off" | "starting";
+  readonly began: Stamp | null;
+  /** Starts of it that had cut something and came to nothing. */
+  readonly tries?: number;
+  /** A person wants it started without waiting for power. */
+  readonly asked: string | null;
+};
+
 /** What is known of one host. The fields under `learned` belong to the host hash and are forgotten with it. */
 export type HostRecord = {
   readonly v: 1;
@@ -31,6 +52,8 @@ export type HostRecord = {
     readonly passedFrom?: { readonly [watcher: string]: readonly string[] };
   };
   readonly wanted: Wanted;
+  /** Shut down with care, or started again after that. */
+  readonly careful?: Careful | null;
   readonly hold: Hold | null;
   /** Confirmed power cycles and unconfirmed offs, for the budgets. Since the last release, at most 64 of each. */
   readonly cycles: readonly Stamp[];
@@ -105,6 +128,8 @@ export type Origin = { readonly kind: "auto" } | {
       readonly reason: string;
       /** Names of the brakes that this request overrides. */
       readonly over: readonly string[];
+      /** Nobody asked: it starts what this careful shutdown stopped, and is earned like an automatic one. In this shape older versions can read it. */
+      readonly event?: string;
     };
 
 export type Operation = {

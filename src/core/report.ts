@@ -16,7 +16,9 @@ import { inCharge, leaseHolds } from "./transaction.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { BrakeKind, Hold, IncidentOutcome, IncidentRecord, Operation, OperationOutcome, OperationPhase, RebootOutcome, RebootPhase, RebootRun } from "./records.ts";
+import { sayCareful } from "./return-report.ts";
 import type { Outcome } from "./round.ts";
+import { senseOf } from "./site-power.ts";
 import type { FleetState, HostState, State } from "./state.ts";
 import { Turn } from "./state.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -91,6 +93,8 @@ export type HostReport = {
   readonly round: { readonly outcome: Outcome; readonly because: string; readonly at: string } | null;
   readonly probes: readonly ProbeReport[];
   readonly wantedOff: { readonly by: string; readonly why: string; readonly at: string } | null;
+  /** Shut down with care by its own announcement, or being started after that; `says` is the sentence. */
+  readonly careful: { readonly event: string; readonly because: string; readonly since: string; readonly state: "off" | "starting"; /** Its last sign of life; null: not seen silent since. */ readonly lastSign: string | null; readonly began: string | null; readonly asked: string | null; readonly says: string } | null;
   readonly held: { readonly kind: Hold["kind"]; readonly because: string; readonly since: string; readonly sticky: boolean } | null;
   readonly operation: OperationReport | null;
   readonly lastOperation: { readonly operation: number; readonly kind: Operation["kind"]; readonly outcome: OperationOutcome; readonly at: string } | null;
@@ -192,6 +196,8 @@ export type StatusReport = {
   readonly ledger: { readonly ok: boolean; readonly why: string | null };
   /** The store that several watchers share; null: this one is alone. `heldUntil`: end of this watcher's lease. */
   readonly store: { readonly ok: boolean; readonly why: string | null; readonly heldUntil: string | null; readonly unreadable: readonly { readonly key: string; readonly why: string }[] } | null;
+  /** Whether the site has power, as this watcher knows it: for the return after careful shutdowns. */
+  readonly power: { readonly state: "good" | "lost" | "unknown"; readonly because: string; /** 0…1, of the UPS; null: not known. */ readonly charge: number | null; readonly goodSince: string | null };
   /** Why nothing at all is cut by itself: `armed: false`. */
   readonly armed: boolean;
 };
@@ -255,6 +261,7 @@ export function siteReport(state: State, policy: Policy, now: Now): Omit<StatusR
       .sort((one, other) => severities.indexOf(one.severity) - severities.indexOf(other.severity)),
     ledger: { ok: state.storeFailure === null, why: state.storeFailure },
     store: state.fleet === null ? null : storeReport(state, state.fleet, now),
+    power: powerReport(state, policy, now),
     armed: policy.armed,
   };
 }
@@ -268,6 +275,18 @@ function rebootsReport({ reboots: { record, waiting } }: State, now: Now): Reboo
     now: turn === null ? null : { host: turn.host, phase: turn.phase, since: isoStamp(turn.since, now), mayTakeMs: turn.backMs },
     waiting: waiting === null || state !== "running" || turn !== null ? null : { host: waiting.host, because: waiting.because },
   };
+}
+
+function powerReport(state: State, policy: Policy, now: Now): StatusReport["power"] {
+  const { state: is, because, charge, goodForMs } = senseOf({ state, policy, now });
+  return { state: is, because, charge, goodSince: goodForMs === null ? null : isoBoot(now.bootMs - goodForMs, now) };
+}
+
+function carefulReport(host: HostState, policy: HostPolicy, state: State, fleet: Policy, now: Now): HostReport["careful"] {
+  const careful = host.record.careful ?? null;
+  if (careful === null) return null;
+  const at = (moment: Stamp | null): string | null => (moment === null ? null : isoStamp(moment, now));
+  return { event: careful.event, because: careful.because, since: isoStamp(careful.since, now), state: careful.state, lastSign: at(careful.lastSign), began: at(careful.began), asked: careful.asked, says: sayCareful(host, policy, state, fleet, now) };
 }
 
 function watcherReports(state: State, fleet: FleetState, policy: Policy, now: Now): readonly WatcherReport[] {
@@ -357,6 +376,7 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
       return { probe: probe.id, outcome: result?.outcome ?? null, evidence: result?.evidence ?? null, latencyMs: result?.latencyMs ?? null, counts: probe.counts, passed: record.learned.passed.includes(probe.id) };
     }),
     wantedOff: wanted.state === "off" ? { by: wanted.by, why: wanted.why, at: isoStamp(wanted.at, now) } : null,
+    careful: carefulReport(host, policy, state, fleet, now),
     held: hold === null ? null : { kind: hold.kind, because: hold.because, since: isoStamp(hold.since, now), sticky: hold.sticky },
     operation: operation === undefined ? null : operationReport(operation, now),
     lastOperation: lastOperation === null ? null : { operation: lastOperation.id, kind: lastOperation.kind, outcome: lastOperation.outcome, at: isoStamp(lastOperation.at, now) },

@@ -5,7 +5,7 @@
 // with at most one store transaction for all of them. Transitions of an operation do not use the outbox: they are
 // transactions of their own, with a guard, and nothing follows from them before `stored` (fencing.ts).
 
-import type { ActOutcome, Alarm, Effect, Told, ToldKind, Write } from "./io.ts";
+import type { ActOutcome, Alarm, Effect, PowerSense, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
 import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
@@ -54,6 +54,15 @@ export type HostState = {
   /** An operation that another watcher carries out. */
   readonly foreign: number | null;
   readonly record: HostRecord;
+  /** When it last gave a sign of life, or may have: while this watcher could not see it, it may have lived. Boot-time clock. */
+  readonly lastSignMs: number;
+  /** What its agent announced last, in the life of this process. */
+  readonly word: "pre-fail" | "shutdown" | "normal" | null;
+  /** Its start after a careful shutdown: not tried again before; refused since; and why, told once a change. */
+  readonly startAtMs: number;
+  readonly startRefused: { readonly reason: string; readonly sinceMs: number } | null;
+  /** The record of its start by wake-on-LAN is on its way. */
+  readonly rousing: boolean;
   readonly last: LastRound | null;
   readonly counter: number;
   /** Its answers come late: told once, until a good round. */
@@ -308,6 +317,12 @@ export type State = {
   /** Why the past is not recorded. No decision looks at it. */
   readonly historyFailure: string | null;
   readonly storeRetryMs: number;
+  /** This watcher's own sense of the site's power; null: nothing was said. */
+  readonly power: { readonly state: PowerSense; readonly because: string; readonly charge: number | null; readonly atMs: number; /** Good without a break since then. */ readonly goodSinceMs: number | null } | null;
+  /** An agent that took its announcement back: its power is good since then. */
+  readonly powerWord: { readonly host: string; readonly atMs: number } | null;
+  /** When the last start after a careful shutdown was begun here. */
+  readonly startedHostMs: number | null;
   /** Records of hosts that are no longer configured, kept for when they come back. */
   readonly strangers: ReadonlyMap<string, HostRecord>;
   /** Wall minus boot-time clock at the last look, to see jumps. */
@@ -356,6 +371,9 @@ export function emptyState(): State {
     storeFailure: null,
     historyFailure: null,
     storeRetryMs: 0,
+    power: null,
+    powerWord: null,
+    startedHostMs: null,
     strangers: new Map(),
     offsetMs: 0,
     synced: false,

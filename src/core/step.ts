@@ -24,6 +24,8 @@ import { scheduleReboots } from "./reboots-begin.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
 import type { Pending, State } from "./state.ts";
 import { Turn } from "./state.ts";
+import { powerSensed, reviewReturn, startsRecorded } from "./return.ts";
+import { doubtPower } from "./site-power.ts";
 import { ready } from "./swap.ts";
 import { reload, start } from "./start.ts";
 import type { Now } from "./time.ts";
@@ -56,7 +58,8 @@ function noteGap(turn: Turn): void {
   if (gapMs <= ASLEEP_MS) return;
   const because = `this watcher did not run for ${inWords(gapMs)}`;
   turn.tell("clock", null, `${because}: what it saw before does not count`);
-  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, judged: 0 });
+  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, lastSignMs: turn.now.bootMs, judged: 0 });
+  doubtPower(turn);
   decideAgain(turn, because);
   if (turn.state.fleet !== null) forgetAges(turn);
 }
@@ -96,6 +99,7 @@ function take(turn: Turn, input: Input): void {
       expire(turn);
       scheduleReboots(turn);
       return driveReboots(turn);
+      return reviewReturn(turn);
     case "session":
       return input.session.kind === "held" ? sessionHeld(turn, input.session.untilMs) : sessionLost(turn, input.session.because);
     case "changes":
@@ -119,6 +123,8 @@ function take(turn: Turn, input: Input): void {
       recordNow(turn);
       stopBeginning(turn);
       return;
+    case "power-sense":
+      return powerSensed(turn, input);
     case "history":
       return noteHistory(turn, input.failure);
   }
@@ -213,7 +219,10 @@ function takeStored(turn: Turn, input: Extract<Input, { kind: "stored" }>): void
   for (const reply of again ? [] : pending.replies) {
     deliver(turn, { ...reply, ...(input.result === "committed" ? {} : { exit: 5, text: `${reply.text}; but that could not be recorded: ${input.evidence}` }) });
   }
-  if (input.result === "committed" && pending.kind === "outbox") remediesRecorded(turn, pending.keys);
+  if (input.result === "committed" && pending.kind === "outbox") {
+    remediesRecorded(turn, pending.keys);
+    startsRecorded(turn, pending.keys);
+  }
   if (turn.state.fleet !== null) sendNext(turn);
   if (pending.kind === "reboots") return rebootsStored(turn, pending, input.result);
   if (turn.state.fleet !== null) {

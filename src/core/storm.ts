@@ -72,7 +72,7 @@ export function unhealthy(host: HostState): boolean {
 /** Whether a host counts in the sums of its sets, well or ill. */
 export function inTheSum(host: HostState | undefined, policy: HostPolicy, state: State, fleetArmed: boolean): host is HostState {
   if (host === undefined || !fleetArmed || !policy.armed) return false;
-  if (host.record.hold !== null || host.record.wanted.state === "off") return false;
+  if (host.record.hold !== null || host.record.wanted.state === "off" || (host.record.careful ?? null) !== null) return false;
   if (host.record.learned.seenHealthyAt === null) return false;
   return brakeOn(state, policy.name, "disarmed") === undefined && brakeOn(state, policy.name, "maintenance") === undefined && brakeOn(state, policy.name, "inhibit") === undefined;
 }

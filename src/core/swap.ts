@@ -5,12 +5,13 @@
 import { note } from "./incident.ts";
 import type { ActOutcome } from "./io.ts";
 import { goOn, leave, mayEscalate, nextLevel, whyBraked } from "./ending.ts";
-import { allOutlets, amend, backOffMs, commit, lock, nextToken, patienceMs, retryIn, unlock } from "./operation.ts";
+import { allOutlets, amend, backOffMs, commit, earns, lock, nextToken, patienceMs, retryIn, unlock } from "./operation.ts";
 import type { OutletRef } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation, OperationOutlet } from "./records.ts";
 import type { Turn, Undo } from "./state.ts";
 import { ageMs } from "./time.ts";
+import { isReturn, whyNotStarted } from "./return-ledger.ts";
 import { reviewStorms } from "./storm-records.ts";
 import { inCharge } from "./transaction.ts";
 import { consult, votesBehind, whoSaysUp } from "./vote.ts";
@@ -69,7 +70,7 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
   const policy = turn.hostPolicy(operation.host);
   const cancel = (because: string) => turn.emit({ kind: "cancel", act: actId, because, cause: turn.causeOf(operation.host) });
   const run = turn.run(operation.id);
-  const automatic = operation.origin.kind === "auto";
+  const automatic = earns(operation);
   const earned = automatic || run.resumed;
   const withdraw = (because: string) => {
     turn.patch({ operations: new Map(turn.state.operations).set(operation.id, { ...operation, withdrawing: because }) });
@@ -77,7 +78,7 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
   };
   if (operation.withdrawing !== null) return cancel(operation.withdrawing);
   if (policy !== undefined) reviewStorms(turn, policy);
-  const braked = whyBraked(turn, operation);
+  const braked = whyBraked(turn, operation) ?? whyNotStarted(turn, operation);
   if (braked !== null) {
     // With nothing cut the operation ends here, and says why; with one feed cut it goes on for a while.
     if (operation.sent.length > 0) turn.tell("refused", operation.host, `no off at the last moment: ${braked}`);
@@ -87,7 +88,9 @@ function readyOff(turn: Turn, operation: Operation, actId: number, outlet: Outle
   if ([...turn.state.outbox.keys()].some((each) => each.startsWith("storm/"))) return cancel("the end of a storm is not on record yet");
   if (label !== null && label !== operation.host && turn.policy.hosts.has(label)) return withdraw(`${key} is labelled ${label} on the device`);
   if (state === "off" && !operation.sent.includes(key)) {
-    if (automatic) return withdraw(`${key} is off already, and not by us`);
+    // A machine that has halted by itself reads off where the device follows it.
+    const halted = isReturn(operation) && turn.policy.devices.get(outlet.device)?.followsHost === true;
+    if (automatic && !halted) return withdraw(`${key} is off already, and not by us`);
     // A person asked: an outlet that reads off is not switched off again.
     return commitSwap(turn, operation, actId, outlet, `${key} reads off already`);
   }
@@ -142,7 +145,7 @@ function commitSwap(turn: Turn, operation: Operation, actId: number, outlet: Out
   }
   turn.patchRun(operation.id, { undo });
   const policy = turn.hostPolicy(operation.host);
-  const automatic = operation.origin.kind === "auto" || turn.run(operation.id).resumed;
+  const automatic = earns(operation) || turn.run(operation.id).resumed;
   commit(turn, next, actId, outlet, [lock(turn, operation, outlet, token)], automatic && policy !== undefined ? votesBehind(turn, policy) : []);
 }
 
@@ -151,7 +154,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
   const action = operation.phase === "on-sent" ? "on" : "off";
   // Asked once more: whatever came while the swap was being recorded comes before the byte.
   const inTime = action === "on" || inCharge(turn, operation.host, true);
-  const stop = action === "off" ? (inTime ? (whyNotNow(turn, operation) ?? whyBraked(turn, operation)) : "this watcher is no longer in charge") : null;
+  const stop = action === "off" ? (inTime ? (whyNotNow(turn, operation) ?? whyBraked(turn, operation) ?? whyNotStarted(turn, operation)) : "this watcher is no longer in charge") : null;
   const key = outletKey(outlet);
   if (stop !== null) {
     turn.patch({ operations: new Map(turn.state.operations).set(operation.id, { ...operation, withdrawing: stop }) });
@@ -161,7 +164,7 @@ export function swapped(turn: Turn, operation: Operation, act: number, outlet: O
   }
   // Unknown is not down, also when it was found while the swap was being recorded: nothing goes out, and it is asked for again.
   const last = turn.host(operation.host)?.last?.outcome ?? "unknown";
-  if (action === "off" && last !== "bad" && (operation.origin.kind === "auto" || turn.run(operation.id).resumed)) {
+  if (action === "off" && last !== "bad" && (earns(operation) || turn.run(operation.id).resumed)) {
     turn.patchRun(operation.id, { wait: { on: "act", act, outlet, action, fired: false } });
     turn.emit({ kind: "cancel", act, because: `the last round is ${last}`, cause: turn.causeOf(operation.host) });
     return;
@@ -179,9 +182,9 @@ function whyNotNow(turn: Turn, operation: Operation): string | null {
   if (operation.withdrawing !== null) return operation.withdrawing;
   const host = turn.host(operation.host);
   const run = turn.run(operation.id);
-  if ((operation.origin.kind === "auto" || run.resumed) && host !== undefined && host.lastGoodAtMs !== null && host.lastGoodAtMs >= run.decidedMs) return "a good round came before the byte";
+  if ((earns(operation) || run.resumed) && host !== undefined && host.lastGoodAtMs !== null && host.lastGoodAtMs >= run.decidedMs) return "a good round came before the byte";
   const policy = turn.hostPolicy(operation.host);
-  if (turn.state.fleet === null || policy === undefined || (operation.origin.kind !== "auto" && !run.resumed)) return null;
+  if (turn.state.fleet === null || policy === undefined || (!earns(operation) && !run.resumed)) return null;
   const watcher = whoSaysUp(turn, policy, run.decidedMs);
   return watcher === null ? null : `${watcher} saw it up before the byte`;
 }
@@ -264,7 +267,7 @@ export function notWritten(turn: Turn, asked: Operation, key: string, action: "o
   const back = run.undo === null ? operation : takeBack(turn, operation, run.undo);
   if (back.withdrawing !== null) return back.phase === "intended" ? leave(turn, back, back.withdrawing) : goOn(turn, back);
   const host = turn.host(operation.host);
-  if (host !== undefined && back.phase === "intended" && back.origin.kind === "auto" && host.freshAfterMs > run.decidedMs) {
+  if (host !== undefined && back.phase === "intended" && earns(back) && host.freshAfterMs > run.decidedMs) {
     // This process was stopped between the decision and the byte: what earned the decision was seen before that.
     turn.patchHost(operation.host, { counter: 0 });
     return leave(turn, back, "this watcher did not run between the decision and the byte");

@@ -5,9 +5,10 @@
 import { end } from "./ending.ts";
 import { drive } from "./fencing.ts";
 import { count } from "./liveness.ts";
-import { amend, levelOf } from "./operation.ts";
+import { amend, earns, levelOf } from "./operation.ts";
 import { outletKey } from "./policy.ts";
 import type { Operation } from "./records.ts";
+import { isReturn } from "./return-ledger.ts";
 import type { Turn } from "./state.ts";
 
 /** A good round: before the byte it withdraws, and after it nothing changes until power is back. */
@@ -16,8 +17,8 @@ export function goodRound(turn: Turn, id: number, seenBy: string | null = null):
   if (operation === undefined) return;
   const run = turn.patchRun(id, { freshBad: 0 });
   // What a person asked for needs no bad round, unless this watcher died in between: then it is earned like any other.
-  if (operation.origin.kind === "manual" && !run.resumed) return;
-  const because = operation.origin.kind === "auto" ? (seenBy ?? "a good round came before the cut") : "this watcher was started again and the host is serving: if it is still wanted, ask again";
+  if (!earns(operation) && !run.resumed) return;
+  const because = earns(operation) ? (seenBy ?? "a good round came before the cut") : "this watcher was started again and the host is serving: if it is still wanted, ask again";
   const someOn = levelOf(operation).some((each) => run.seen.get(outletKey(each)) === "on");
   // In off-sent a good round proves that the off has not arrived; after a restart that is reason enough to give it up.
   const revocable = operation.phase === "intended" || (operation.phase === "off-sent" && (someOn || (run.resumed && run.lastActMs === null && run.offPasses === 0)));
@@ -37,10 +38,18 @@ export function stopBeginning(turn: Turn): void {
   }
 }
 
+/** A careful shutdown was announced, or power was lost again: what upkeep has decided and not cut is turned back; what is cut gets its power. */
+export function turnBackPlanned(turn: Turn, id: number, because: string): void {
+  const operation = turn.state.operations.get(id);
+  if (operation === undefined || operation.withdrawing !== null || (operation.origin.kind === "manual" && !isReturn(operation))) return;
+  const { wait } = turn.run(id);
+  if (operation.phase === "intended" || (wait.on === "act" && !wait.fired && wait.action === "off")) turnBack(turn, operation, because);
+}
+
 /** After a gap in which this watcher did not run: what has not been cut yet has to be decided again. */
 export function decideAgain(turn: Turn, because: string): void {
   for (const operation of turn.state.operations.values()) {
-    if (operation.origin.kind === "auto" && operation.phase === "intended") turnBack(turn, operation, because);
+    if (earns(operation) && operation.phase === "intended") turnBack(turn, operation, because);
     else turn.patchRun(operation.id, { freshBad: 0 });
   }
 }

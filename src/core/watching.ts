@@ -14,6 +14,7 @@ import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { VoteRecord } from "./records.ts";
 import { remedyFirst, tried } from "./remedy.ts";
+import { mayLive, noteSign } from "./return-ledger.ts";
 import type { ProbeResult, Round } from "./round.ts";
 import { inTheSum, isBehind, membersOf, setsOf, suspectSibling } from "./storm.ts";
 import { endStormWhenCalm, reviewStorms } from "./storm-records.ts";
@@ -37,6 +38,7 @@ export function round(turn: Turn, made: Round): void {
   const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
   take(turn, policy, made, judgement);
+  noteSign(turn, policy.name, mayLive(made, judgement, host, policy));
   const after = turn.host(policy.name) as HostState;
   if (judgement.outcome === "good") good(turn, policy, after);
   else if (judgement.outcome === "bad") bad(turn, policy, after);
@@ -62,6 +64,7 @@ export function late(turn: Turn, name: string, hash: string, startedAtMs: number
   const made: Round = { host: name, hash, startedAtMs, endedAtMs: last.endedAtMs, references, results: merged };
   const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
+  if (results.some(({ outcome }) => outcome === "good" || outcome === "slow")) noteSign(turn, name, true);
   if (last.outcome !== "bad" || (judgement.outcome !== "slow" && judgement.outcome !== "good")) {
     turn.patchHost(name, { last: { ...last, results: merged } });
     return;
@@ -248,8 +251,8 @@ export function decide(turn: Turn, name: string): void {
   if (host === undefined || policy === undefined || host.operation !== null || host.counter < policy.threshold || !inCharge(turn, name)) return;
   // An operation of another watcher that nobody has ended yet is taken up, not begun anew.
   if (host.foreign !== null) return;
-  // What is wanted off and is off is no incident.
-  if (host.record.wanted.state === "off" && host.incident === null) return;
+  // What is wanted off and is off is no incident, nor what is being started after that.
+  if ((host.record.wanted.state === "off" || (host.record.careful ?? null) !== null) && host.incident === null) return;
   const nowMs = turn.now.bootMs;
   const evidence = `${countedRounds(host, policy)} in ${inWords(nowMs - (host.badSinceMs ?? nowMs))}: ${host.last?.because ?? ""}`;
   if (host.incident === null || host.incident.downAt === null) {

@@ -45,3 +45,10 @@ export function availabilityInWords(availability: number | null): string {
   const decimals = Math.max(2, Math.ceil(nines - 1e-9) - 2);
   return `${(Math.floor(availability * 100 * 10 ** decimals + 1e-6) / 10 ** decimals).toFixed(decimals)} %`;
 }
+
+/** `14:02`, of Unix time in milliseconds, UTC. */
+export function clockOf(wallMs: number): string {
+  const minutes = Math.floor(wallMs / 60_000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  return `${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}`;
+}

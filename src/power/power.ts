@@ -54,6 +54,8 @@ export type PowerDevice = {
 export type Capabilities = {
   /** One session at a time by the device's own nature: who holds it excludes everybody else. Default: false, the careful one. */
   readonly exclusiveSession: boolean;
+  /** Its outputs follow the machine: they read off once its system has halted, as a BMC's or a hypervisor's do. Default: false, an outlet is off by somebody's hand. */
+  readonly followsHost: boolean;
 };
 
 /** What every driver is made from. `options` were validated by the driver's own schema; secrets are already resolved in them. */

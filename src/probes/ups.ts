@@ -7,7 +7,7 @@
 
 import { formatNutLine, nutStatus, readNutList } from "../protocol/nut.ts";
 import { bad, excerpt, good, turnedAway } from "./finding.ts";
-import type { Finding, Measured, Probe } from "./probe.ts";
+import type { Finding, Measured, Probe, Target } from "./probe.ts";
 import { converse } from "./stream.ts";
 
 export type UpsOptions = { readonly port: number; readonly name: string };
@@ -23,29 +23,38 @@ export const ups: Probe<UpsOptions> = {
   service: true,
   awaits: "answer of upsd",
   port: ({ port }) => port,
-  run(target, { port, name }, _tools, signal, progress) {
-    return converse(
-      target,
-      {
-        port,
-        bytesMax: BYTES_MAX,
-        farewell: Buffer.from(formatNutLine("LOGOUT")),
-        opened(write) {
-          write(Buffer.from(formatNutLine("LIST", "VAR", name)));
-          return null;
-        },
-        // A list that is not complete is looked at again with each part of it, which is at most 64 KiB in all.
-        judge: (soFar) => (soFar.at(-1) === 0x0a || soFar.length > 4_096 ? judgeVariables(soFar, name) : null),
-        ended: (soFar, how) => bad("answer", how === "full" ? `over ${BYTES_MAX} bytes and no end` : `connection closed ${soFar.length === 0 ? "without" : "within"} the answer`),
-      },
-      signal,
-      progress,
-    );
-  },
+  run: (target, options, _tools, signal, progress) => ask(target, options, () => {}, signal, progress),
 };
 
+/** What a UPS says, as its variables; null where the finding is not good. For who has to act by it (src/careful). */
+export async function askUps(target: Target, options: UpsOptions, signal: AbortSignal): Promise<{ readonly finding: Finding; readonly variables: ReadonlyMap<string, string> | null }> {
+  let variables: ReadonlyMap<string, string> | null = null;
+  const finding = await ask(target, options, (heard) => (variables = heard), signal);
+  return { finding, variables: finding.outcome === "good" ? variables : null };
+}
+
+function ask(target: Target, { port, name }: UpsOptions, heard: (variables: ReadonlyMap<string, string>) => void, signal: AbortSignal, progress?: (text: string) => void): Promise<Finding> {
+  return converse(
+    target,
+    {
+      port,
+      bytesMax: BYTES_MAX,
+      farewell: Buffer.from(formatNutLine("LOGOUT")),
+      opened(write) {
+        write(Buffer.from(formatNutLine("LIST", "VAR", name)));
+        return null;
+      },
+      // A list that is not complete is looked at again with each part of it, which is at most 64 KiB in all.
+      judge: (soFar) => (soFar.at(-1) === 0x0a || soFar.length > 4_096 ? judgeVariables(soFar, name, heard) : null),
+      ended: (soFar, how) => bad("answer", how === "full" ? `over ${BYTES_MAX} bytes and no end` : `connection closed ${soFar.length === 0 ? "without" : "within"} the answer`),
+    },
+    signal,
+    progress,
+  );
+}
+
 /** Judges what upsd has answered so far; null: the list is not complete. */
-export function judgeVariables(soFar: Buffer, name: string): Finding | null {
+export function judgeVariables(soFar: Buffer, name: string, heard: (variables: ReadonlyMap<string, string>) => void = () => {}): Finding | null {
   const list = readNutList(soFar.toString("utf8"), ["VAR", name]);
   switch (list.kind) {
     case "partial":
@@ -54,8 +63,11 @@ export function judgeVariables(soFar: Buffer, name: string): Finding | null {
       return bad("answer", `not an answer of upsd: "${excerpt(Buffer.from(list.line), 60)}"`);
     case "error":
       return turnedAway("upsd", `${list.code}${list.detail === "" ? "" : ` ${list.detail}`}`);
-    case "list":
-      return judgeStatus(new Map(list.rows.map(([variable = "", value = ""]) => [variable, value])));
+    case "list": {
+      const variables = new Map(list.rows.map(([variable = "", value = ""]): [string, string] => [variable, value]));
+      heard(variables);
+      return judgeStatus(variables);
+    }
   }
 }
 

@@ -26,7 +26,9 @@ import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import type { Log } from "../process/log.ts";
 import { createLog } from "../process/log.ts";
-import { createNames } from "./names.ts";
+import { createNames } from "../process/names.ts";
+import type { PowerSenseWatch } from "./power-sense.ts";
+import { watchPower } from "./power-sense.ts";
 import { petEveryMs, reloadingMessage, serviceNotify, watchdogPetter } from "../process/notify.ts";
 import { openPlace } from "./place.ts";
 import { processFigures } from "./process-figures.ts";
@@ -122,6 +124,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         rounds: { start: (...args) => site.rounds.start(...args) },
         power: (device) => site.power(device),
         touch: (host) => site.touch(host),
+        rouse: (host) => site.rouse(host),
         remedy: (host, remedy, limitMs) => site.remedy(host, remedy, limitMs),
         order: (host, order, id, { limitMs, again }) => site.order({ host, order, id, limitMs, again }),
         reopen: (because) => void reopen(because).catch(fail),
@@ -144,6 +147,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
     const makeDeadman = () => (config.shell.alerts.deadman === null ? null : startDeadman({ url: config.shell.alerts.deadman.url.reveal(), everyMs: config.shell.alerts.deadman.everyMs, lastTurnMs: () => turnedMs, nowMs: () => clock.now().bootMs, report: warn }));
     let deadman = makeDeadman();
+
+    let powerWatch: PowerSenseWatch | null = null;
+    /** The signal of the configuration as it is now. */
+    const sensePower = () => {
+      powerWatch?.close();
+      const { signal } = config.shell;
+      powerWatch = signal === null ? null : watchPower(signal, { icmp: tools.icmp, names: tools.names, warn }, (input) => watcher.current.state.started && watcher.current.post(input));
+    };
 
     /** The old watcher goes on looking until the store can be opened; what is decided meanwhile is what can be decided without one. */
     let reopening = false;
@@ -182,6 +193,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       const old = site;
       const late = lateParts(config, next.config);
       const renewed = diffConfig(config, next.config).rest.includes("api");
+      const sensesAnew = diffConfig(config, next.config).rest.includes("careful");
       const callsOthers = diffConfig(config, next.config).rest.includes("alerts");
       config = next.config;
       compileFor(config);
@@ -197,6 +209,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       history.limit(config.shell.history);
       history.policy(config.policy);
       watcher.current.reload(config.policy);
+      if (sensesAnew) sensePower();
       for (const part of late) warn(part);
       log.say("info", `configuration read again: ${config.policy.hosts.size} hosts`);
       return { accepted: true, problems: [...problems, ...late] };
@@ -227,6 +240,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       tellDoors(api, log.say);
       place.onDurable((memory) => history.remember(memory));
       start(history.lastSeq());
+      sensePower();
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
@@ -262,6 +276,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       clearInterval(looking);
       look();
       deadman?.close();
+      powerWatch?.close();
       site.close();
       tools.icmp.close();
       tools.names.close();

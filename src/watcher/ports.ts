@@ -50,6 +50,8 @@ export type Ports = {
   remedy?(host: string, remedy: string, limitMs: number): Promise<Remedied>;
   /** Has a host do something, by its agent or as configured now; settles within its limit and a second. `again`: it may have been given before under this name. Absent: nothing can. */
   order?(host: string, order: "reboot" | "drain" | "undrain", id: string, how: { readonly limitMs: number; readonly again: boolean }): Promise<Remedied>;
+  /** Wake-on-LAN for a host, as configured now. Absent: there is none. */
+  rouse?(host: string): void;
   /** A shared store is gone and nothing is owed any more: open it anew, and start again from what it says. */
   reopen?(because: string): void;
   /** SIGTERM has been served. */

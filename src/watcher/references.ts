@@ -8,8 +8,8 @@
 import type { References } from "../core/round.ts";
 import type { Probe, ProbeTools } from "../probes/probe.ts";
 import type { Clock } from "../process/boot-clock.ts";
-import type { Names } from "./names.ts";
-import { isOwnAddress } from "./touch.ts";
+import type { Names } from "../process/names.ts";
+import { isOwnAddress } from "../process/own-address.ts";
 
 export type Reference = { readonly address: string; readonly probe: Probe<unknown>; readonly options: unknown };
 

@@ -12,7 +12,7 @@ import { bad, notRun, printable } from "../probes/finding.ts";
 import { PERFDATA_MAX } from "../probes/probe.ts";
 import type { Finding, Probe, ProbeTools, Target } from "../probes/probe.ts";
 import type { Clock, Stalls } from "../process/boot-clock.ts";
-import type { Names } from "./names.ts";
+import type { Names } from "../process/names.ts";
 import type { ReferenceCheck } from "./references.ts";
 
 export type RoundProbe = {

@@ -12,7 +12,7 @@ import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "../process/boot-clock.ts";
 import { bootClock, clockSynced } from "../process/boot-clock.ts";
-import type { Names } from "./names.ts";
+import type { Names } from "../process/names.ts";
 import type { RemedyTarget } from "../remedies/remedy.ts";
 import type { AgentOrders, OrderTask } from "./orders.ts";
 import { carryOut } from "./orders.ts";
@@ -31,6 +31,7 @@ export type Site = {
   touch(host: string): Promise<Touched>;
   remedy(host: string, remedy: string, limitMs: number): Promise<Remedied>;
   order(task: OrderTask): Promise<Remedied>;
+  rouse(host: string): void;
   /** Which probes this machine cannot make, and why. */
   refusals(): readonly string[];
   close(): void;
@@ -39,6 +40,7 @@ export type Site = {
 export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly agents: AgentOrders; readonly warn: (text: string) => void };
 
 const WAKE_LATE_MS = 1_000;
+const ROUSE_AT_MS = [0, 2_000, 5_000];
 
 type Watched = { round: RoundHost; readonly ports: readonly number[] };
 
@@ -110,6 +112,11 @@ export function makeSite(config: Config, { probes, drivers }: Parts, tools: Site
       if (spec === undefined) return { outcome: "failed", evidence: "it is not configured any more" };
       const located = tools.names.address(spec.address);
       return carryOut(task, shell.reboots, "error" in located ? located : { host: task.host, address: located.address }, tools.agents, runRemedy);
+    },
+    rouse(name) {
+      const wake = shell.hosts.get(name)?.wake ?? null;
+      // A card may be slow to listen, and a packet may be lost.
+      if (wake !== null) for (const ms of ROUSE_AT_MS) after(ms, () => sendWake(wake, tools.warn));
     },
     refusals() {
       const all = [...referenceLooks, ...[...hosts.values()].flatMap(({ round }) => round.probes)];

@@ -4,8 +4,8 @@
 // an accepted connection means anything there.
 
 import net from "node:net";
-import { networkInterfaces } from "node:os";
 import type { Icmp, Target } from "../probes/probe.ts";
+import { isOwnAddress } from "../process/own-address.ts";
 import type { Touched } from "./ports.ts";
 
 const TOUCH_MS = 1_000;
@@ -20,12 +20,6 @@ export async function touch(where: TouchTarget, icmp: Icmp): Promise<Touched> {
   if (asked.length === 0) return { answered: "unknown", evidence: "nothing that it could be asked" };
   const signs = (await Promise.all(asked)).filter((sign) => sign !== null);
   return signs.length > 0 ? { answered: "yes", evidence: signs.join(", ") } : { answered: "no", evidence: `no answer to ${asked.length} question${asked.length === 1 ? "" : "s"}` };
-}
-
-/** 127/8, ::1 and the addresses on this machine's interfaces: there our own kernel answers, whoever else is dead. */
-export function isOwnAddress(address: string): boolean {
-  if (address.startsWith("127.") || address === "::1") return true;
-  return Object.values(networkInterfaces()).some((addresses) => addresses?.some((each) => each.address === address) === true);
 }
 
 async function echo(target: Target, icmp: Icmp): Promise<string | null> {

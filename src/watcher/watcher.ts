@@ -178,6 +178,8 @@ export class Watcher {
         );
         return;
       }
+      case "rouse":
+        return this.#ports.rouse?.(effect.host);
       case "tell":
         journal.told(effect.told, clock.now());
         for (const listener of this.#listeners) listener(effect.told);

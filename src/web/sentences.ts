@@ -41,6 +41,7 @@ export function remarkOn(host: HostReport, nowMs: number): string | null {
     return `${age(operation.phaseSince, nowMs)} of at most ${inWords(host.bootMs)}`;
   }
   if (held !== null) return held.because;
+  if (host.careful !== null) return host.careful.says;
   if (wantedOff !== null) return `by ${wantedOff.by}${wantedOff.why === "" ? "" : `: ${wantedOff.why}`}`;
   if (host.offByOthers.length > 0) return `${host.offByOthers.join(" and ")} was switched off, and not by us`;
   if ((host.verdict === "down" || host.verdict === "suspect") && host.round !== null && host.round.because !== "") return host.round.because;

@@ -9,11 +9,11 @@ import { hostReport, statusReport } from "./status.ts";
 const strip = z.string().regex(new RegExp(`^[ .sub]{${STRIP_CELLS}}$`)).describe("A character for five seconds, the newest last: `.` good, `s` slow, `b` bad, `u` unknown, a space: no round.");
 const strips = z.record(z.string(), z.record(z.string(), strip)).describe("By host, then by probe.");
 
-const { site, guarded, watchers, devices, brakes, storms, reboots, alarms, ledger, store, armed } = statusReport.shape;
+const { site, guarded, watchers, devices, brakes, storms, reboots, alarms, ledger, store, power, armed } = statusReport.shape;
 /** `partial()` would allow `undefined`, which JSON does not have. */
 const rest = z.strictObject({
   site: site.exactOptional(), guarded: guarded.exactOptional(), watchers: watchers.exactOptional(), devices: devices.exactOptional(), brakes: brakes.exactOptional(),
-  storms: storms.exactOptional(), reboots: reboots.exactOptional(), alarms: alarms.exactOptional(), ledger: ledger.exactOptional(), store: store.exactOptional(), armed: armed.exactOptional(),
+  storms: storms.exactOptional(), reboots: reboots.exactOptional(), alarms: alarms.exactOptional(), ledger: ledger.exactOptional(), store: store.exactOptional(), power: power.exactOptional(), armed: armed.exactOptional(),
 });
 
 export const liveEvents = {

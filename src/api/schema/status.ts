@@ -69,6 +69,7 @@ export const hostReport = named("Host", "One host as it is now.", z.strictObject
   round: z.strictObject({ outcome, because: text(), at: time() }).nullable(),
   probes: listOf(probeReport),
   wantedOff: z.strictObject({ by: text(), why: text(), at: time() }).nullable(),
+  careful: z.strictObject({ event: text().describe("The agent's name for the outage."), because: text(), since: time(), state: z.enum(["off", "starting"]), lastSign: time().nullable().describe("Its last sign of life; null: it has not been seen silent since."), began: time().nullable(), asked: text().nullable().describe("Who wants it started now."), says: sentence("What is, and when it returns.") }).nullable().describe("Shut down with care by its own announcement, or being started after that."),
   held: z.strictObject({ kind: z.enum(["budget", "unconfirmed", "contradicted", "failed", "expired", "disagreement"]), because: text(), since: time(), sticky: flag() }).nullable(),
   operation: operationReport.nullable(),
   lastOperation: z.strictObject({ operation: count(), kind: operationKind, outcome: z.enum(["recovered", "withdrawn", "held", "done"]), at: time() }).nullable(),
@@ -109,7 +110,7 @@ export const stormReport = named("Storm", "A set of hosts of which so many are u
 
 export const alarmReport = named("Alarm", "A call to a person that is not over.", z.strictObject({
   alarm: text().describe("Its key: one alarm a key."),
-  kind: z.enum(["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign", "reboots"]),
+  kind: z.enum(["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign", "reboots", "return"]),
   severity: z.enum(["critical", "warning", "info"]),
   host: text().nullable(),
   incident: text().nullable(),
@@ -147,6 +148,7 @@ export const statusReport = named("Status", "Everything as it is now.", z.strict
   alarms: listOf(alarmReport).describe("The worst first."),
   ledger: z.strictObject({ ok: flag(), why: text().nullable() }),
   store: z.strictObject({ ok: flag(), why: text().nullable(), heldUntil: time().nullable(), unreadable: listOf(z.strictObject({ key: text(), why: text() })) }).nullable().describe("The store that several watchers share; null: this one is alone."),
+  power: z.strictObject({ state: z.enum(["good", "lost", "unknown"]), because: text(), charge: z.number().min(0).max(1).nullable().describe("Of the UPS, 0…1."), goodSince: time().nullable() }).describe("Whether the site has power, as this watcher knows it."),
   armed: flag().describe("`armed` in the configuration: false, and nothing at all is cut by itself."),
 }));
 

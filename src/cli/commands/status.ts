@@ -61,7 +61,8 @@ function notes(host: HostReport): readonly string[] {
   const { operation } = host;
   if (operation !== null) notes.push(`operation ${operation.operation}: ${operation.phase}${host.incident === null ? "" : ` (${host.incident})`}`);
   else if (host.incident !== null) notes.push(host.incident);
-  if (operation === null && host.why !== null) notes.push(`not guarded: ${host.why}`);
+  if (host.careful !== null) notes.push(host.careful.says);
+  else if (operation === null && host.why !== null) notes.push(`not guarded: ${host.why}`);
   if (host.verdict !== "up" && host.round !== null && host.round.because !== "") notes.push(host.round.because);
   return notes;
 }

@@ -20,6 +20,7 @@ export const ipmi = defineDriver({
     cipher: whole("The cipher suite. Left out: the best that the BMC offers. `3` is what old ones have.", 1, 17).optional(),
   }),
   placed: true,
+  capabilities: { followsHost: true },
   sharesPower: () => true,
   outputs: () => ({ outlet: "never" }),
   async resolve({ address: { host, port }, username, password, privilege, cipher }, asked) {

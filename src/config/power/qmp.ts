@@ -14,7 +14,7 @@ export const qmp = defineDriver({
     socket: text("The socket of `-qmp unix:PATH,server=on,wait=off`. `{host}` stands for the host's name: then there is one device a host.", { max: 256 }),
     on: argv("What starts the machine, and returns: `[systemctl, start, \"qemu@{host}\"]`."),
   }),
-  capabilities: { exclusiveSession: true },
+  capabilities: { exclusiveSession: true, followsHost: true },
   outputs: () => ({ outlet: "never" }),
   resolve(settings, asked) {
     const socket = asked.fill(settings.socket);

@@ -19,7 +19,7 @@ import { NAME_PATTERN } from "../ranges.ts";
 const DAY_MS = 86_400_000;
 const SEVERITIES = ["critical", "warning", "info"] as const;
 /** Of the core (AlarmKind); src/config/alerts.test.ts compares. */
-export const ALARM_KINDS = ["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign", "reboots"] as const;
+export const ALARM_KINDS = ["held", "storm", "unguarded", "owed-on", "disagreement", "time-went-back", "ledger", "history", "disarmed", "cut", "foreign", "reboots", "return"] as const;
 
 const url = text("An `http:` or `https:` URL.", { max: 2_048 }).superRefine((value, ctx) => {
   const tried = URL.parse(value);

@@ -5,7 +5,7 @@ import { expectations } from "../expect.ts";
 import { about, address, parsed, whole } from "../fields.ts";
 import { parseLevel } from "../outlets.ts";
 import type { LevelText } from "../outlets.ts";
-import { expandRange } from "../ranges.ts";
+import { expandRange, NAME_PATTERN } from "../ranges.ts";
 import { tunables } from "./tunables.ts";
 
 const LEVELS_MAX = 8;
@@ -41,6 +41,7 @@ export const host = z.strictObject({
   power: power.meta(about("What cuts its power: `device/N`, or `device` where it has one output; `+` joins feeds that are cut together; a list is levels, tried one after another. Left out: watched, never cut.", {}, "outlet, or list of levels")).optional(),
   feeds: whole("How many power supplies the host has. `1` says that outlets as successive levels are meant as alternatives.", 1, 8).optional(),
   wake: wake.meta(about("Wake-on-LAN for a machine that stays dark when its power returns: packets follow every `on` of its outlets. They are no power switch, and nothing is ever cut or confirmed by them.")).optional(),
+  after: z.array(z.string().regex(new RegExp(NAME_PATTERN))).max(100).transform((names): readonly string[] => names).meta(about("After a careful shutdown it is started when these hosts serve again, or have had the time of a boot. They only order; none of them is started for it.", {}, "list of names")).optional(),
   ...tunables,
 });
 

@@ -8,6 +8,7 @@ import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
 import { api } from "./api.ts";
 import { history } from "./history.ts";
+import { careful } from "./careful.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { reboots } from "./reboots.ts";
@@ -36,6 +37,7 @@ const single = {
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
   reboots: reboots.meta(about("Rolling reboots: by whom, and when.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
+  careful: careful.meta(about("What the watchers do with hosts whose agents shut them down with care.")).optional(),
   agent: agent.meta(about("What `upkeep agent` does on this machine; a host that runs no watcher needs nothing else in its file.")).optional(),
 };
 
@@ -83,6 +85,7 @@ export const root = z.strictObject({
   store: single.store,
   observers: single.observers,
   lone: single.lone,
+  careful: single.careful,
   agent: single.agent,
 }).meta({ title: "Upkeep's configuration", ...about("The configuration of an Upkeep watcher: one YAML file. Durations are written `500ms`, `5s`, `2m`, `1h30m`, `1d`.") });
 

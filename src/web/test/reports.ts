@@ -11,12 +11,12 @@ export function hostReport(host: string, change: Partial<HostReport> = {}): Host
     host, verdict: "up", counter: 0, threshold: 5, since: "2026-11-28T12:00:00.000Z", guarded: true, why: null, wanted: "on", brakes: [],
     power: [{ outlet: "sucker/2", state: "on", at: AT, label: null, level: 1, proved: true }], incident: null, inCharge: "w", observers: [{ watcher: "w", says: "up", because: "" }], need: 1,
     address: "10.0.0.1", group: "default", round: { outcome: "good", because: "SSH-2.0", at: AT }, probes: [{ probe: "ssh", outcome: "good", evidence: "SSH-2.0", latencyMs: 2, counts: true, passed: true }],
-    wantedOff: null, held: null, operation: null, lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 21_600_000 }, bootMs: 300_000, bootLongestMs: null, ...change,
+    wantedOff: null, careful: null, held: null, operation: null, lastOperation: null, offByOthers: [], budget: { cycles: 0, of: 3, withinMs: 21_600_000 }, bootMs: 300_000, bootLongestMs: null, ...change,
   };
 }
 
 export function siteReport(guarded: string, change: Partial<Site> = {}): Site {
-  return { site: "lab", guarded, watchers: [], devices: [], brakes: [], storms: [], reboots: null, alarms: [], ledger: { ok: true, why: null }, store: null, armed: true, ...change };
+  return { site: "lab", guarded, watchers: [], devices: [], brakes: [], storms: [], reboots: null, alarms: [], ledger: { ok: true, why: null }, store: null, power: { state: "unknown", because: "", charge: null, goodSince: null }, armed: true, ...change };
 }
 
 export function operation(change: Partial<NonNullable<HostReport["operation"]>> = {}): NonNullable<HostReport["operation"]> {

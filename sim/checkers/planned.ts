@@ -1,0 +1,161 @@
+// Planned shutdown and the return of power (safety.md §5.21, ADR 28). What an agent announced and was heard is not fenced; a start
+// touches no outlet before `haltBound` has passed since the last sign of life that reached the watcher, nor before power has been
+// good for `returnAfter` in the watcher's own sense, unless a person wants it; it starts what its event shut down and nothing else,
+// in the order of `after`; a host that is truly up is not cycled. Who stays up past its time is told of.
+
+import type { Command } from "../../src/core/io.ts";
+import type { DeviceLock, HostRecord, Operation, RecordKey } from "../../src/core/records.ts";
+import type { Checker } from "../checker.ts";
+import type { World } from "../world.ts";
+
+type Heard = { readonly event: string; readonly atMs: number; readonly life: number };
+
+const SLACK_MS = 1_500;
+
+export function planned(world: World): Checker {
+  const { outages } = world;
+  if (outages === null) return { invariant: "Planned" };
+  const { careful } = outages.spec;
+  /** Heard, and not taken back, returned or taken over by a person since. */
+  const heard = new Map<string, Heard>();
+  /** Every event that was ever announced for a host. */
+  const events = new Map<string, Set<string>>();
+  /** The last sign of life that reached the watcher, or the last moment at which it could not see. */
+  const signMs = new Map<string, number>();
+  /** Since when the network has let everything of a host through. */
+  const cutMs = new Map<string, number>();
+  const wantedByPerson = new Set<string>();
+  /** Who has been up past its time and was not told of, for how long. */
+  const untold = new Map<string, number>();
+  let emptied = false;
+  const record = (host: string): HostRecord | undefined => world.disk.value<HostRecord>(`host/${host}` as RecordKey);
+  const forget = (host: string): void => void heard.delete(host);
+
+  function aboutToCut(operation: Operation): void {
+    const nowMs = world.timeline.nowMs;
+    const { origin, host } = operation;
+    if (origin.kind === "auto") {
+      const known = heard.get(host);
+      if (known !== undefined) world.fail("Planned", `an automatic off for ${host}, whose careful shutdown (event ${known.event}) was heard ${Math.round(nowMs - known.atMs)} ms before`);
+      return;
+    }
+    if (origin.event === undefined) return;
+    const policy = world.spec.policy.hosts.get(host);
+    if (policy === undefined) return;
+    if (events.get(host)?.has(origin.event) !== true) return world.fail("Planned", `${host} is started by event ${origin.event}, which has not shut it down`);
+    const silentMs = nowMs - Math.max(signMs.get(host) ?? 0, world.life?.startedMs ?? 0);
+    if (silentMs < careful.haltBoundMs - SLACK_MS) return world.fail("Planned", `${host} is cut ${Math.round(silentMs)} ms after its last sign of life, and ${careful.haltBoundMs} ms are the least`);
+    const truth = world.hosts.get(host);
+    const quietMs = 3 * policy.everyMs + policy.timeoutMs + 5_000;
+    const reached = nowMs - Math.max(cutMs.get(host) ?? 0, world.life?.startedMs ?? 0, ...(world.life?.pauses ?? []).map((pause) => pause.toMs));
+    if (truth?.condition === "up" && nowMs - truth.sinceMs > quietMs && reached > quietMs && world.network.loss === 0 && policy.retryMs.length === 0) return world.fail("Planned", `${host} is up and served all along, and is cut for its return`);
+    const asked = record(host)?.careful?.asked ?? null;
+    if (asked !== null) return void world.counts.add("return: cut because a person asked");
+    if (!careful.sensed) return;
+    const goodMs = nowMs - outages!.notGoodMs;
+    if (outages!.said === "lost" || goodMs < careful.returnAfterMs - SLACK_MS) return world.fail("Planned", `${host} is cut for its return, and power has been good for ${Math.round(goodMs)} ms of ${careful.returnAfterMs}`);
+  }
+
+  return {
+    invariant: "Planned",
+    strikes(fault) {
+      if (fault === "disk-wiped" || fault === "disk-restored") heard.clear();
+    },
+    lifeBegins(life) {
+      signMs.clear();
+      if (outages.dark === false && life.uptimeAtStartMs < 60_000 && life.startedMs > 0) emptied = true;
+    },
+    round(seen) {
+      if (!seen.silent || seen.round.references === "lost" || seen.outcome === "unknown") signMs.set(seen.host, seen.atMs);
+    },
+    asked(command) {
+      if (command.kind === "careful") {
+        events.set(command.host, (events.get(command.host) ?? new Set()).add(command.event));
+        signMs.set(command.host, world.timeline.nowMs);
+        return;
+      }
+      // A person's word, from the moment that it is spoken.
+      if (isPersons(command)) forget(command.host);
+      if (isPersons(command)) wantedByPerson.add(command.host);
+    },
+    answered(command, answer, _askedMs, life) {
+      if (command.kind !== "careful" || answer.exit !== 0) return;
+      if (command.phase === "normal") {
+        if (record(command.host)?.careful === null) forget(command.host);
+        return;
+      }
+      if (command.phase !== "shutdown") return;
+      // It is a promise only when it is on the disk.
+      const known = record(command.host);
+      if (known?.wanted.state !== "off") {
+        // Taken back, or asked for by a person, while it was answered.
+        if (world.life === life && !wantedByPerson.has(command.host) && known?.careful?.event === command.event && known.careful.state === "off") world.fail("Planned", `${command.host} was told that its shutdown is heard, and it is not wanted off on the disk`);
+        return;
+      }
+      world.counts.add("planned: heard");
+      if ((known.careful ?? null) !== null) heard.set(command.host, { event: command.event, atMs: world.timeline.nowMs, life: life.number });
+    },
+    told({ kind, host, because }) {
+      if (host === null) return;
+      if (kind === "return" && because.startsWith("wanted on again")) {
+        world.counts.add(because.includes("takes the shutdown back") ? "planned: taken back" : because.includes("never went down") ? "return: it never went down" : "return: it answered before");
+        forget(host);
+      }
+      if (kind === "return" && because.startsWith("started by")) {
+        const known = heard.get(host);
+        if (known !== undefined && known.life !== world.life?.number) world.counts.add("return: by another life than that which heard");
+        if (emptied) world.counts.add("return: after an empty UPS");
+        world.counts.add(because.startsWith("started by a power cycle") ? "return: by a power cycle" : `return: started otherwise`);
+        inOrder(host);
+        forget(host);
+      }
+      if (kind === "return" && because.startsWith("not started")) world.counts.add("return: turned back");
+      if (kind === "careful" && because.startsWith("silent")) world.counts.add("planned: silent and not fenced");
+    },
+    calling({ writes }) {
+      const lock = writes.find((each) => each.key.startsWith("lock/") && each.value !== null)?.value as DeviceLock | undefined;
+      const operation = writes.find((each) => each.key.startsWith("op/"))?.value as Operation | null | undefined;
+      if (lock === undefined || operation === null || operation === undefined || operation.phase !== "off-sent") return;
+      aboutToCut(operation);
+    },
+    bytes({ action, operation }) {
+      if (operation === null || operation.origin.kind === "auto" || operation.origin.event === undefined) return;
+      world.counts.add(`return: ${action} bytes`);
+    },
+    audit() {
+      const nowMs = world.timeline.nowMs;
+      for (const host of world.hosts.keys()) if (!world.network.reaches(host) || world.network.referencesLost > 0) cutMs.set(host, nowMs);
+      tellsOfThoseWhoStay(nowMs);
+    },
+  };
+
+  /** None before those that it is after, of the same ledger: each serves, has been started, or cannot be. */
+  function inOrder(host: string): void {
+    const { life } = world;
+    if (life === null || (life.watcher.state.hosts.get(host)?.record.careful?.asked ?? null) !== null) return;
+    for (const other of life.policy.hosts.get(host)?.after ?? []) {
+      const state = life.watcher.state.hosts.get(other);
+      if (state?.record.careful?.state !== "off" || world.observed.last(other)?.outcome === "good") continue;
+      if (state.startRefused !== null) continue;
+      world.fail("Planned", `${host} is started before ${other}, which is down by the same outage and comes first`);
+    }
+  }
+
+  function tellsOfThoseWhoStay(nowMs: number): void {
+    const { life } = world;
+    for (const [host, known] of heard) {
+      const truth = world.hosts.get(host);
+      const policy = life?.policy.hosts.get(host);
+      const kept = record(host)?.careful ?? null;
+      const stays = life !== null && policy !== undefined && truth?.condition === "up" && kept?.state === "off" && kept.event === known.event && life.frozenUntilMs < nowMs && world.network.reaches(host) && world.network.loss === 0 && world.network.referencesLost === 0 && !world.disk.failing
+        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, outages!.spec.haltMs) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
+      if (!stays || life.alarms.has(`return:${host}`)) untold.delete(host);
+      else untold.set(host, (untold.get(host) ?? 0) + 5_000);
+      if ((untold.get(host) ?? 0) > 15_000) return world.fail("Planned", `${host} announced its shutdown ${Math.round(nowMs - known.atMs)} ms ago, is up, and nobody is told`);
+    }
+  }
+}
+
+function isPersons(command: Command): command is Extract<Command, { host: string }> {
+  return command.kind === "fence" || command.kind === "power" || command.kind === "confirm-off" || command.kind === "release";
+}
