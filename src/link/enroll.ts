@@ -50,6 +50,7 @@ function ask({ folder, host, version, code }: Enrolling, socket: ConstructorPara
     const connection = new Connection<FromWatcher, FromAgent>({
       socket, rows: FROM_WATCHER, nowMs: () => performance.now(),
       message: (message) => {
+        if (answered) return;
         if (message.kind === "bye") return end({ outcome: "refused", because: message.because });
         if (message.kind !== "enrolled") return;
         answered = true;

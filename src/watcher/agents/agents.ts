@@ -5,6 +5,7 @@
 import type { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
+import { household, Limit } from "../../api/access/limits.ts";
 import { pinRefused } from "../../core/agents.ts";
 import type { Announcement, HostFinding, Order, OrderEnd } from "../../core/finding.ts";
 import type { Command } from "../../core/io.ts";
@@ -18,7 +19,6 @@ import { common, FINDINGS_MAX, FROM_AGENT, PROTOCOL_MAX, PROTOCOL_MIN } from "..
 import type { Clock } from "../../process/system-clock.ts";
 import type { Door } from "./door.ts";
 import { openDoor } from "./door.ts";
-import { Rates } from "./rates.ts";
 
 export type AgentsOptions = {
   readonly listen: { readonly host: string; readonly port: number };
@@ -83,7 +83,9 @@ export class Agents {
   readonly #guests = new Map<string, Guest>();
   readonly #known = new Map<string, Known>();
   readonly #sent = new Map<string, Sent>();
-  readonly #rates = new Rates();
+  /** Nobody guesses 96 bits; but each try costs the core a step, and perhaps the store a write. */
+  readonly #tries = new Limit({ burst: 6, everyMs: 10_000 });
+  readonly #allTries = new Limit({ burst: 60, everyMs: 1_000 });
   #identity: Identity;
   #door: Door | null = null;
   #byPin = new Map<string, string>();
@@ -296,7 +298,7 @@ export class Agents {
     const now = this.#options.clock.now();
     const dates = datesRefused(certificate, now);
     if (common(asked.protocol) === null) return connection.bye("protocol", `this watcher (${this.#options.version}) and the agent (${asked.version}) have no protocol in common: upgrade the older one`);
-    if (!this.#rates.take(connection.from, now.bootMs)) return connection.bye("busy", "too many enrolments from there: try again in a minute");
+    if (this.#tries.take(household(connection.from), now.bootMs) > 0 || this.#allTries.take("", now.bootMs) > 0) return connection.bye("busy", "too many enrolments from there: try again in a minute");
     if (dates !== null) return connection.bye("expired", dates);
     const { exit, text } = await this.#options.command(`the agent at ${connection.from}`, { kind: "agent-enroll", host: asked.host, secret: hashOf(asked.secret), pin });
     if (exit !== 0) return connection.bye("refused", text);
