@@ -40,7 +40,12 @@ export type Command =
   /** What a host's agent announces of its careful shutdown (ADR 28): about to decide, decided, taken back. `event` names the outage, by the agent. Answered when it is durable: then it is heard. */
   | { readonly kind: "careful"; readonly host: string; readonly event: string; readonly phase: "pre-fail" | "shutdown" | "normal"; readonly haltWithinMs: number | null; readonly reason: string }
   /** A person has what was shut down with care started now; null: all of it. */
-  | { readonly kind: "careful-return"; readonly host: string | null };
+  | { readonly kind: "careful-return"; readonly host: string | null }
+  // Of agents (core/agents.ts): `secret` is a hash, never what it is made of.
+  | { readonly kind: "agent-code"; readonly host: string; readonly secret: string; readonly forMs: number }
+  | { readonly kind: "agent-enroll"; readonly host: string; readonly secret: string; readonly pin: string }
+  | { readonly kind: "agent-renew"; readonly host: string; readonly pin: string }
+  | { readonly kind: "agent-revoke"; readonly host: string };
 
 export type Input =
   | {
@@ -79,6 +84,8 @@ export type Input =
   | { readonly kind: "boot"; readonly host: string; readonly boot: { readonly bootId: string; readonly pending: string | null } | null }
   /** This watcher's own sense of the site's power, said again at least every 30 s: what is older is unknown. `charge`: of its UPS, 0…1. */
   | { readonly kind: "power-sense"; readonly state: PowerSense; readonly because: string; readonly charge: number | null }
+  /** Where agents reach this watcher and how they know it; null: it takes none. */
+  | { readonly kind: "door"; readonly door: { readonly address: string | null; readonly pins: readonly string[] } | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -113,7 +120,7 @@ export type ToldKind =
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
   | "careful" | "power-sense" | "return"
-  | "watcher" | "vote" | "charge" | "disagreement"
+  | "agent" | "watcher" | "vote" | "charge" | "disagreement"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
   | "reboots";
 

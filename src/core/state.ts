@@ -7,7 +7,7 @@
 
 import type { ActOutcome, Alarm, Effect, PowerSense, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AgentRecord, AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, DoorRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
 import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -307,6 +307,9 @@ export type State = {
   readonly reboots: RebootsState;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
+  /** Who is enrolled, by host; and the doors of the watchers, by name. */
+  readonly agents: ReadonlyMap<string, AgentRecord>;
+  readonly doors: ReadonlyMap<string, DoorRecord>;
   readonly revisions: Register<number>;
   readonly outbox: ReadonlyMap<RecordKey, AnyRecord | null>;
   /** Which host a key of the outbox speaks of, where that is one. */
@@ -363,6 +366,8 @@ export function emptyState(): State {
     reboots: { record: null, txn: null, given: null, waiting: null, retryMs: 0 },
     acks: new Set(),
     alarms: new Map(),
+    agents: new Map(),
+    doors: new Map(),
     revisions: Register.from<number>([]),
     outbox: new Map(),
     outboxHosts: new Map(),

@@ -6,6 +6,7 @@ import { agent } from "../agent/index.ts";
 import { expectations } from "../expect.ts";
 import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
+import { agents } from "./agents.ts";
 import { api } from "./api.ts";
 import { history } from "./history.ts";
 import { careful } from "./careful.ts";
@@ -38,6 +39,7 @@ const single = {
   reboots: reboots.meta(about("Rolling reboots: by whom, and when.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
   careful: careful.meta(about("What the watchers do with hosts whose agents shut them down with care.")).optional(),
+  agents: agents.meta(about("The agents of hosts, and how they reach this watcher (docs/guides/agents.md).")).optional(),
   agent: agent.meta(about("What `upkeep agent` does on this machine; a host that runs no watcher needs nothing else in its file.")).optional(),
 };
 
@@ -86,6 +88,7 @@ export const root = z.strictObject({
   observers: single.observers,
   lone: single.lone,
   careful: single.careful,
+  agents: single.agents,
   agent: single.agent,
 }).meta({ title: "Upkeep's configuration", ...about("The configuration of an Upkeep watcher: one YAML file. Durations are written `500ms`, `5s`, `2m`, `1h30m`, `1d`.") });
 
