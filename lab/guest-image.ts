@@ -59,6 +59,8 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   const programs = (machine.programs ?? []).map((name) => whichProgram(name) ?? name);
   for (const path of programs) cpSync(path, into(join("usr/bin", basename(path))), { dereference: true });
   for (const program of [node, ...programs]) for (const [path] of (await must(["ldd", program])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
+  // The root is read-only; what is set up for the next boot stands on the disk that lives.
+  symlinkSync("/data/sysctl.d", join(stage, "etc/sysctl.d"));
   if (machine.modules === true) cpSync(join(PARTS, "modules"), into("lib/modules"), { recursive: true });
   await must(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", stage, file, `${IMAGE_BYTES / 1024}k`], { timeoutMs: LIMIT_MS });
   rmSync(stage, { recursive: true });
