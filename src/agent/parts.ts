@@ -7,4 +7,6 @@ import type { Part } from "./part.ts";
 type Loads = { readonly [Name in keyof AgentPartOptions]: () => Promise<Part<AgentPartOptions[Name]>> };
 
 export const PARTS: Loads = {
+  storage: async () => (await import("./storage/storage.ts")).storage,
+  hungTasks: async () => (await import("./hung-tasks/hung-tasks.ts")).hungTasks,
 };

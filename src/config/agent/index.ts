@@ -4,8 +4,12 @@
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
+import { hungTasks } from "./hung-tasks.ts";
+import { storage } from "./storage.ts";
 
 const parts = {
+  storage,
+  hungTasks,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */
