@@ -3,6 +3,7 @@
 // held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
 import type { Agents } from "./agents/agents.ts";
+import { bootOf, commandOf, heardBy, ordersBy } from "./agents/join.ts";
 import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
@@ -88,7 +89,9 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
   };
   const history = await openHistory({ dataDir, onProblem: warn, onHealth, limits: config.shell.history });
 
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), agents: () => null, warn };
+  /** Of hosts, where the configuration has a door for them. */
+  let agents: Agents | null = null;
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), agents: ordersBy(() => agents), heard: heardBy(() => agents, () => clock.now().bootMs), warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
@@ -221,8 +224,6 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
-    /** Of hosts, where the configuration has a door for them. */
-    let agents: Agents | null = null;
     const openAgents = async (): Promise<void> => {
       const { listen, address } = config.shell.agents;
       if (listen === null) {
@@ -235,9 +236,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         roster: () => ({ agents: watcher.state.agents, doors: watcher.state.doors, store: watcher.state.meta.ledger }),
         command: (by, command) => watcher.command(by, command),
         door: (door) => watcher.current.post({ kind: "door", door }),
-        // Here what hosts announce becomes an input of the core; true when what it wrote is durable.
-        onAnnouncement: () => Promise.resolve(false),
-        onConnect: () => undefined,
+        onAnnouncement: async (host, announced) => (await watcher.command(`the agent of ${host}`, commandOf(host, announced))).exit === 0,
+        onHeard: (host) => watcher.current.post(bootOf(host, made.heard(host))),
       });
       agents = made;
       watcher.listen(({ kind }) => {

@@ -37,7 +37,8 @@ export type AgentsOptions = {
   door(door: { readonly address: string | null; readonly pins: readonly string[] }): void;
   /** An announcement of a host: true when it is durable. The same one may come twice. */
   onAnnouncement(host: string, announcement: Announcement): Promise<boolean>;
-  onConnect(host: string, hello: Hello): void;
+  /** What is known of an agent is another: it has told its findings, or some of them anew, or is gone. */
+  onHeard(host: string): void;
 };
 
 export type Hello = { readonly version: string; readonly boot: string; readonly uptimeMs: number; readonly life: string; readonly from: string };
@@ -295,7 +296,6 @@ export class Agents {
     const known = this.#known.get(host);
     this.#known.set(host, { findings: known?.findings ?? new Map<string, HostFinding>(), hello: told, sinceMs: now.bootMs, heardMs: now.bootMs });
     connection.send({ kind: "welcome", protocol, version: this.#options.version, ...this.#roster() });
-    this.#options.onConnect(host, told);
     for (const sent of this.#sent.values()) {
       if (sent.host !== host) continue;
       if (sent.life === hello.life) connection.send({ kind: "order", ...sent.order });
@@ -321,6 +321,7 @@ export class Agents {
     if (this.#guests.get(guest.host) !== guest) return;
     this.#guests.delete(guest.host);
     if (known !== undefined) Object.assign(known, { heardMs: guest.connection.heardMs, sinceMs: this.#nowMs() });
+    if (!this.#closed) this.#options.onHeard(guest.host);
   }
 
   #take(guest: Guest, message: FromAgent): void {
@@ -361,6 +362,7 @@ export class Agents {
     if (more) return;
     known.findings = draft;
     guest.told = true;
+    this.#options.onHeard(guest.host);
   }
 
   async #announced(guest: Guest, id: string, announcement: Announcement): Promise<void> {

@@ -14,7 +14,6 @@ import { readCode } from "../../link/code.ts";
 import type { Enrolled } from "../../link/enroll.ts";
 import { enroll } from "../../link/enroll.ts";
 import { systemClock } from "../../process/system-clock.ts";
-import type { Hello } from "./agents.ts";
 import { Agents } from "./agents.ts";
 
 export type TestClock = { shiftMs: number; synced: boolean; now(): Now; at(bootMs: number, then: () => void): () => void };
@@ -32,7 +31,7 @@ export type Site = {
   agents: Agents;
   readonly said: string[];
   readonly announced: [string, Announcement][];
-  readonly connects: [string, Hello][];
+  readonly heard: string[];
   /** What the hook for announcements answers. */
   durable: boolean;
   /** Another process of the watcher on the same folder and records. */
@@ -54,10 +53,10 @@ export async function makeSite(options: WorldOptions = { hosts: ["logos", "ethos
       site.announced.push([host, announcement]);
       return Promise.resolve(site.durable);
     },
-    onConnect: (host, hello) => site.connects.push([host, hello]),
+    onHeard: (host) => site.heard.push(host),
   });
   const site: Site = {
-    world, clock, folder, agents: made(0), said: [], announced: [], connects: [], durable: true,
+    world, clock, folder, agents: made(0), said: [], announced: [], heard: [], durable: true,
     reopen: async (port = site.agents.port ?? 0) => {
       site.agents.close();
       site.agents = made(port);
