@@ -3,6 +3,7 @@
 // business (sim/).
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
+import { recognise } from "../src/core/kernel-words.ts";
 import type { OutletRef, Policy } from "../src/core/policy.ts";
 import { LIMITS, outletKey } from "../src/core/policy.ts";
 import type { AnyRecord, RecordKey } from "../src/core/records.ts";
@@ -111,7 +112,14 @@ export class World {
     else if (subject === "outlet" && words[2] === "labelled") this.#devices.outlet(verb).label = words[3] as string;
     else if (subject === "outlet") this.#edge(verb, words[2] as "on" | "off");
     else if (host !== undefined && LIVES.has(verb)) host.life = verb as Life;
+    else if (host !== undefined && verb === "says") this.#says(subject, words.slice(2).join(" "));
     else this.#input({ kind: "command", id: 1, by: "anna", command: parseCommand(words) });
+  }
+
+  /** A datagram in the host's name: `logos says Rebooting in 10 seconds..` */
+  #says(host: string, text: string): void {
+    const word = recognise(text, true);
+    if (word !== null) this.#input({ kind: "kernel", host, word, holds: true });
   }
 
   #store(words: readonly string[]): void {

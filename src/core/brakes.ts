@@ -59,7 +59,7 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   if (!asking.resumed) add("startup", startup(host, policy, state, fleet, now));
   add("debounce", sinceEdge(host, policy.debounceMs, now, "debounce"));
   add("boot", sinceEdge(host, bootMs(policy, host), now, "boot"));
-  add("rebooting", announced(host, policy, state, now) ?? orderlySilence(host, policy, now));
+  add("rebooting", announced(host, policy, state, now) ?? orderlySilence(host, policy, now) ?? saidReboot(host, policy, now));
   add("kdump", recordBrake(state, host.name, "kdump", now));
   add("behind", behind(policy, state, fleet));
   add("label", foreignLabel(policy, state, fleet));
@@ -130,6 +130,14 @@ function orderlySilence(host: HostState, policy: HostPolicy, now: Now): string |
   if (host.refusedAtMs === null || host.last === null || !host.last.silent) return null;
   const left = host.refusedAtMs + bootMs(policy, host) - now.bootMs;
   return left > 0 ? `it refused connections and then went silent, as in an orderly reboot; ${inWords(left)} to go` : null;
+}
+
+/** Its kernel said that it boots anew, and nothing has shown since that it did not mean it. Bounded by `boot`, from when it was said. */
+function saidReboot(host: HostState, policy: HostPolicy, now: Now): string | null {
+  const said = host.saidReboot;
+  if (said === null || said.over) return null;
+  const left = said.atMs + bootMs(policy, host) - now.bootMs;
+  return left > 0 ? `${said.because} (netconsole); ${inWords(left)} to go` : null;
 }
 
 function behind(policy: HostPolicy, state: State, fleet: Policy): string | null {
