@@ -28,6 +28,7 @@ import { Observed } from "./observed.ts";
 import { Random } from "./random.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
+import { spoof } from "./spoofed-words.ts";
 
 /** What is kept of a run beyond its verdict. */
 export type Keep = { readonly transcript?: boolean; readonly inputs?: boolean };
@@ -98,6 +99,7 @@ export class World {
     this.boot();
     this.#audit();
     this.faults.begin();
+    spoof(this);
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs;
