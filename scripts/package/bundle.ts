@@ -13,7 +13,7 @@ import { build } from "esbuild";
 import type { BuildResult, Metafile, Plugin } from "esbuild";
 
 /** What is started by its path from outside: by the launcher, and by execve. Threads and children are found (`bundle`). */
-export const ENTRIES: readonly string[] = ["src/cli/start.mjs", "src/watcher/start.mjs"];
+export const ENTRIES: readonly string[] = ["src/cli/start.mjs", "src/watcher/start.mjs", "src/agent/start.mjs"];
 
 /** Nothing is written there: esbuild wants to know where it would be. */
 const OUT = "build/package";

@@ -52,6 +52,8 @@ export type Options = {
   readonly schema?: boolean;
   // watch
   readonly log?: "text" | "json";
+  // agent
+  readonly dryRun?: boolean;
   // lab
   readonly processes?: boolean;
   readonly once?: boolean;

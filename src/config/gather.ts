@@ -69,7 +69,8 @@ export async function gather(path: string, problems: ProblemList, readFile: Read
   return { top: parsed, at: main.source, directory: dirname(path), declaresHosts, files, ...collected };
 }
 
-async function readSource(path: string, place: Place, problems: ProblemList, readFile: ReadFile | undefined): Promise<{ source: Source; bytes: number } | null> {
+/** One file, parsed; null when it is not even YAML, which has been told. */
+export async function readSource(path: string, place: Place, problems: ProblemList, readFile: ReadFile | undefined): Promise<{ source: Source; bytes: number } | null> {
   const read = await readBounded(path, FILE_BYTES_MAX, readFile);
   if (!read.ok) {
     problems.add(place, read.tooLarge ? "FILE_TOO_LARGE" : "FILE_UNREADABLE", `${path}: ${read.reason}`, read.tooLarge ? "spread it over several files with include:" : null);

@@ -2,8 +2,13 @@
 // behind: a watcher is never asked for that, and it would be a fifth of what it keeps of a host.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { loadConfig } from "./load.ts";
 import { pack } from "./load-apart.ts";
+import type { Asked } from "./load-apart.ts";
 
-const loaded = await loadConfig(workerData as string);
-parentPort?.postMessage(pack(loaded.ok ? { ...loaded, config: { ...loaded.config, origins: new Map() } } : loaded));
+const { path, of } = workerData as Asked;
+if (of === "agent") {
+  parentPort?.postMessage(pack(await (await import("./load-agent.ts")).loadAgentConfig(path)));
+} else {
+  const loaded = await (await import("./load.ts")).loadConfig(path);
+  parentPort?.postMessage(pack(loaded.ok ? { ...loaded, config: { ...loaded.config, origins: new Map() } } : loaded));
+}

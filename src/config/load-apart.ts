@@ -8,13 +8,26 @@
 import { Worker } from "node:worker_threads";
 import { assert } from "../core/errors.ts";
 import type { Loaded } from "./load.ts";
+import type { LoadedAgent } from "./load-agent.ts";
 import { Secret } from "./secret.ts";
 
 /** As `loadConfig` of this process's environment and disk, less the origins of settings; rejects when the thread cannot run. */
 export function loadConfigApart(path: string): Promise<Loaded> {
+  return apart({ path, of: "watcher" });
+}
+
+/** As `loadAgentConfig`, likewise. */
+export function loadAgentApart(path: string): Promise<LoadedAgent> {
+  return apart({ path, of: "agent" });
+}
+
+/** What the thread is asked for. */
+export type Asked = { readonly path: string; readonly of: "watcher" | "agent" };
+
+function apart<T>(asked: Asked): Promise<T> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./load-apart-start.mjs", import.meta.url), { workerData: path, name: "configuration" });
-    worker.once("message", (packed: unknown) => resolve(unpack(packed) as Loaded));
+    const worker = new Worker(new URL("./load-apart-start.mjs", import.meta.url), { workerData: asked, name: "configuration" });
+    worker.once("message", (packed: unknown) => resolve(unpack(packed) as T));
     worker.once("error", reject);
     // After the message, a promise is settled already.
     worker.once("exit", (code) => reject(new Error(`the thread that reads the configuration ended with ${code}`)));

@@ -6,7 +6,7 @@
 // messages. Both are driven alike through koffi: sendmmsg and recvmmsg on a non-blocking descriptor, and libuv's poll. That
 // is shorter than dgram (which refuses raw descriptors) plus a second path, gives the error of each send, and close
 // is synchronous. Nothing is forked, no thread waits. What is sent in one turn goes out in one call at its end: rounds come
-// in bunches (watcher/boot-clock.ts), and a system call costs more than all that is said here about a message.
+// in bunches (process/boot-clock.ts), and a system call costs more than all that is said here about a message.
 //
 // koffi is loaded when the first socket is opened, so a watcher without a ping probe never loads it for this.
 

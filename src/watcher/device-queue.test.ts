@@ -7,7 +7,7 @@ import type { ActOutcome, ReadResult } from "../core/io.ts";
 import type { PowerDevice, Reading } from "../power/power.ts";
 import { DeviceQueue } from "./device-queue.ts";
 import type { Clock } from "./ports.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../process/virtual-clock.ts";
 
 type Device = {
   readonly queue: DeviceQueue;

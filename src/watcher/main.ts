@@ -2,7 +2,7 @@
 // Its three words are the configuration, the form of the log, and the version; nobody else starts it.
 
 import { runDaemon } from "./daemon.ts";
-import { leave } from "./leave.ts";
+import { leave } from "../process/leave.ts";
 
 const EXIT_INTERNAL = 70;
 

@@ -10,7 +10,7 @@ import { Resolver } from "node:dns";
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
-import { bootNow } from "./boot-clock.ts";
+import { bootNow } from "../process/boot-clock.ts";
 
 export type Address = { readonly address: string; readonly family: 4 | 6 };
 

@@ -5,14 +5,11 @@ import type { Alarm, Input, Told } from "../core/io.ts";
 import type { IncidentRecord } from "../core/records.ts";
 import type { ProbeResult, Round } from "../core/round.ts";
 import type { Now } from "../core/time.ts";
+import type { Clock } from "../process/system-clock.ts";
 import type { PowerDevice } from "../power/power.ts";
 import type { Store } from "../stores/store.ts";
 
-export type Clock = {
-  now(): Now;
-  /** Calls `then` once, at or soon after this moment of the boot-time clock. Returns what cancels it. */
-  at(bootMs: number, then: () => void): () => void;
-};
+export type { Clock };
 
 export type Late = { readonly host: string; readonly hash: string; readonly startedAtMs: number; readonly results: readonly ProbeResult[] };
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { ProcessFigures } from "../api/metrics/metric.ts";
 import type { History } from "../journal/history.ts";
 import { HISTORY_NAME } from "../journal/history.ts";
-import type { Stalls } from "./boot-clock.ts";
+import type { Stalls } from "../process/boot-clock.ts";
 
 const STAT_MS = 200;
 

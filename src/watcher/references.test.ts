@@ -4,7 +4,7 @@ import type { References } from "../core/round.ts";
 import { noIcmp } from "../probes/conformance.ts";
 import type { Finding, Probe } from "../probes/probe.ts";
 import { type ReferenceCheck, createReferences } from "./references.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../process/virtual-clock.ts";
 
 const GOOD: Finding = { outcome: "good", sign: "answer", evidence: "well" };
 const REFUSED: Finding = { outcome: "bad", sign: "refused", evidence: "connection refused" };

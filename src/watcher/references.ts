@@ -7,7 +7,7 @@
 
 import type { References } from "../core/round.ts";
 import type { Probe, ProbeTools } from "../probes/probe.ts";
-import type { Clock } from "./boot-clock.ts";
+import type { Clock } from "../process/boot-clock.ts";
 import type { Names } from "./names.ts";
 import { isOwnAddress } from "./touch.ts";
 

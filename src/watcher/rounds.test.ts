@@ -7,10 +7,10 @@ import type { References, Round } from "../core/round.ts";
 import { noIcmp, tcpPeer } from "../probes/conformance.ts";
 import { ssh } from "../probes/ssh.ts";
 import type { Finding, Probe } from "../probes/probe.ts";
-import { type Clock, bootClock, watchStalls } from "./boot-clock.ts";
+import { type Clock, bootClock, watchStalls } from "../process/boot-clock.ts";
 import type { ReferenceCheck } from "./references.ts";
 import { type Late, type RoundDeps, type RoundHost, type RoundProbe, startRound } from "./rounds.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../process/virtual-clock.ts";
 
 const GOOD: Finding = { outcome: "good", sign: "answer", evidence: "well" };
 const REFUSED: Finding = { outcome: "bad", sign: "refused", evidence: "connection refused" };
@@ -339,7 +339,7 @@ test("a hundred hosts of which every fourth accepts and says nothing: those end 
 test("a watcher that was stopped for a second does not blame the host", { timeout: 60_000 }, async () => {
   const module = `
     import net from "node:net";
-    import { bootClock, watchStalls } from ${JSON.stringify(new URL("./boot-clock.ts", import.meta.url).href)};
+    import { bootClock, watchStalls } from ${JSON.stringify(new URL("../process/boot-clock.ts", import.meta.url).href)};
     import { startRound } from ${JSON.stringify(new URL("./rounds.ts", import.meta.url).href)};
     import { ssh } from ${JSON.stringify(new URL("../probes/ssh.ts", import.meta.url).href)};
     const stalls = watchStalls(bootClock);

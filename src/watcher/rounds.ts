@@ -11,7 +11,7 @@ import type { ProbeResult, References, Round } from "../core/round.ts";
 import { bad, notRun, printable } from "../probes/finding.ts";
 import { PERFDATA_MAX } from "../probes/probe.ts";
 import type { Finding, Probe, ProbeTools, Target } from "../probes/probe.ts";
-import type { Clock, Stalls } from "./boot-clock.ts";
+import type { Clock, Stalls } from "../process/boot-clock.ts";
 import type { Names } from "./names.ts";
 import type { ReferenceCheck } from "./references.ts";
 

@@ -7,7 +7,7 @@ import type { Input } from "../core/io.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import type { Ports } from "./ports.ts";
 import { Scheduler } from "./scheduler.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../process/virtual-clock.ts";
 import { staleBecause } from "./watcher.ts";
 
 type Rig = { readonly clock: VirtualClock; readonly scheduler: Scheduler; readonly rounds: string[]; readonly cancelled: string[]; readonly posted: Input[]; slow: boolean };

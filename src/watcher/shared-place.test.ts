@@ -19,7 +19,7 @@ import { openLedger } from "../stores/embedded.ts";
 import { MemoryCluster } from "./memory-store.fixture.ts";
 import type { SharedPlace } from "./shared-place.ts";
 import { openSharedPlace } from "./shared-place.ts";
-import { systemClock } from "./system-clock.ts";
+import { systemClock } from "../process/system-clock.ts";
 
 const clock = systemClock();
 const root = mkdtempSync(join(tmpdir(), "upkeep-place-"));

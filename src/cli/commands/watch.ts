@@ -26,11 +26,16 @@ export async function runWatch(options: WatchOptions): Promise<number> {
     complain("no configuration: name one with -c FILE, or make ./upkeep.yaml or /etc/upkeep/upkeep.yaml (examples: examples/)");
     return EXIT.configuration;
   }
+  return becomeDaemon("watcher", config, options.log);
+}
+
+/** Becomes the daemon of that folder of src; its first words are the configuration, the form of the log, and the version. */
+export function becomeDaemon(folder: "watcher" | "agent", config: string, logAs: "text" | "json" | undefined, more: readonly string[] = []): number {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as { version: string };
-  const start = join(import.meta.dirname, "../../watcher/start.mjs");
-  const log = options.log ?? (process.stderr.isTTY === true ? "text" : "json");
+  const start = join(import.meta.dirname, `../../${folder}/start.mjs`);
+  const log = logAs ?? (process.stderr.isTTY === true ? "text" : "json");
   // Nothing that was to be done at the end of this process will be.
   flushCompileCache();
   if (process.execve === undefined) throw new Error("assertion failed: this Node has no execve");
-  return process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, start, config, log, version], { ...ENVIRONMENT, ...process.env });
+  return process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, start, config, log, version, ...more], { ...ENVIRONMENT, ...process.env });
 }

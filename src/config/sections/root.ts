@@ -2,6 +2,7 @@
 // groups and devices left raw: those are parsed one by one, so that a mistake in one hides none in another.
 
 import { z } from "zod";
+import { agent } from "../agent/index.ts";
 import { expectations } from "../expect.ts";
 import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
@@ -33,6 +34,7 @@ const single = {
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
+  agent: agent.meta(about("What `upkeep agent` does on this machine; a host that runs no watcher needs nothing else in its file.")).optional(),
 };
 
 const aboutDefaults = about("What holds for every host unless its group or itself says otherwise.");
@@ -78,6 +80,7 @@ export const root = z.strictObject({
   store: single.store,
   observers: single.observers,
   lone: single.lone,
+  agent: single.agent,
 }).meta({ title: "Upkeep's configuration", ...about("The configuration of an Upkeep watcher: one YAML file. Durations are written `500ms`, `5s`, `2m`, `1h30m`, `1d`.") });
 
 export type TopInput = z.output<typeof top>;

@@ -3,7 +3,12 @@
 
 import type { Now } from "../core/time.ts";
 import { bootClock, bootId, bootNow, clockSynced } from "./boot-clock.ts";
-import type { Clock } from "./ports.ts";
+
+export type Clock = {
+  now(): Now;
+  /** Calls `then` once, at or soon after this moment of the boot-time clock. Returns what cancels it. */
+  at(bootMs: number, then: () => void): () => void;
+};
 
 const SYNC_LOOK_EVERY_MS = 10_000;
 

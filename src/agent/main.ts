@@ -1,0 +1,17 @@
+// The agent as a process: what `upkeep agent` becomes (src/cli/commands/agent.ts), with the command line left behind.
+
+import { leave } from "../process/leave.ts";
+import { runAgentDaemon } from "./daemon.ts";
+
+const EXIT_INTERNAL = 70;
+
+process.stdout.on("error", () => {});
+
+const [config = "", log, version = "", dryRun] = process.argv.slice(2);
+let code = EXIT_INTERNAL;
+try {
+  code = await runAgentDaemon({ config, log: log === "text" ? "text" : "json", version, dryRun: dryRun === "dry-run" });
+} catch (error) {
+  process.stderr.write(`upkeep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}
+leave(code);
