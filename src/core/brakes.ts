@@ -59,11 +59,12 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   if (!asking.resumed) add("startup", startup(host, policy, state, fleet, now));
   add("debounce", sinceEdge(host, policy.debounceMs, now, "debounce"));
   add("boot", sinceEdge(host, bootMs(policy, host), now, "boot"));
-  add("rebooting", announced(host, policy, state, now) ?? orderlySilence(host, policy, now) ?? saidReboot(host, policy, now));
+  add("rebooting", announced(host, policy, state, now) ?? orderlySilence(host, policy, now));
   add("kdump", recordBrake(state, host.name, "kdump", now));
   add("behind", behind(policy, state, fleet));
   add("label", foreignLabel(policy, state, fleet));
   add("unreachable", unreachable(host, policy, state, now));
+  add("rebooting", saidReboot(host, policy, now));
   for (const set of setsOf(policy)) {
     const storm = state.storms.get(set);
     if (storm !== undefined && storm.proceedBy === null) add("storm", `storm: ${storm.because}`);
