@@ -3,7 +3,7 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
+import type { AlertsConfig, Config, HistoryConfig, NetconsoleConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
@@ -65,10 +65,11 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (!problems.failed || !gathered.at.has(["alerts"])) lintAlerts(gathered, fleet, alerts, problems);
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
+  const netconsole = netconsoleOf(gathered, fleet, problems);
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, alerts, store, references, history: historyOf(gathered), statusPage,
+    api, alerts, store, references, history: historyOf(gathered), netconsole, statusPage,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -98,6 +99,17 @@ function historyOf({ top }: Gathered): HistoryConfig {
   const { keep, maxSize } = top.history ?? historySchema.parse({});
   const { rounds, minutes, hours } = keep ?? keepSchema.parse({});
   return { roundsMs: rounds, minutesMs: minutes, hoursMs: hours, bytes: maxSize };
+}
+
+const NETCONSOLE_PORT = 6_666;
+
+function netconsoleOf({ top, at }: Gathered, fleet: ResolvedFleet, problems: ProblemList): NetconsoleConfig | null {
+  if (top.netconsole === undefined) return null;
+  const { listen, hold, also = {} } = top.netconsole;
+  const hosts = fleet.hosts.map(({ policy }) => policy.name);
+  // While hosts have mistakes of their own they are missing here, and nobody is told that twice.
+  for (const name of problems.failed ? [] : Object.keys(also)) if (!hosts.includes(name)) problems.add(at.place(["netconsole", "also", name]), "HOST_UNKNOWN", `there is no host ${name}`, didYouMean(name, hosts));
+  return { listen: { host: listen?.host ?? "::", port: listen?.port ?? NETCONSOLE_PORT }, hold, also: new Map(Object.entries(also)) };
 }
 
 function statusPageOf({ top, at }: Gathered, fleet: ResolvedFleet, problems: ProblemList): StatusPageConfig | null {

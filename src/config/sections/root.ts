@@ -8,6 +8,7 @@ import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
 import { api } from "./api.ts";
 import { history } from "./history.ts";
+import { netconsole } from "./netconsole.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { defaults } from "./tunables.ts";
@@ -33,6 +34,7 @@ const single = {
   include: include.meta(about("Files with more `hosts`, `groups` and `power`, relative to this one; `*` and `?` as in a shell.", {}, "file pattern, or list")).optional(),
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
+  netconsole: netconsole.meta(about("Where the kernels of hosts are heard (netconsole). Left out: nowhere.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
   agent: agent.meta(about("What `upkeep agent` does on this machine; a host that runs no watcher needs nothing else in its file.")).optional(),
 };
@@ -76,6 +78,7 @@ export const root = z.strictObject({
   api: single.api,
   data: single.data,
   history: single.history,
+  netconsole: single.netconsole,
   statusPage: single.statusPage,
   store: single.store,
   observers: single.observers,

@@ -9,8 +9,8 @@ import type { Dropped, FromReceiver, ReceiverData, Senders, ToReceiver } from ".
 import { plainAddress } from "./plain-address.ts";
 
 export type KernelLogOptions = {
-  /** Where to hear. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Where to hear; null: nowhere, and what was heard before can still be read. */
+  readonly listen: Listen;
   /** Addresses of hosts now: resolved ones of those that are configured; what does not resolve is left out. */
   senders(): readonly { readonly host: string; readonly address: string }[];
   /** Something was recognised. */
@@ -19,6 +19,8 @@ export type KernelLogOptions = {
   /** For people, in a sentence. */
   readonly say: (level: "info" | "warning", text: string) => void;
 };
+
+type Listen = { readonly host: string; readonly port: number } | null;
 
 export type KernelFigures = { readonly datagrams: number; readonly dropped: Dropped };
 
@@ -48,10 +50,12 @@ export class KernelLog {
   #restartMs: number = RESTART_MS.first;
   readonly #watch: NodeJS.Timeout;
   #closed = false;
+  #listen: Listen;
   #opened: { readonly promise: Promise<number>; resolve(port: number): void };
 
   constructor(options: KernelLogOptions) {
     this.#options = options;
+    this.#listen = options.listen;
     this.#opened = Promise.withResolvers<number>();
     this.#start();
     this.#watch = setInterval(() => this.#tellSenders(), LOOK_EVERY_MS).unref();
@@ -100,13 +104,25 @@ export class KernelLog {
     await this.#worker?.terminate();
   }
 
-  /** Hosts or their addresses may have changed. */
-  look(): void {
-    this.#tellSenders();
+  /** The configuration was read again: another place to hear, other hosts. */
+  reload(listen: Listen): void {
+    const same = JSON.stringify(listen) === JSON.stringify(this.#listen);
+    this.#listen = listen;
+    if (same) return this.#tellSenders();
+    this.#restartMs = RESTART_MS.first;
+    const worker = this.#worker;
+    if (worker === null) return this.#start();
+    this.#worker = null;
+    this.#carryOver();
+    // The port is free when the thread has ended.
+    void worker.terminate().then(() => {
+      if (!this.#closed && this.#worker === null) this.#start();
+    });
   }
 
   #start(): void {
-    const { host, port } = this.#options.listen;
+    if (this.#listen === null) return;
+    const { host, port } = this.#listen;
     // Microseconds: a thread, or a watcher, that begins later begins above what the one before gave out.
     const workerData: ReceiverData = { host, port, firstId: Math.max(Date.now() * 1_000, this.#lastId + 1) };
     const worker = new Worker(new URL("./receiver-start.mjs", import.meta.url), { workerData, resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 }, name: "netconsole" });
@@ -122,13 +138,17 @@ export class KernelLog {
   #ended(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = null;
-    this.#before = this.figures;
-    this.#figures = { datagrams: 0, dropped: { strangers: 0, shared: 0, lines: 0, words: 0 } };
+    this.#carryOver();
     if (this.#closed) return;
     setTimeout(() => {
-      if (!this.#closed) this.#start();
+      if (!this.#closed && this.#worker === null) this.#start();
     }, this.#restartMs).unref();
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
+  }
+
+  #carryOver(): void {
+    this.#before = this.figures;
+    this.#figures = { datagrams: 0, dropped: { strangers: 0, shared: 0, lines: 0, words: 0 } };
   }
 
   #say(message: ToReceiver): void {
@@ -150,7 +170,7 @@ export class KernelLog {
   }
 
   #hear(worker: Worker, message: FromReceiver): void {
-    if (this.#closed) return;
+    if (this.#closed || worker !== this.#worker) return;
     switch (message.kind) {
       case "open":
         this.#restartMs = RESTART_MS.first;
