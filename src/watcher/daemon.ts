@@ -224,7 +224,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, kernels, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
+      { watcher, history, kernels, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls, kernels), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
