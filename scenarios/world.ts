@@ -3,6 +3,7 @@
 // business (sim/).
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
+import { recognise } from "../src/core/kernel-words.ts";
 import type { CarefulPolicy, OutletRef, Policy } from "../src/core/policy.ts";
 import type { RebootsPolicy } from "../src/core/policy.ts";
 import { CAREFUL, LIMITS, outletKey } from "../src/core/policy.ts";
@@ -126,12 +127,19 @@ export class World {
     else if (subject === "outlet" && words[2] === "labelled") this.#devices.outlet(verb).label = words[3] as string;
     else if (subject === "outlet") this.#edge(verb, words[2] as "on" | "off");
     else if (host !== undefined && LIVES.has(verb)) host.life = verb as Life;
+    else if (host !== undefined && verb === "says") this.#says(subject, words.slice(2).join(" "));
     else this.#input({ kind: "command", id: 1, by: "anna", command: parseCommand(words) });
   }
 
   /** `agent logos boot b1`, `agent logos boot b1 needs "…"`, `agent logos gone` */
   #agent(host: string, [what, bootId = "", needs, ...why]: readonly string[]): void {
     this.#input({ kind: "boot", host, boot: what === "boot" ? { bootId, pending: needs === "needs" ? why.join(" ") : null } : null });
+  }
+
+  /** A datagram in the host's name: `logos says Rebooting in 10 seconds..` */
+  #says(host: string, text: string): void {
+    const word = recognise(text, true);
+    if (word !== null) this.#input({ kind: "kernel", host, word, holds: true });
   }
 
   #store(words: readonly string[]): void {

@@ -2,6 +2,7 @@
 // A checker names its invariant of safety.md §5, takes part in what it needs, and calls `world.fail` once it is broken.
 
 import type { Command, Told } from "../src/core/io.ts";
+import type { KernelWord } from "../src/core/kernel-words.ts";
 import type { Reading } from "../src/power/power.ts";
 import type { Answer } from "../src/watcher/watcher.ts";
 import type { Device, Edge, Sent } from "./devices.ts";
@@ -31,6 +32,8 @@ export type Checker = {
   /** A remedy is begun. */
   remedy?(host: string, name: string): void;
   told?(told: Told, life: Process): void;
+  /** A datagram in a host's name is on its way to the watcher. */
+  spoofed?(host: string, word: KernelWord): void;
   asked?(command: Command, life: Process): void;
   answered?(command: Command, answer: Answer, askedMs: number, life: Process): void;
   exiting?(life: Process, because: string): void;
@@ -47,7 +50,7 @@ type Hook = Exclude<keyof Checker, "invariant">;
 export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
-  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "told", "asked", "answered", "exiting",
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "told", "spoofed", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

@@ -29,6 +29,7 @@ import { Outages } from "./outages.ts";
 import { Random } from "./random.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
+import { spoof } from "./spoofed-words.ts";
 
 /** What is kept of a run beyond its verdict. */
 export type Keep = { readonly transcript?: boolean; readonly inputs?: boolean };
@@ -103,6 +104,7 @@ export class World {
     this.#audit();
     this.faults.begin();
     this.outages?.begin();
+    spoof(this);
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs;

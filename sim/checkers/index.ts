@@ -21,5 +21,6 @@ import { resume } from "./resume.ts";
 import { session } from "./session.ts";
 import { stop } from "./stop.ts";
 import { wentBack } from "./went-back.ts";
+import { words } from "./words.ts";
 
-export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned];
+export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned, words];

@@ -88,6 +88,10 @@ export function liveness(world: World): Checker {
       if (fault === "wedge" || fault === "clock-jumps" || fault === "clock-unsynced" || fault === "person-acknowledges") return;
       disturbed();
     },
+    // Only what may hold an off back lifts the obligation: whatever else is said in a host's name delays nothing.
+    spoofed(_host, { sign }) {
+      if (sign === "rebooting" || sign === "kdump") disturbed();
+    },
     lifeEnds: disturbed,
     lifeBegins: disturbed,
     answered: disturbed,

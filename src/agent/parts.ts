@@ -9,4 +9,5 @@ type Loads = { readonly [Name in keyof AgentPartOptions]: () => Promise<Part<Age
 export const PARTS: Loads = {
   storage: async () => (await import("./storage/storage.ts")).storage,
   hungTasks: async () => (await import("./hung-tasks/hung-tasks.ts")).hungTasks,
+  netconsole: async () => (await import("./netconsole/netconsole.ts")).netconsole,
 };

@@ -32,6 +32,8 @@ export const PATHS = {
    * `/v1/history?…` of all hosts, one after the other.
    */
   history: "/v1/history",
+  /** `/v1/kernel/HOST` or `/v1/kernel/INCIDENT` with `?since=TIME&until=TIME&limit=N&follow=1` → KernelLine, one a line, oldest first; follow goes on for ever. */
+  kernel: "/v1/kernel",
   /**
    * `?from=TIME&to=TIME&step=all|month|day&by=host|group&host=NAME&perDay=N` → AvailabilityReport. Without `from` and `to`: this
    * month (UTC) until now. `perDay`: outages to reckon with in the forecast.
@@ -84,6 +86,8 @@ export const BODY_BYTES_MAX = 16_384;
 export const EVENTS_MAX = 10_000;
 export const EVENTS_DEFAULT = 1_000;
 export const INCIDENTS_MAX = 1_000;
+/** Lines of a kernel in one answer. */
+export const KERNEL_LINES_MAX = 5_000;
 /** How many may follow the events at once. */
 export const FOLLOWERS_MAX = 32;
 /** Characters of a reason, and of who asks. */
@@ -103,6 +107,34 @@ export type EventLine = {
   readonly incident: string | null;
   /** Sequence number of the line that led to this one. */
   readonly cause: number | null;
+};
+
+/** A line of a host's kernel, as it came by netconsole: only its address says who sent it. */
+export type KernelLine = {
+  readonly id: number;
+  /** When it came; ISO 8601, UTC. */
+  readonly at: string;
+  readonly host: string;
+  readonly text: string;
+  /** 0 (emergency) to 7 (debug), where the datagram said so. */
+  readonly level: number | null;
+  /** Since that kernel began, where it said so. */
+  readonly uptimeMs: number | null;
+  /** What it was recognised as: `panic`, `oops`, `hung-task`, … */
+  readonly sign: string | null;
+  /** A piece of it was lost. */
+  readonly torn?: boolean;
+};
+
+/** What a kernel said from five minutes before an incident to its end, in short. */
+export type LastWords = {
+  /** What weighs most, in words that go on with "its kernel …"; null: nothing was recognised. */
+  readonly said: string | null;
+  readonly sign: string | null;
+  readonly at: string | null;
+  readonly lines: readonly KernelLine[];
+  /** Lines that are left out here, and stand in `/v1/kernel/INCIDENT`. */
+  readonly more: number;
 };
 
 export const STEPS = ["raw", "minute", "hour"] as const;
@@ -325,8 +357,8 @@ export type RecordAnswer = { readonly text: string };
 
 /** `missing`: why older lines could not be read, if so. */
 export type WhyReport =
-  | (Why & { readonly kind: "host"; readonly at: string; readonly open: IncidentReport | null; readonly events: readonly EventLine[]; readonly missing: string | null })
-  | { readonly kind: "incident"; readonly at: string; readonly incident: IncidentReport; readonly events: readonly EventLine[]; readonly missing: string | null }
+  | (Why & { readonly kind: "host"; readonly at: string; readonly open: IncidentReport | null; readonly events: readonly EventLine[]; readonly missing: string | null; /** Null: nothing was heard around the open incident, or there is none. */ readonly kernel: LastWords | null })
+  | { readonly kind: "incident"; readonly at: string; readonly incident: IncidentReport; readonly events: readonly EventLine[]; readonly missing: string | null; readonly kernel: LastWords | null }
   /** `events`: the lines that led to it, the oldest first, and itself. */
   | { readonly kind: "event"; readonly at: string; readonly event: EventLine; readonly events: readonly EventLine[]; readonly missing: string | null };
 

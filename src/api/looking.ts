@@ -8,6 +8,7 @@ import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts
 import type { State } from "../core/state.ts";
 import type { EventLine, Health, IncidentReport, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, STEPS } from "./contract.ts";
+import { lastWords } from "./kernel.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import { pagesOf } from "./results.ts";
 import type { Asked, Reply, Served } from "./route.ts";
@@ -110,14 +111,15 @@ export async function why({ name }: Asked, served: Served): Promise<Reply> {
   return json(await whyReport(name, served));
 }
 
-async function whyReport(name: string, { watcher, history, now, feed }: Served): Promise<WhyReport> {
+async function whyReport(name: string, served: Served): Promise<WhyReport> {
+  const { watcher, history, now, feed } = served;
   const { state, policy } = watcher;
   const at = iso(now().wallMs);
   const told = explain(state, policy, now(), name);
   if (told !== undefined) {
     const open = state.hosts.get(name)?.incident ?? null;
     const lines = open === null ? await lately({ host: name, limit: WHY_EVENTS }, feed) : await timeline(open, feed);
-    return { kind: "host", at, ...told, open: open === null ? null : incidentReport(open), ...lines };
+    return { kind: "host", at, ...told, open: open === null ? null : incidentReport(open), ...lines, kernel: open === null ? null : await lastWords(open, served) };
   }
   const record = await incidentNamed(name, { watcher, history });
   if (record === undefined && /^[1-9]\d{0,14}$/.test(name)) {
@@ -126,7 +128,7 @@ async function whyReport(name: string, { watcher, history, now, feed }: Served):
     return { kind: "event", at, event, events, missing: null };
   }
   if (record === undefined) throw new Refusal(404, `there is no host and no incident ${name}; hosts: ${hostNames(policy)}`);
-  return { kind: "incident", at, incident: incidentReport(record), ...(await timeline(record, feed)) };
+  return { kind: "incident", at, incident: incidentReport(record), ...(await timeline(record, feed)), kernel: await lastWords(record, served) };
 }
 
 type Lines = { readonly events: readonly EventLine[]; readonly missing: string | null };
@@ -149,7 +151,7 @@ async function timeline(record: IncidentRecord, feed: Feed): Promise<Lines> {
   return { events: [...before.events.filter((line) => line.seq < firstSeq && line.incident === null), ...lines], missing };
 }
 
-async function incidentNamed(name: string, { watcher, history }: Pick<Served, "watcher" | "history">): Promise<IncidentRecord | undefined> {
+export async function incidentNamed(name: string, { watcher, history }: Pick<Served, "watcher" | "history">): Promise<IncidentRecord | undefined> {
   const written = openIncidents(watcher.state).get(name);
   if (written !== undefined) return written;
   const record = await history.incident(name);

@@ -17,6 +17,7 @@ import type { Notices } from "./status-page/notices.ts";
 import type { StatusPageConfig } from "./status-page/serve.ts";
 import type { Live } from "./stream.ts";
 import type { RoundStrips } from "./strips.ts";
+import type { KernelLog } from "../watcher/kernel/kernel-log.ts";
 
 /**
  * How much may be asked for, from the least: nothing that needs a name; `/metrics` alone, for a scraper's token; then the roles
@@ -64,6 +65,8 @@ export type Sources = {
   /** The running watcher, as far as it is asked here. */
   readonly watcher: { readonly state: State; readonly policy: Policy; command(by: string, command: Command): Promise<Answer & { readonly id: number }> };
   readonly history: History;
+  /** What hosts' kernels have said (src/watcher/kernel). */
+  readonly kernels: Pick<KernelLog, "lines" | "follow" | "followers" | "figures">;
   readonly strips: RoundStrips;
   /** What has happened since the start, for /metrics. */
   readonly counts: Counts;

@@ -9,6 +9,7 @@ import { command, record, reload } from "./asking.ts";
 import { alertTest, alerts } from "./calling.ts";
 import { AVAILABILITY_QUERY, availability } from "./availability.ts";
 import { PATHS } from "./contract.ts";
+import { KERNEL_QUERY, kernel } from "./kernel.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
 import { pageFile } from "./page-files.ts";
 import { noticesAdd, noticesList, noticesRemove, noticesUpdate, statusPage, statusPageFiles, statusPageStyle } from "./status-page/serve.ts";
@@ -29,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   route("GET", `${PATHS.incidents}/:name`, "viewer", incident),
   route("GET", PATHS.history, "viewer", results, { query: RESULTS_QUERY }),
   route("GET", `${PATHS.history}/:name`, "viewer", results, { query: RESULTS_QUERY }),
+  route("GET", `${PATHS.kernel}/:name`, "viewer", kernel, { query: KERNEL_QUERY }),
   route("GET", PATHS.availability, "viewer", availability, { query: AVAILABILITY_QUERY }),
   route("GET", PATHS.stream, "viewer", stream),
   route("GET", PATHS.metrics, "metrics", metrics),

@@ -7,11 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Told } from "../core/io.ts";
+import { recognise } from "../core/kernel-words.ts";
 import type { HostPolicy, Policy } from "../core/policy.ts";
 import { LIMITS } from "../core/policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "../core/records.ts";
 import type { Now } from "../core/time.ts";
 import { availabilityOf } from "../journal/availability-query.ts";
+import type { KernelRow } from "../journal/kernel-table.ts";
 import { STANDINGS_SCHEMA, StandingTable } from "../journal/standing-table.ts";
 import type { CommitResult, Store } from "../stores/store.ts";
 import type { Ports } from "../watcher/ports.ts";
@@ -40,6 +42,9 @@ export type World = {
   reloads: { accepted: boolean; problems: readonly string[] };
   /** The store fails while this is not null. */
   storeFailure: string | null;
+  /** What hosts' kernels have said; `says` adds to it. */
+  readonly kernelLines: KernelRow[];
+  says(host: string, text: string): void;
   /** What the public is told. */
   statusPage: StatusPageConfig | null;
   /** The agents that are taken in. */
@@ -152,13 +157,26 @@ export function openWorld(options: WorldOptions = {}): World {
     exit: () => {},
   };
   const watcher = new Watcher(ports, policy);
+  const kernelFollowers = new Set<(line: KernelRow) => void>();
+  const follows = (host: string, onLine: (line: KernelRow) => void): (() => void) => {
+    const follower = (line: KernelRow): void => {
+      if (line.host === host) onLine(line);
+    };
+    kernelFollowers.add(follower);
+    return () => void kernelFollowers.delete(follower);
+  };
   const folder = mkdtempSync(join(tmpdir(), "upkeep-world-"));
   const notices = new Notices(folder, () => {});
   const standings = new Standings(past.looks);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], statusPage: null, agents: null,
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], kernelLines: [], statusPage: null, agents: null,
+    says: (host, text) => {
+      const line: KernelRow = { id: world.kernelLines.length + 1, host, atMs: now().wallMs, text, level: 0, byKernel: true, uptimeUs: 1_500_000, sign: recognise(text, true)?.sign ?? null, torn: false };
+      world.kernelLines.push(line);
+      for (const follower of kernelFollowers) follower(line);
+    },
     reloads: { accepted: true, problems: [] },
-    sources: { watcher, history: past.history, strips, counts, now,
+    sources: { watcher, history: past.history, kernels: { lines: async ({ host, fromMs = -Infinity, toMs = Infinity, limit }) => world.kernelLines.filter((line) => line.host === host && line.atMs >= fromMs && line.atMs < toMs).slice(-limit), follow: (host, onLine) => follows(host, onLine), get followers() { return kernelFollowers.size; }, figures: { datagrams: 0, dropped: { strangers: 0, shared: 0, lines: 0, words: 0 } } }, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
       statusPage: () => world.statusPage, notices, agents: () => world.agents, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), alerts: { report: () => ({ alarms: [], channels: [] }), test: async (channel) => (channel === null || channel === "mail" ? [{ channel: "mail", delivered: false, evidence: "450 not now" }] : null) }, version: "0.0.0-test" },
     close: async () => {

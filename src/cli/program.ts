@@ -75,6 +75,11 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .addOption(duration("--since <duration>", "only what happened in the last …"))
     .option("--host <host>", "only this host's lines")
     .addOption(count("--limit <lines>", "the newest so many lines (100; 10 before --follow; 10000 with --since or --json)", 10_000));
+  make(program, "kernel <host|incident>", "What a host's kernel said", "Lines of its log as they came by netconsole (docs/guides/last-words.md): of a host, or of an incident, from five minutes before its first bad sign to its end. Nothing but the address on a datagram says who sent it.", ["upkeep kernel logos", "upkeep kernel logos --follow", "upkeep kernel lusab-babad", "upkeep kernel logos --since 1h --json | jq 'select(.sign)'"],
+    async (options, name) => (await import("./commands/kernel.ts")).runKernel(needed(name), options))
+    .option("-f, --follow", "go on with what comes")
+    .addOption(duration("--since <duration>", "only what came in the last …"))
+    .addOption(count("--limit <lines>", "the newest so many lines (100; 10 before --follow; 5000 with --since or --json)", 5_000));
   make(program, "incidents", "The outages that were", "How long each took, by phase, and how it ended; the newest last.", ["upkeep incidents", "upkeep incidents --json | jq '.[-1].phases'"],
     async (options) => (await import("./commands/incidents.ts")).runIncidents(options))
     .addOption(count("--limit <incidents>", "the newest so many", 1_000));

@@ -61,7 +61,7 @@ const server = createServer((request, response) => {
   } else if (url.pathname.startsWith("/v1/why/")) {
     const found = status.hosts[0];
     assert.ok(found !== undefined);
-    answer({ kind: "host", at: AT, host: found, seen: ["It was seen."], next: ["Nothing."], open: null, events: [], missing: null } satisfies WhyReport);
+    answer({ kind: "host", at: AT, host: found, seen: ["It was seen."], next: ["Nothing."], open: null, events: [], missing: null, kernel: null } satisfies WhyReport);
   } else {
     const only = url.searchParams.get("host");
     answer({ ...status, hosts: status.hosts.filter((each) => only === null || each.host === only) });

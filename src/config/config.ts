@@ -34,6 +34,8 @@ export type ShellConfig = {
   readonly agents: AgentsConfig;
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
+  /** Null: hosts' kernels are not heard. */
+  readonly netconsole: NetconsoleConfig | null;
   /** Null: none. */
   readonly statusPage: StatusPageConfig | null;
   /** Where the records are. */
@@ -75,6 +77,9 @@ export type DeviceSpec = { readonly name: string; readonly stepMs: number; reado
 
 /** For how long results and their roll-ups are kept, and in how many bytes. */
 export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: number; readonly hoursMs: number; readonly bytes: number };
+
+/** `also`: more addresses of hosts, by host. */
+export type NetconsoleConfig = { readonly listen: { readonly host: string; readonly port: number }; readonly hold: boolean; readonly also: ReadonlyMap<string, readonly string[]> };
 
 /** `group` null: these hosts. */
 export type StatusPageConfig = { readonly title: string; readonly historyDays: number; readonly components: readonly { readonly name: string; readonly group: string | null; readonly hosts: readonly string[] }[] };

@@ -4,7 +4,7 @@
 import { LIMITS } from "../core/policy.ts";
 import type { CarefulPolicy, Policy } from "../core/policy.ts";
 import { AGENTS_PORT, formatAddress } from "./address.ts";
-import type { AgentsConfig, AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
+import type { AgentsConfig, AlertsConfig, Config, HistoryConfig, NetconsoleConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import { resolveSignal } from "./careful-signal.ts";
 import type { ReadFile } from "./files.ts";
@@ -74,10 +74,11 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (store !== null) lintStore(gathered, store, fleet, problems);
   const statusPage = statusPageOf(gathered, fleet, problems);
   const reboots = resolveReboots(gathered, fleet, problems, options.nowMs ?? Date.now());
+  const netconsole = netconsoleOf(gathered, fleet, problems);
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, agents: agentsOf(gathered), alerts, store, references, signal, history: historyOf(gathered), statusPage,
+    api, agents: agentsOf(gathered), alerts, store, references, signal, history: historyOf(gathered), netconsole, statusPage,
     reboots: reboots?.shell ?? { by: [], drain: null, undrain: null, budget: BUDGET },
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
@@ -121,6 +122,17 @@ function historyOf({ top }: Gathered): HistoryConfig {
   const { keep, maxSize } = top.history ?? historySchema.parse({});
   const { rounds, minutes, hours } = keep ?? keepSchema.parse({});
   return { roundsMs: rounds, minutesMs: minutes, hoursMs: hours, bytes: maxSize };
+}
+
+const NETCONSOLE_PORT = 6_666;
+
+function netconsoleOf({ top, at }: Gathered, fleet: ResolvedFleet, problems: ProblemList): NetconsoleConfig | null {
+  if (top.netconsole === undefined) return null;
+  const { listen, hold, also = {} } = top.netconsole;
+  const hosts = fleet.hosts.map(({ policy }) => policy.name);
+  // While hosts have mistakes of their own they are missing here, and nobody is told that twice.
+  for (const name of problems.failed ? [] : Object.keys(also)) if (!hosts.includes(name)) problems.add(at.place(["netconsole", "also", name]), "HOST_UNKNOWN", `there is no host ${name}`, didYouMean(name, hosts));
+  return { listen: { host: listen?.host ?? "::", port: listen?.port ?? NETCONSOLE_PORT }, hold, also: new Map(Object.entries(also)) };
 }
 
 function statusPageOf({ top, at }: Gathered, fleet: ResolvedFleet, problems: ProblemList): StatusPageConfig | null {

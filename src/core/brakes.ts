@@ -65,6 +65,7 @@ export function brakesOn(host: HostState, policy: HostPolicy, state: State, flee
   add("behind", behind(policy, state, fleet));
   add("label", foreignLabel(policy, state, fleet));
   add("unreachable", unreachable(host, policy, state, now));
+  add("rebooting", saidReboot(host, policy, now));
   for (const set of setsOf(policy)) {
     const storm = state.storms.get(set);
     if (storm !== undefined && storm.proceedBy === null) add("storm", `storm: ${storm.because}`);
@@ -132,6 +133,14 @@ function orderlySilence(host: HostState, policy: HostPolicy, now: Now): string |
   if (host.refusedAtMs === null || host.last === null || !host.last.silent) return null;
   const left = host.refusedAtMs + bootMs(policy, host) - now.bootMs;
   return left > 0 ? `it refused connections and then went silent, as in an orderly reboot; ${inWords(left)} to go` : null;
+}
+
+/** Its kernel said that it boots anew, and nothing has shown since that it did not mean it. Bounded by `boot`, from when it was said. */
+function saidReboot(host: HostState, policy: HostPolicy, now: Now): string | null {
+  const said = host.saidReboot;
+  if (said === null || said.over) return null;
+  const left = said.atMs + bootMs(policy, host) - now.bootMs;
+  return left > 0 ? `${said.because} (netconsole); ${inWords(left)} to go` : null;
 }
 
 function behind(policy: HostPolicy, state: State, fleet: Policy): string | null {

@@ -15,6 +15,7 @@ import { continueReboots, startReboots, stopReboots } from "./reboots-begin.ts";
 import { outletKey } from "./policy.ts";
 import type { AskRecord, BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
+import { KDUMP_MAX_MS, kdumpIsSpent } from "./last-words.ts";
 import { cannotTake, concerns, passOn } from "./ask.ts";
 import { deliver } from "./outbox.ts";
 import { announce } from "./planned.ts";
@@ -30,8 +31,7 @@ import { confirmedOff } from "./turn-back.ts";
 import { inWords } from "./words.ts";
 
 const DAY_MS = 86_400_000;
-const DEFAULT_MS: Record<BrakeKind, number | null> = { disarmed: DAY_MS, maintenance: 3_600_000, inhibit: 3_600_000, "going-down": 600_000, kdump: 600_000 };
-const KDUMP_MAX_MS = 600_000;
+const DEFAULT_MS: Record<BrakeKind, number | null> = { disarmed: DAY_MS, maintenance: 3_600_000, inhibit: 3_600_000, "going-down": 600_000, kdump: KDUMP_MAX_MS };
 const GOING_DOWN_MAX_MS = 3_600_000;
 
 type Answer = Omit<Reply, "id">;
@@ -183,8 +183,7 @@ function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }
   if (kind === "kdump" && host === undefined) return answer(2, "a crash dump is that of one host: name it");
   let forMs = asked.forMs ?? DEFAULT_MS[kind];
   if (kind === "kdump" && host !== undefined) {
-    const used = host.record.lastKdump;
-    if (used !== null && (brakeOn(turn.state, host.name, kind) !== undefined || ageMs(used, turn.now) <= illForMs(turn, host))) return answer(4, "a crash dump holds fencing once an incident");
+    if (kdumpIsSpent(turn, host)) return answer(4, "a crash dump holds fencing once an incident");
     turn.patchRecord(host.name, { lastKdump: turn.stamp });
     forMs = Math.min(forMs ?? KDUMP_MAX_MS, KDUMP_MAX_MS);
   }
@@ -197,12 +196,6 @@ function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }
   turn.tell("brake", host?.name ?? null, `${what} by ${by}${asked.reason === "" ? "" : `: ${asked.reason}`}`);
   const patience = kind === "going-down" && host !== undefined ? turn.hostPolicy(host.name) : undefined;
   return answer(0, patience === undefined || host === undefined ? what : `${what}, and no longer than ${inWords(bootMs(patience, host))} once it is gone`);
-}
-
-/** How long the host has been in its present trouble; minus one when it is in none. */
-function illForMs(turn: Turn, host: HostState): number {
-  const { incident, badSinceMs } = host;
-  return Math.max(incident === null ? -1 : ageMs(incident.began, turn.now), badSinceMs === null ? -1 : turn.now.bootMs - badSinceMs);
 }
 
 /** An explicit end frees the off, counting from zero; time alone does not (expiry.ts). */

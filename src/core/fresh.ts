@@ -71,6 +71,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     lastIllAtMs: null,
     onsetMs: null,
     refusedAtMs: null,
+    saidReboot: null,
     silentSinceMs: null,
     freshAfterMs,
     incident: null,

@@ -2,6 +2,7 @@
 // decides nothing. An effect that must not happen before a record is durable is not emitted before the `stored` input
 // for that record has come: write before act is in the order of these messages, not in the shell's discipline.
 
+import type { KernelWord } from "./kernel-words.ts";
 import type { OutletRef } from "./policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "./records.ts";
 import type { ProbeResult, Round } from "./round.ts";
@@ -86,6 +87,8 @@ export type Input =
   | { readonly kind: "power-sense"; readonly state: PowerSense; readonly because: string; readonly charge: number | null }
   /** Where agents reach this watcher and how they know it; null: it takes none. */
   | { readonly kind: "door"; readonly door: { readonly address: string | null; readonly pins: readonly string[] } | null }
+  /** A host's kernel has said something that is recognised (netconsole); anybody who can send a datagram can have said it. `holds`: it may hold an off back. */
+  | { readonly kind: "kernel"; readonly host: string; readonly word: KernelWord; readonly holds: boolean }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -120,7 +123,7 @@ export type ToldKind =
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
   | "careful" | "power-sense" | "return"
-  | "agent" | "watcher" | "vote" | "charge" | "disagreement"
+  | "agent" | "watcher" | "vote" | "charge" | "disagreement" | "kernel"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
   | "reboots";
 

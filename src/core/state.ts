@@ -89,6 +89,8 @@ export type HostState = {
   readonly onsetMs: number | null;
   /** In this suspicion a probe was refused at this time: with silence after it, an orderly reboot. */
   readonly refusedAtMs: number | null;
+  /** Its kernel said that it boots anew (last-words.ts). `over`: it has served since. */
+  readonly saidReboot: { readonly atMs: number; readonly because: string; readonly over: boolean } | null;
   /** When it went silent after having been good: for "another host fell silent at our edge". */
   readonly silentSinceMs: number | null;
   /** Rounds that began before this do not count: after start, resume, or the return of what lies between. */

@@ -15,6 +15,7 @@ import { FROM_ZERO } from "./fresh.ts";
 import type { Effect, Input } from "./io.ts";
 import { blind, changes, forgetAges, snapshot, unreadable } from "./mirror.ts";
 import { restoreOutbox } from "./operation.ts";
+import { kernelSays } from "./last-words.ts";
 import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
@@ -130,6 +131,8 @@ function take(turn: Turn, input: Input): void {
       return noteHistory(turn, input.failure);
     case "door":
       return door(turn, input.door);
+    case "kernel":
+      return kernelSays(turn, input.host, input.word, input.holds);
   }
 }
 

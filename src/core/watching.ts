@@ -9,6 +9,7 @@ import { contradict, intend } from "./fencing.ts";
 import { reviewGuard } from "./guard.ts";
 import { closeIncident, note, openIncident } from "./incident.ts";
 import type { Judgement } from "./liveness.ts";
+import { wordsDisproved } from "./last-words.ts";
 import { count, judge, retryAfterMs } from "./liveness.ts";
 import type { HostPolicy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
@@ -167,6 +168,7 @@ function good(turn: Turn, policy: HostPolicy, host: HostState): void {
   const name = policy.name;
   const nowMs = turn.now.bootMs;
   if (host.operation !== null) goodRound(turn, host.operation);
+  wordsDisproved(turn, name, host.last?.startedAtMs ?? nowMs);
   const now = turn.host(name) as HostState;
   if (now.decideAtMs !== null) turn.patchHost(name, { decideAtMs: null });
   if (now.operation === null && now.counter < policy.threshold) closeBallot(turn, name);

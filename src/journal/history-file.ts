@@ -15,6 +15,8 @@ import { FrameReader } from "./frames.ts";
 import { memoryIn, openOrRenew } from "./history-schema.ts";
 import { sweep } from "./history-sweep.ts";
 import type { Part } from "./intake.ts";
+import type { KernelRow } from "./kernel-table.ts";
+import { KernelTable } from "./kernel-table.ts";
 import { OpenQuarters } from "./open-quarters.ts";
 import { QUARTER_MS } from "./quarter.ts";
 import { ResultTables } from "./result-tables.ts";
@@ -32,7 +34,7 @@ export type HistoryEvent = Told & {
 export type ToldAt = Told & { readonly wallMs: number; readonly bootMs: number };
 
 /** What is written in one transaction, beside the quarters that are over. */
-export type HistoryRows = { readonly told: readonly ToldAt[]; readonly incidents: readonly IncidentRecord[]; readonly parts: readonly Part[]; readonly memory: Memory | null; readonly looks?: readonly StandingLook[] };
+export type HistoryRows = { readonly told: readonly ToldAt[]; readonly incidents: readonly IncidentRecord[]; readonly parts: readonly Part[]; readonly memory: Memory | null; readonly looks?: readonly StandingLook[]; readonly kernel?: readonly KernelRow[] };
 
 export type EventQuery = {
   /** Only lines with a greater sequence number. */
@@ -72,6 +74,7 @@ export class HistoryFile {
   readonly path: string;
   readonly results: ResultTables;
   readonly standings: StandingTable;
+  readonly kernel: KernelTable;
   readonly #database: DatabaseSync;
   readonly #open: OpenQuarters;
   readonly #identity: string | null;
@@ -88,6 +91,7 @@ export class HistoryFile {
     this.#open = open;
     this.results = new ResultTables(database, open);
     this.standings = new StandingTable(database);
+    this.kernel = new KernelTable(database);
     this.#inputsBytes = Number(rows(database, "SELECT total(bytes) AS bytes FROM inputs")[0]?.["bytes"]);
     this.#loose = rows(database, "SELECT body, begins, starts, at_ms FROM inputs WHERE loose = 1 ORDER BY id").map(partOf);
   }
@@ -112,6 +116,7 @@ export class HistoryFile {
         if (batch.memory !== null) this.remember(batch.memory);
         this.results.write(due);
         this.standings.write(batch.looks ?? [], writeAll);
+        this.kernel.write(batch.kernel ?? []);
         return this.#insertParts(batch.parts, writeAll);
       });
       this.#loose = inputs.loose;
@@ -149,7 +154,7 @@ export class HistoryFile {
 
   /** Brings every table nearer to its bound; for after a `write`. True: there is more to do. `wallMs` 0: no clock can be trusted. */
   sweep(wallMs: number): boolean {
-    return sweep({ database: this.#database, results: this.results, standings: this.standings, limits: this.#limits, wallMs, inputsBytes: this.#inputsBytes, dropInputs: () => this.#dropInputs() });
+    return sweep({ database: this.#database, results: this.results, standings: this.standings, kernel: this.kernel, limits: this.#limits, wallMs, inputsBytes: this.#inputsBytes, dropInputs: () => this.#dropInputs() });
   }
 
   remember({ watcher, ledger, revision }: Memory): void {

@@ -4,6 +4,7 @@ import type { IncidentRecord } from "../core/records.ts";
 import type { AvailabilityQuery } from "../core/availability.ts";
 import type { EventQuery, HistoryLimits, IncidentQuery, ToldAt } from "./history-file.ts";
 import type { ResultsQuery } from "./results-page.ts";
+import type { KernelQuery, KernelRow } from "./kernel-table.ts";
 import type { StandingLook } from "./standing-table.ts";
 import type { Memory } from "./went-back.ts";
 
@@ -15,6 +16,7 @@ export type HistoryBatch = {
   readonly inputs: number;
   readonly memory: Memory | null;
   readonly looks: readonly StandingLook[];
+  readonly kernel: readonly KernelRow[];
 };
 
 export type Question =
@@ -28,6 +30,8 @@ export type Question =
   | { readonly about: "chain"; readonly seq: number; readonly limit: number }
   /** Names of hosts of which there are results. */
   | { readonly about: "hosts" }
+  /** Lines of a host's kernel. */
+  | { readonly about: "kernel"; readonly query: KernelQuery }
   /** A ResultsPage. */
   | { readonly about: "results"; readonly query: ResultsQuery };
 

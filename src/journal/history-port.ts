@@ -6,6 +6,7 @@ import type { Journal } from "../watcher/ports.ts";
 import type { AvailabilityAnswer, AvailabilityQuery } from "../core/availability.ts";
 import type { EventQuery, HistoryEvent, HistoryLimits, IncidentQuery } from "./history-file.ts";
 import type { ResultsPage, ResultsQuery } from "./results-page.ts";
+import type { KernelQuery, KernelRow } from "./kernel-table.ts";
 import type { StandingLook } from "./standing-table.ts";
 import type { Memory } from "./went-back.ts";
 
@@ -26,6 +27,9 @@ export type History = Journal & {
   /** How hosts stand. A number that changes when nothing is known of it any more, so that the next look must say it all. */
   look(look: StandingLook): void;
   readonly looksFrom: number;
+  /** Lines of hosts' kernels. */
+  kernel(lines: readonly KernelRow[]): void;
+  kernelLines(query: KernelQuery): Promise<readonly KernelRow[]>;
   availability(query: AvailabilityQuery): Promise<AvailabilityAnswer>;
   /** What to remember of the ledger. Only what is durable there. */
   remember(memory: Memory): void;

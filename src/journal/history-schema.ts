@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { setAside, touchPrivate } from "./data-folder.ts";
+import { KERNEL_SCHEMA } from "./kernel-table.ts";
 import { RESULTS_SCHEMA } from "./result-tables.ts";
 import { STANDINGS_SCHEMA } from "./standing-table.ts";
 import type { DatabaseSync, OpenOptions } from "./sqlite.ts";
@@ -26,7 +27,7 @@ const SCHEMA = `
   CREATE TABLE incident (incident TEXT PRIMARY KEY, host TEXT NOT NULL, began_ms REAL NOT NULL, ended_ms REAL, record TEXT NOT NULL) STRICT;
   CREATE INDEX incident_began ON incident (began_ms);
   CREATE TABLE memory (id INTEGER PRIMARY KEY CHECK (id = 1), watcher TEXT NOT NULL, ledger TEXT NOT NULL, revision INTEGER NOT NULL) STRICT;
-  ${INPUTS_SCHEMA} ${RESULTS_SCHEMA} ${STANDINGS_SCHEMA}`;
+  ${INPUTS_SCHEMA} ${RESULTS_SCHEMA} ${STANDINGS_SCHEMA} ${KERNEL_SCHEMA}`;
 
 export type Renewed<Found> = { readonly database: DatabaseSync; readonly found: Found; readonly problem: string | null };
 
@@ -73,12 +74,13 @@ function check(database: DatabaseSync): string | null {
   if (format?.["user_version"] !== FORMAT) throw new Unreadable(`its format is ${String(format?.["user_version"])}, this program knows ${FORMAT}`);
   // A table more is no other format: an older program goes on with the rest.
   if (rows(database, "SELECT 1 FROM sqlite_schema WHERE name = 'standing'").length === 0) transaction(database, () => database.exec(STANDINGS_SCHEMA));
+  if (rows(database, "SELECT 1 FROM sqlite_schema WHERE name = 'kernel_line'").length === 0) transaction(database, () => database.exec(KERNEL_SCHEMA));
   return null;
 }
 
 /** Probe results and inputs of the first format are dropped; what a person or the ledger needs is kept. */
 function renewFirstFormat(database: DatabaseSync): string {
-  transaction(database, () => database.exec(`DROP TABLE rounds; DROP TABLE inputs; ${INPUTS_SCHEMA} ${RESULTS_SCHEMA} ${STANDINGS_SCHEMA} PRAGMA user_version = ${FORMAT}`));
+  transaction(database, () => database.exec(`DROP TABLE rounds; DROP TABLE inputs; ${INPUTS_SCHEMA} ${RESULTS_SCHEMA} ${STANDINGS_SCHEMA} ${KERNEL_SCHEMA} PRAGMA user_version = ${FORMAT}`));
   // Without this a database keeps for ever what it was made with: nothing would be given back to the disk.
   database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
   return "the history was brought to a new format: events and incidents are kept, probe results begin anew";

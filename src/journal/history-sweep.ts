@@ -4,6 +4,7 @@
 
 import type { HistoryLimits } from "./history-file.ts";
 import type { ResultTables, Table } from "./result-tables.ts";
+import type { KernelTable } from "./kernel-table.ts";
 import type { StandingTable } from "./standing-table.ts";
 import type { DatabaseSync } from "./sqlite.ts";
 import { rows } from "./sqlite.ts";
@@ -16,11 +17,13 @@ const PAGES_AT_ONCE = 128;
 const FREE_SHARE = 16;
 const FREE_LEAST = 64;
 const DAY_MS = 86_400_000;
+const KERNEL_KEPT_MS = 90 * DAY_MS;
 
 export type Sweeping = {
   readonly database: DatabaseSync;
   readonly results: ResultTables;
   readonly standings: StandingTable;
+  readonly kernel: KernelTable;
   readonly limits: HistoryLimits;
   /** The wall clock, Unix milliseconds, as far as it can be trusted; 0: not at all. */
   readonly wallMs: number;
@@ -44,10 +47,10 @@ function dropEvents(database: DatabaseSync, keep: number): number {
   return Number(database.prepare("DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= (SELECT max(seq) FROM event) - ? ORDER BY seq LIMIT ?)").run(keep, EVENTS_AT_ONCE).changes);
 }
 
-function dropOld({ results, standings, limits, wallMs }: Sweeping): number {
-  if (wallMs === 0) return 0;
+function dropOld({ results, standings, kernel, limits, wallMs }: Sweeping): number {
+  if (wallMs === 0) return kernel.drop(-Infinity);
   const ages: readonly (readonly [Table, number])[] = [["result", limits.roundsMs], ["minute", limits.minutesMs], ["hour", limits.hoursMs]];
-  return ages.reduce((sum, [table, keptMs]) => sum + results.drop(table, wallMs - keptMs, ROWS_AT_ONCE), standings.drop(wallMs - limits.hoursMs));
+  return ages.reduce((sum, [table, keptMs]) => sum + results.drop(table, wallMs - keptMs, ROWS_AT_ONCE), standings.drop(wallMs - limits.hoursMs) + kernel.drop(wallMs - KERNEL_KEPT_MS));
 }
 
 /** The oldest of what can be missed best: of each its last day is kept until nothing else is left. */
@@ -56,7 +59,7 @@ function dropForRoom(work: Sweeping): number {
   const before = (table: Table, days: number): number => results.drop(table, results.span(table).toMs - days * DAY_MS, ROWS_AT_ONCE);
   const choices: readonly (() => number)[] = [
     () => before("result", 1), () => work.dropInputs(), () => before("minute", 1), () => before("hour", 30),
-    () => before("result", 0), () => before("minute", 0), () => before("hour", 0), () => dropEvents(database, EVENTS_AT_ONCE),
+    () => before("result", 0), () => before("minute", 0), () => before("hour", 0), () => work.kernel.dropOldest(), () => dropEvents(database, EVENTS_AT_ONCE),
   ];
   for (const choice of choices) {
     const deleted = choice();

@@ -33,7 +33,7 @@ let { limits } = given;
 
 const open = new OpenQuarters();
 const intake = new Intake(open);
-const NOTHING: HistoryRows = { told: [], incidents: [], parts: [], memory: null, looks: [] };
+const NOTHING: HistoryRows = { told: [], incidents: [], parts: [], memory: null, looks: [], kernel: [] };
 let file: HistoryFile | null = null;
 let waiting: HistoryRows = NOTHING;
 let waitingInputs = 0;
@@ -84,12 +84,12 @@ function take(batch: HistoryBatch): void {
   if (!recovered) recovered = tryOn((opened) => opened.recover()) === null;
   const { parts, urgent, broken } = intake.take(batch.frames);
   if (broken || (parts.length === 0 && batch.inputs > 0)) dropInputs(batch.inputs);
-  waiting = { told: [...waiting.told, ...batch.told], incidents: [...waiting.incidents, ...batch.incidents], parts: [...waiting.parts, ...parts], memory: batch.memory ?? waiting.memory, looks: joined(waiting.looks ?? [], batch.looks) };
+  waiting = { told: [...waiting.told, ...batch.told], incidents: [...waiting.incidents, ...batch.incidents], parts: [...waiting.parts, ...parts], memory: batch.memory ?? waiting.memory, looks: joined(waiting.looks ?? [], batch.looks), kernel: [...(waiting.kernel ?? []), ...batch.kernel] };
   waitingInputs += parts.length > 0 ? batch.inputs : 0;
   waitingBytes += batch.frames.length;
   const rounds = open.dropped();
   if (rounds > 0) say({ kind: "dropped", rows: 0, lines: 0, rounds });
-  const precious = urgent || batch.told.length > 0 || batch.incidents.length > 0 || batch.memory !== null || batch.looks.some(({ changes }) => changes.length > 0);
+  const precious = urgent || batch.told.length > 0 || batch.incidents.length > 0 || batch.kernel.length > 0 || batch.memory !== null || batch.looks.some(({ changes }) => changes.length > 0);
   const sinceMs = performance.now() - wroteMs;
   if (trouble === null ? precious || waitingBytes >= WRITE_BYTES || sinceMs >= WRITE_EVERY_MS : sinceMs >= RETRY_MS) keep(false);
 }
@@ -110,7 +110,7 @@ function keep(writeAll: boolean): void {
   const gone = waiting.told.length - told.length + waiting.incidents.length - incidents.length;
   if (gone > 0) say({ kind: "dropped", rows: gone, lines: 0, rounds: 0 });
   if (waitingInputs > 0) dropInputs(waitingInputs);
-  waiting = { told, incidents, parts: [], memory: waiting.memory, looks: waiting.looks ?? [] };
+  waiting = { told, incidents, parts: [], memory: waiting.memory, looks: waiting.looks ?? [], kernel: (waiting.kernel ?? []).slice(-WAITING_MAX) };
   [waitingInputs, waitingBytes] = [0, 0];
 }
 
@@ -137,7 +137,7 @@ function stroke(): void {
 function answer(id: number, question: Question): void {
   let value: unknown = null;
   // What could not be written yet belongs to the answer.
-  if (waiting.told.length + waiting.incidents.length > 0 || question.about === "availability") keep(false);
+  if (waiting.told.length + waiting.incidents.length > 0 || (waiting.kernel ?? []).length > 0 || question.about === "availability") keep(false);
   const failure = tryOn((opened) => { value = ask(opened, question); });
   say(failure === null ? { kind: "answer", id, ok: true, value } : { kind: "answer", id, ok: false, value: failure });
 }
@@ -156,6 +156,8 @@ function ask(opened: HistoryFile, question: Question): unknown {
       return opened.incident(question.incident);
     case "chain":
       return opened.chain(question.seq, question.limit);
+    case "kernel":
+      return opened.kernel.lines(question.query);
     case "hosts":
       return opened.results.hosts();
     case "results":

@@ -20,6 +20,7 @@ import { HISTORY_LIMITS } from "./history-file.ts";
 import { HistoryHealth } from "./history-health.ts";
 import type { Dropped, History, HistoryOptions } from "./history-port.ts";
 import type { FromWorker, HistoryBatch, Question, ToWorker } from "./history-messages.ts";
+import type { KernelQuery, KernelRow } from "./kernel-table.ts";
 import type { ResultsPage, ResultsQuery } from "./results-page.ts";
 import { joined } from "./standing-table.ts";
 import type { StandingLook } from "./standing-table.ts";
@@ -61,6 +62,7 @@ class WorkerHistory implements History {
   #framedBytes = 0;
   #memory: Memory | null = null;
   #looks: readonly StandingLook[] = [];
+  #kernel: KernelRow[] = [];
   looksFrom = 0;
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -140,6 +142,20 @@ class WorkerHistory implements History {
     }
     this.#looks = joined(this.#looks, [look]);
     this.#grow(1 + look.changes.length * ROW_BYTES);
+  }
+
+  kernel(lines: readonly KernelRow[]): void {
+    for (const line of lines) {
+      if (!this.#takes(LINES_BEHIND_BYTES)) this.#drop("rows");
+      else {
+        this.#kernel.push(line);
+        this.#grow(ROW_BYTES + line.text.length);
+      }
+    }
+  }
+
+  kernelLines(query: KernelQuery): Promise<readonly KernelRow[]> {
+    return this.#ask({ about: "kernel", query }) as Promise<readonly KernelRow[]>;
   }
 
   availability(query: AvailabilityQuery): Promise<AvailabilityAnswer> {
@@ -249,10 +265,11 @@ class WorkerHistory implements History {
     if (this.#bytes === 0) return;
     const { frames, inputs } = this.#frames.take();
     this.#framedBytes = 0;
-    const sent: Sent = { batch: { told: this.#told, incidents: this.#incidents, inputs, memory: this.#memory, looks: this.#looks }, bytes: this.#bytes, sentMs: performance.now() };
+    const sent: Sent = { batch: { told: this.#told, incidents: this.#incidents, inputs, memory: this.#memory, looks: this.#looks, kernel: this.#kernel }, bytes: this.#bytes, sentMs: performance.now() };
     this.#told = [];
     this.#incidents = [];
     this.#looks = [];
+    this.#kernel = [];
     this.#memory = null;
     this.#behindBytes += this.#bytes;
     this.#bytes = 0;

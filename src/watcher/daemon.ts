@@ -26,8 +26,10 @@ import { openIcmp } from "../probes/ping.ts";
 import { bootClock, uptimeMs, watchStalls } from "../process/boot-clock.ts";
 import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
+import { KernelLog } from "./kernel/kernel-log.ts";
 import type { Log } from "../process/log.ts";
 import { createLog } from "../process/log.ts";
+import type { Names } from "../process/names.ts";
 import { createNames } from "../process/names.ts";
 import type { PowerSenseWatch } from "./power-sense.ts";
 import { watchPower } from "./power-sense.ts";
@@ -139,6 +141,14 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     const watcher = new Followed(makeWatcher());
     const standings = new Standings(history);
     const notices = new Notices(dataDir, warn);
+    const kernels = new KernelLog({
+      listen: config.shell.netconsole?.listen ?? null,
+      senders: () => sendersOf(config, tools.names),
+      onWord: (host, word) => {
+        if (watcher.state.started && config.policy.hosts.has(host)) watcher.current.post({ kind: "kernel", host, word, holds: config.shell.netconsole?.hold === true });
+      },
+      history, say: log.say,
+    });
     const look = () => standings.look(watcher.state, watcher.policy, clock.now());
     const start = (seq: number) => {
       history.policy(config.policy);
@@ -209,6 +219,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         deadman?.close();
         deadman = makeDeadman();
       }
+      kernels.reload(config.shell.netconsole?.listen ?? null);
       if (renewed) void began.then((api) => api.renew(tlsOf(config)), () => undefined);
       history.limit(config.shell.history);
       history.policy(config.policy);
@@ -259,7 +270,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, agents: () => agents, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
+      { watcher, history, kernels, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls, kernels), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, agents: () => agents, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -311,6 +322,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       look();
       deadman?.close();
       powerWatch?.close();
+      await kernels.close();
       site.close();
       tools.icmp.close();
       tools.names.close();
@@ -328,6 +340,14 @@ function tellDoors(api: Api, say: Log["say"]): void {
   if (url !== null) say("info", `the API and the page: ${url}${fingerprint === null ? "" : `, with a certificate of its own; its SHA-256 is ${fingerprint}`}`);
   const link = api.setUpLink();
   if (link !== null) say("info", `there is no user yet; the first one is made at ${link.link} (once, to ${link.expires}; \`upkeep user set-up\` prints another link)`);
+}
+
+/** From where hosts may send: the addresses under which they are watched, and those that the configuration adds. */
+function sendersOf({ shell: { hosts, netconsole } }: Config, names: Names): readonly { readonly host: string; readonly address: string }[] {
+  return [...hosts].flatMap(([host, spec]) => [spec.address, ...(netconsole?.also.get(host) ?? [])].flatMap((name) => {
+    const found = names.address(name);
+    return "error" in found ? [] : [{ host, address: found.address }];
+  }));
 }
 
 function tlsOf(config: Config): Tls {

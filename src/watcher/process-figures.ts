@@ -10,7 +10,7 @@ import type { Stalls } from "../process/boot-clock.ts";
 
 const STAT_MS = 200;
 
-export function processFigures(dataDir: string, history: Pick<History, "dropped">, alerts: { pending(): number }, stalls: Stalls): () => Promise<ProcessFigures> {
+export function processFigures(dataDir: string, history: Pick<History, "dropped">, alerts: { pending(): number }, stalls: Stalls, kernels: { readonly figures: NonNullable<ProcessFigures["kernels"]> }): () => Promise<ProcessFigures> {
   let historyBytes: number | null = null;
   let asking: Promise<void> | null = null;
   const ask = async (): Promise<void> => {
@@ -21,6 +21,6 @@ export function processFigures(dataDir: string, history: Pick<History, "dropped"
   return async () => {
     asking ??= ask();
     await Promise.race([asking, new Promise((resolve) => setTimeout(resolve, STAT_MS).unref())]);
-    return { dropped: history.dropped(), historyBytes, alertsWaiting: alerts.pending(), stalledMs: stalls.totalMs() };
+    return { dropped: history.dropped(), historyBytes, alertsWaiting: alerts.pending(), kernels: kernels.figures, stalledMs: stalls.totalMs() };
   };
 }

@@ -1,7 +1,7 @@
 // The lines of the journal as somebody reads them: runs of bad rounds told once, what a device answered under the command that
 // it answered, each line with a word that says what kind of thing it is. Pure, and the same for the page and for Markdown.
 
-import type { EventLine, IncidentReport } from "../api/contract.ts";
+import type { EventLine, IncidentReport, KernelLine, LastWords } from "../api/contract.ts";
 import { inWords } from "../api/contract.ts";
 import { OUTAGE, OUTCOMES, whole } from "./words.ts";
 
@@ -32,7 +32,7 @@ const KINDS: Readonly<Record<string, readonly [Tone, string]>> = {
   "outlet": ["note", "Outlet"], "off-by-others": ["bad", "Off by others"], "label": ["note", "Outlet's name"], "guarded": ["good", "Guarded"], "unguarded": ["hold", "Not guarded"],
   "brake": ["hold", "Brake"], "brake-ended": ["note", "Brake ended"], "command": ["act", "Asked for"], "command-refused": ["hold", "Refused"], "wanted": ["note", "Wanted"],
   "careful": ["note", "Careful shutdown"], "power-sense": ["note", "Power"], "return": ["act", "Return"],
-  "watcher": ["note", "Watcher"], "vote": ["note", "Vote"], "charge": ["note", "Charge"], "disagreement": ["hold", "Disagreement"],
+  "watcher": ["note", "Watcher"], "vote": ["note", "Vote"], "charge": ["note", "Charge"], "disagreement": ["hold", "Disagreement"], "kernel": ["bad", "Its kernel"],
   "store-failed": ["bad", "Store failed"], "store-ok": ["note", "Store"], "history-failed": ["bad", "History failed"], "history-ok": ["note", "History"],
   "alarm": ["bad", "Somebody was called"], "alarm-over": ["note", "Alarm over"], "acknowledged": ["note", "Acknowledged"], "owed": ["act", "Owed"],
   "reboots": ["act", "Rolling reboot"],
@@ -97,6 +97,11 @@ export function incidentInWords(incident: IncidentReport, nowMs: number): string
   return `was out of service${took} and ${OUTCOMES[incident.outcome]}`;
 }
 
+/** As a kernel's log shows it. In Markdown four blanks before it keep it from being anything else. */
+export function kernelLine({ uptimeMs, at, text }: KernelLine): string {
+  return `${uptimeMs === null ? at : `[${(uptimeMs / 1_000).toFixed(3).padStart(10)}]`} ${text}`;
+}
+
 export type Part = { readonly word: string; readonly means: string; readonly ms: number };
 
 /** The outage by phase, those that were reached; of an open one the last goes on until now. */
@@ -118,7 +123,7 @@ export function partInWords(ms: number): string {
 }
 
 /** The whole incident, to be pasted into a ticket. `url`: where it can be looked at. */
-export function asMarkdown(incident: IncidentReport, events: readonly EventLine[], site: string, url: string, nowMs: number): string {
+export function asMarkdown(incident: IncidentReport, events: readonly EventLine[], site: string, url: string, nowMs: number, kernel: LastWords | null = null): string {
   const lines = [
     `# Incident ${incident.incident}: ${escaped(incident.host)}`, "",
     `${escaped(incident.host)} ${incidentInWords(incident, nowMs)}.`, "",
@@ -131,6 +136,10 @@ export function asMarkdown(incident: IncidentReport, events: readonly EventLine[
   for (const entry of entriesOf(events, incident.began)) {
     lines.push(`- \`${entry.at}\` ${entry.sinceMs === null ? "" : `${offsetInWords(entry.sinceMs)} `}**${entry.word}**: ${escaped(entry.text)}`);
     for (const detail of entry.details) lines.push(`  - ${escaped(detail.because)}`);
+  }
+  if (kernel !== null) {
+    lines.push("", "## Its kernel's last words", "", ...(kernel.said === null ? [] : [`${escaped(kernel.said)}.`, ""]), ...kernel.lines.map((line) => `    ${kernelLine(line)}`));
+    if (kernel.more > 0) lines.push("", `${kernel.more} more lines: \`upkeep kernel ${incident.incident}\``);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -31,6 +31,8 @@ export type ProcessFigures = {
   readonly historyBytes: number | null;
   /** Messages to people that wait or are under way. */
   readonly alertsWaiting: number;
+  /** Datagrams in which hosts' kernels were heard, and what was dropped of them. */
+  readonly kernels?: { readonly datagrams: number; readonly dropped: { readonly strangers: number; readonly shared: number; readonly lines: number; readonly words: number } };
   /** For how long this process could not run, in all. */
   readonly stalledMs: number;
 };

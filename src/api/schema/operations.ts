@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { ACCESS_OPERATIONS } from "./access-operations.ts";
-import { AVAILABILITY_STEPS, EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, PATHS, STEPS } from "../contract.ts";
+import { AVAILABILITY_STEPS, EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, KERNEL_LINES_MAX, PATHS, STEPS } from "../contract.ts";
 import { saidBy } from "../command-schema.ts";
 import { agentAnswer, agentCode, agentCodeRequest, agentDetails, agentReport } from "./agents.ts";
 import { availabilityReport } from "./availability.ts";
@@ -12,7 +12,7 @@ import type { OperationDescription } from "./description.ts";
 import { EVENTS_TYPE, JSON_TYPE, json, lines } from "./description.ts";
 import { liveEvents } from "./live.ts";
 import { noticeRemoved, noticeReport, noticeRequest, noticeUpdateRequest, statusPageFiles } from "./notices.ts";
-import { eventLine, incidentReport, resultLine, rollupLine, whyReport } from "./past.ts";
+import { eventLine, incidentReport, kernelLine, resultLine, rollupLine, whyReport } from "./past.ts";
 import { listOf, text, time } from "./schema.ts";
 import { health, hostReport, statusReport } from "./status.ts";
 
@@ -50,6 +50,12 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.incidents}/:name`]: { tag: "past", summary: "One incident", name: "The incident's name.", answers: { 200: json(incidentReport, "The incident.") } },
   [`GET ${PATHS.history}`]: { tag: "past", summary: "Results of all hosts", description: "Of one host after the other.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
   [`GET ${PATHS.history}/:name`]: { tag: "past", summary: "Results of one host", name: "The host's name.", query: history, answers: { 200: lines(z.union([resultLine, rollupLine]), "A result or a roll-up a line, oldest first.") } },
+  [`GET ${PATHS.kernel}/:name`]: {
+    tag: "past", summary: "What a host's kernel said (netconsole)",
+    description: "Of a host, or of an incident: from five minutes before its first bad sign to its end. Nothing but the address on a datagram says who sent it.", name: "A host's or an incident's name.",
+    query: { since, until: { description: "Before this time.", schema: time() }, limit: limit(KERNEL_LINES_MAX, EVENTS_DEFAULT), follow: { description: "1: goes on with the lines that come, without an end; empty lines now and then mean nothing.", schema: z.enum(["0", "1"]) } },
+    answers: { 200: lines(kernelLine, "A line of the kernel a line, oldest first.") },
+  },
   [`GET ${PATHS.availability}`]: {
     tag: "past", summary: "Availability, measured and expected",
     description: "Every millisecond of a period is up, planned, unplanned or not watched; availability is up / (up + unplanned). Periods are cut at months and days of UTC. As this watcher saw it: what was while it did not run is not watched.",

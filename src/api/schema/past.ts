@@ -31,14 +31,33 @@ export const incidentReport = named("Incident", "An incident, from the first bad
 
 const lines = { events: listOf(eventLine), missing: text().nullable().describe("Why older lines could not be read, if so.") };
 
+export const kernelLine = named("KernelLine", "A line of a host's kernel, as it came by netconsole: nothing but the address on the datagram says who sent it.", z.strictObject({
+  id: z.int().min(1).describe("Grows with time."),
+  at: time().describe("When it came."),
+  host: text(),
+  text: text(),
+  level: z.int().min(0).max(7).nullable().describe("0 (emergency) to 7 (debug); null where the datagram did not say."),
+  uptimeMs: milliseconds().nullable().describe("Since that kernel began; null where it did not say."),
+  sign: text().nullable().describe("What it was recognised as: `panic`, `oops`, `hung-task`, …"),
+  torn: z.boolean().exactOptional().describe("A piece of it was lost on its way."),
+}));
+
+const lastWords = named("LastWords", "What a kernel said from five minutes before an incident to its end, in short.", z.strictObject({
+  said: text().nullable().describe("What weighs most, in words that go on after the host's name; null: nothing was recognised."),
+  sign: text().nullable(),
+  at: time().nullable(),
+  lines: listOf(kernelLine),
+  more: count().describe("Lines that are left out here, and stand in `/v1/kernel/INCIDENT`."),
+})).nullable();
+
 export const whyReport = named("Why", "The evidence and the reasoning, in sentences: of a host as it is now, of an incident, or of a line of the journal and those that led to it.", z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("host"), at: time(), host: hostReport,
     seen: listOf(text()).describe("What is, and from what it was concluded."),
     next: listOf(text()).describe("What happens next, or what holds it back."),
-    open: incidentReport.nullable(), ...lines,
+    open: incidentReport.nullable(), ...lines, kernel: lastWords.describe("Around the open incident; null: nothing was heard, or there is none."),
   }),
-  z.strictObject({ kind: z.literal("incident"), at: time(), incident: incidentReport, ...lines }),
+  z.strictObject({ kind: z.literal("incident"), at: time(), incident: incidentReport, ...lines, kernel: lastWords }),
   z.strictObject({ kind: z.literal("event"), at: time(), event: eventLine, ...lines }),
 ]));
 

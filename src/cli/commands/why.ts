@@ -8,6 +8,7 @@ import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import { clock, dateAndClock, moment, paint, print, printable, printJson, zone } from "../terminal.ts";
 import { votes } from "../votes.ts";
+import { kernelLine } from "./kernel.ts";
 
 /** Bad rounds in a row are told once, and counted. */
 const FOLDED = new Set(["suspect"]);
@@ -58,11 +59,12 @@ function aboutHost(report: Extract<WhyReport, { kind: "host" }>, alarms: readonl
   if (open !== null) lines.push("", ...head(open, report.at));
   else lines.push("", paint("bold", "What happened lately"));
   lines.push(...timeline(report, open?.began ?? null));
+  if (open !== null) lines.push(...lastWords(report, open.incident));
   return lines;
 }
 
 function aboutIncident(report: Extract<WhyReport, { kind: "incident" }>): readonly string[] {
-  return [...head(report.incident, report.at), ...timeline(report, report.incident.began), "", ...phases(report.incident)];
+  return [...head(report.incident, report.at), ...timeline(report, report.incident.began), ...lastWords(report, report.incident.incident), "", ...phases(report.incident)];
 }
 
 function head(incident: IncidentReport, now: string): readonly string[] {
@@ -110,6 +112,18 @@ function timeline({ events, missing, at: now }: { readonly events: readonly Even
     lines.push(`  ${paint("dim", time + since)} ${event.kind.padEnd(15)} ${printable(event.because)}`);
   });
   return lines;
+}
+
+/** What its kernel said, the panic named; nothing where nothing was heard. */
+function lastWords({ kernel, at: now }: Extract<WhyReport, { kind: "host" | "incident" }>, incident: string): readonly string[] {
+  // A watcher from before 0.4.0 does not know of it.
+  if (kernel === null || kernel === undefined) return [];
+  const named = kernel.said === null || kernel.at === null ? "" : `, at ${clock(kernel.at)} ${zone(kernel.at)}: ${printable(kernel.said)}`;
+  return [
+    "", `${paint("bold", "Its kernel's last words")}${named}`,
+    ...kernel.lines.map((line) => `  ${kernelLine(line, now)}`),
+    ...(kernel.more > 0 ? [`  ${paint("dim", `and ${kernel.more} more line${kernel.more === 1 ? "" : "s"}: upkeep kernel ${incident}`)}`] : []),
+  ];
 }
 
 /** `+25.1 s`: in an outage of a minute tenths are what one looks for. */

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
+import { netconsole } from "./netconsole.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 import { hungTasks } from "./hung-tasks.ts";
 import { storage } from "./storage.ts";
@@ -10,6 +11,7 @@ import { storage } from "./storage.ts";
 const parts = {
   storage,
   hungTasks,
+  netconsole,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */

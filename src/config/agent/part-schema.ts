@@ -1,6 +1,7 @@
 // The port to what one part of the agent adds to the configuration.
 
 import type { z } from "zod";
+import type { Address } from "../address.ts";
 import type { SecretInput } from "../fields.ts";
 import type { Place, ProblemList } from "../problems.ts";
 import type { Secret } from "../secret.ts";
@@ -9,6 +10,8 @@ import type { SecretReader } from "../secrets.ts";
 export type AskedPart = {
   /** The host's own name. */
   readonly host: string;
+  /** The doors of its watchers. */
+  readonly watchers: readonly Address[];
   /** The folder of the file. */
   readonly directory: string;
   /** Where a setting of this part stands. */

@@ -10,6 +10,7 @@ import { agents } from "./agents.ts";
 import { api } from "./api.ts";
 import { history } from "./history.ts";
 import { careful } from "./careful.ts";
+import { netconsole } from "./netconsole.ts";
 import { group, host } from "./hosts.ts";
 import { device } from "./power.ts";
 import { reboots } from "./reboots.ts";
@@ -37,6 +38,7 @@ const single = {
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
   reboots: reboots.meta(about("Rolling reboots: by whom, and when.")).optional(),
+  netconsole: netconsole.meta(about("Where the kernels of hosts are heard (netconsole). Left out: nowhere.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
   careful: careful.meta(about("What the watchers do with hosts whose agents shut them down with care.")).optional(),
   agents: agents.meta(about("The agents of hosts, and how they reach this watcher (docs/guides/agents.md).")).optional(),
@@ -83,6 +85,7 @@ export const root = z.strictObject({
   data: single.data,
   history: single.history,
   reboots: single.reboots,
+  netconsole: single.netconsole,
   statusPage: single.statusPage,
   store: single.store,
   observers: single.observers,

@@ -10,7 +10,7 @@ import { nowMs } from "../live/connection.ts";
 import { hosts, lines, site } from "../live/store.ts";
 import { Phases, Timeline } from "../parts/timeline.tsx";
 import { At, HostName, Problem, Waiting } from "../parts/text.tsx";
-import { asMarkdown, incidentInWords } from "../timeline.ts";
+import { asMarkdown, incidentInWords, kernelLine } from "../timeline.ts";
 import { closed, sentence } from "../words.ts";
 import type { PageProps } from "./index.ts";
 
@@ -46,6 +46,21 @@ function About({ report }: { readonly report: About }) {
       <h2>What happened</h2>
       {report.missing === null ? null : <Problem error={`Older lines cannot be read: ${report.missing}`} />}
       <Timeline events={events} began={incident.began} />
+      <LastWords report={report} />
+    </>
+  );
+}
+
+/** What its kernel said (netconsole); what was recognised stands out. */
+function LastWords({ report: { kernel, incident } }: { readonly report: About }) {
+  // A watcher from before 0.4.0 does not know of it.
+  if (kernel === null || kernel === undefined) return null;
+  return (
+    <>
+      <h2>Its kernel's last words</h2>
+      {kernel.said === null || kernel.at === null ? null : <p class="lead"><At at={kernel.at} seconds={soon(incident)} />: {closed(kernel.said)}</p>}
+      <pre class="kernel" tabIndex={0} aria-label="Lines of its kernel">{kernel.lines.map((line) => <span key={line.id} class={line.sign === null ? "" : "recognised"}>{kernelLine(line)}{"\n"}</span>)}</pre>
+      <p class="soft">{kernel.more > 0 ? `${kernel.more} more lines: upkeep kernel ${incident.incident}. ` : ""}They came by netconsole: only the address on a datagram says who sent it, and they never have power cut.</p>
     </>
   );
 }
@@ -56,9 +71,9 @@ function soon({ began, ended }: About["incident"]): boolean {
   return nowMs.peek() - beganMs < SOON_MS && (ended === null || Date.parse(ended) - beganMs < SOON_MS);
 }
 
-function Share({ report: { incident, events } }: { readonly report: About }) {
+function Share({ report: { incident, events, kernel } }: { readonly report: About }) {
   const [said, setSaid] = useState("");
-  const markdown = () => asMarkdown(incident, events, site.value?.site ?? "", location.href, nowMs.peek());
+  const markdown = () => asMarkdown(incident, events, site.value?.site ?? "", location.href, nowMs.peek(), kernel);
   const copy = async (text: string, done: string): Promise<void> => {
     // Over plain HTTP on another machine the browser has no clipboard to give.
     try {
