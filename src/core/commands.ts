@@ -15,6 +15,7 @@ import type { AskRecord, BrakeKind, Operation } from "./records.ts";
 import { MAX_STAMPS } from "./records.ts";
 import { cannotTake, concerns, passOn } from "./ask.ts";
 import { deliver } from "./outbox.ts";
+import { grant, takeBack } from "./leases.ts";
 import { inCharge } from "./transaction.ts";
 import { inSet } from "./storm.ts";
 import { proceed } from "./storm-records.ts";
@@ -34,7 +35,7 @@ type Answer = Omit<Reply, "id">;
 export function command(turn: Turn, id: number, by: string, asked: Command, ask?: AskRecord): void {
   const pending = turn.state.pending.size;
   const refusal = cannotTake(turn);
-  const host = concerns(asked);
+  const host = concerns(turn, asked);
   if (refusal === null && host !== null && turn.host(host) !== undefined && !inCharge(turn, host)) {
     const sorry = ask === undefined ? passOn(turn, id, by, asked, host) : answer(4, "the charge has just changed hands: ask again");
     if (sorry !== null) deliver(turn, { id, ...sorry, ...(ask === undefined ? {} : { ask }) });
@@ -49,7 +50,7 @@ function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: 
   if (exit !== 0) turn.tell("command-refused", hostOf(turn, asked), `${by} asked for ${describe(asked)}: ${text}`);
   // A brake is acknowledged when it is durable, so that nobody can be told of one that a crash forgets.
   const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
-  const host = turn.state.fleet === null ? null : concerns(asked);
+  const host = turn.state.fleet === null ? null : concerns(turn, asked);
   if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, host === null ? reply : { ...reply, host }] });
   else deliver(turn, reply);
 }
@@ -75,6 +76,11 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       const sets = proceed(turn, by);
       return sets.length === 0 ? answer(1, "there is no storm") : answer(0, `the storm ${sets.map(inSet).join(", ")} is let through, one host at a time`);
     }
+    case "lease-grant":
+      return onHost(turn, asked.host, () => grant(turn, by, asked));
+    case "lease-release":
+    case "lease-move":
+      return takeBack(turn, by, asked);
     case "forget-watcher":
       return forget(turn, asked.watcher, by);
     case "ack":
@@ -241,5 +247,5 @@ function hostOf(turn: Turn, asked: Command): string | null {
 }
 
 function describe(asked: Command): string {
-  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind === "forget-watcher" ? `watcher forget ${asked.watcher}` : asked.kind;
+  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind === "forget-watcher" ? `watcher forget ${asked.watcher}` : "service" in asked ? `${asked.kind.replace("-", " ")} ${asked.service}` : asked.kind;
 }

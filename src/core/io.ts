@@ -5,6 +5,7 @@
 import type { OutletRef } from "./policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "./records.ts";
 import type { ProbeResult, Round } from "./round.ts";
+import type { RenewRequest } from "./self-fence.ts";
 
 // ---- in ------------------------------------------------------------------------------------------------------------
 
@@ -32,6 +33,9 @@ export type Command =
   | { readonly kind: "release"; readonly host: string }
   | { readonly kind: "storm-proceed" }
   | { readonly kind: "ack"; readonly alarm: string }
+  | { readonly kind: "lease-grant"; readonly service: string; readonly host: string; readonly reason: string }
+  | { readonly kind: "lease-move"; readonly service: string; readonly host: string; readonly reason: string }
+  | { readonly kind: "lease-release"; readonly service: string; readonly reason: string; /** Somebody has looked that it does not run there: its name. */ readonly confirm: string | null }
   | { readonly kind: "forget-watcher"; readonly watcher: string };
 
 export type Input =
@@ -65,6 +69,8 @@ export type Input =
   | { readonly kind: "stop" }
   /** Why the past is not recorded, or null: it is. It decides nothing; somebody should know. */
   | { readonly kind: "history"; readonly failure: string | null }
+  /** The agent of a host asks for its leases; `contact` finds the way back. */
+  | { readonly kind: "lease-renew"; readonly contact: string; readonly host: string; readonly request: RenewRequest }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -96,7 +102,7 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
-  | "watcher" | "vote" | "charge" | "disagreement"
+  | "watcher" | "vote" | "charge" | "disagreement" | "lease"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
 
 export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign";
@@ -144,5 +150,7 @@ export type Effect =
   | { readonly kind: "hang-up"; readonly device: string; readonly because: string; readonly cause: number }
   /** The store is gone and nothing is owed any more: open it anew and start again from what it says. */
   | { readonly kind: "reopen"; readonly because: string }
+  /** To the agent that asked: what it may run for as long as it said, counted from when it asked, and what it has to give back. */
+  | { readonly kind: "lease-answer"; readonly contact: string; readonly host: string; readonly n: number; readonly granted: readonly { readonly service: string; readonly epoch: number }[]; readonly giveBack: readonly { readonly service: string; readonly epoch: number }[]; readonly because: string; readonly cause: number }
   /** SIGTERM has been served: nothing is open past off. */
   | { readonly kind: "exit"; readonly because: string };

@@ -13,10 +13,11 @@ import { resume } from "./fencing.ts";
 import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
-import type { BrakeRecord, ChargeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
+import type { BrakeRecord, ChargeRecord, DeviceLock, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import { membersOf } from "./storm.ts";
 import { endStorm } from "./storm-records.ts";
+import { doubtLeases } from "./leases.ts";
 import { load } from "./mirror.ts";
 import { chargedWith } from "./roster.ts";
 import { elapsedSince, localised } from "./stamps.ts";
@@ -43,6 +44,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     brakes: new Map(records.brake.map((brake) => [brakeKey(brake.kind, brake.scope), brake])),
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
+    leases: new Map(records.lease.map((lease) => [lease.service, lease])),
     revisions: Register.from(input.records.map((record) => [record.key, record.revision] as const)),
   });
   if (records.meta[0] === undefined) turn.save("meta/ledger", meta);
@@ -189,6 +191,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   turn.patch({ meta: ahead });
   turn.save("meta/ledger", ahead);
   turn.tell("time-went-back", null, `${because}: started disarmed`);
+  doubtLeases(turn, [...turn.state.leases.values()], SKIPPED);
   raise(turn, {
     alarm: "time-went-back", kind: "time-went-back", severity: "critical", host: null, incident: null,
     happened: `The ledger is not what this watcher remembers: ${because}.`,
@@ -197,7 +200,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   });
 }
 
-type Durable = "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
+type Durable = "lease" | "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
 
 type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
@@ -212,6 +215,7 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
   const of = <Kind extends keyof RecordOf>(kind: Kind) => byKind.get(kind) ?? [];
   return {
     host: of("host").map((record) => [record.key.slice("host/".length), record.value as HostRecord] as const),
+    lease: of("lease").map((record) => record.value as LeaseRecord),
     brake: of("brake").map((record) => record.value as BrakeRecord),
     storm: of("storm").map((record) => record.value as StormRecord),
     op: of("op").map((record) => record.value as Operation),

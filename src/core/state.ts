@@ -7,7 +7,7 @@
 
 import type { ActOutcome, Alarm, Effect, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
 import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -193,7 +193,19 @@ export type AlarmState = { readonly alarm: Alarm; readonly lastMs: number; reado
 
 export type Pending = { readonly kind: "outbox"; readonly keys: ReadonlyMap<RecordKey, AnyRecord | null>; /** Whose they are, as in the outbox. */ readonly hosts: ReadonlyMap<RecordKey, string>; readonly replies: readonly Reply[] } | { readonly kind: "operation"; readonly operation: number; readonly host: string; readonly incident: string; readonly replies: readonly Reply[] };
 
-export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string };
+export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string; /** The service whose lease it speaks of. */ readonly lease?: string };
+
+/** A lease as this watcher knows it beside its record: never stored. */
+export type LeaseWatch = {
+  readonly epoch: number;
+  /** The epoch and the charge in which this is known. */
+  readonly renewer: string;
+  /** No renewal was given later; the beginning of this knowledge where there was none. */
+  readonly lastMs: number;
+  /** That it ran out was told. */
+  readonly lapsed: boolean;
+  readonly is: "running" | "stopped" | "unknown";
+};
 
 export type StormState = StormRecord & {
   readonly calmSinceMs: number | null;
@@ -282,6 +294,9 @@ export type State = {
   readonly summedMs: ReadonlyMap<string, number>;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
+  /** By service (leases.ts). */
+  readonly leases: ReadonlyMap<string, LeaseRecord>;
+  readonly leaseWatches: ReadonlyMap<string, LeaseWatch>;
   readonly revisions: Register<number>;
   readonly outbox: ReadonlyMap<RecordKey, AnyRecord | null>;
   /** Which host a key of the outbox speaks of, where that is one. */
@@ -331,6 +346,8 @@ export function emptyState(): State {
     summedMs: new Map(),
     acks: new Set(),
     alarms: new Map(),
+    leases: new Map(),
+    leaseWatches: new Map(),
     revisions: Register.from<number>([]),
     outbox: new Map(),
     outboxHosts: new Map(),

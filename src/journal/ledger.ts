@@ -20,7 +20,7 @@ import { openDatabase, quickCheck, rows, transaction, Unreadable } from "./sqlit
 const FORMAT = 1;
 const APPLICATION = 0x75706b70; // "upkp"
 const RECORD_VERSION = 1;
-const KINDS: ReadonlySet<string> = new Set<RecordKind>(["host", "brake", "storm", "op", "lock", "incident", "meta", "ack", "alarm"]);
+const KINDS: ReadonlySet<string> = new Set<RecordKind>(["host", "brake", "storm", "op", "lock", "incident", "meta", "ack", "alarm", "lease"]);
 /** The write-ahead log is reused from its start after so many pages: a full disk then finds it already allocated. */
 const OPTIONS: OpenOptions = { application: APPLICATION, owner: "a ledger", synchronous: "FULL", cacheKiB: 512, checkpointPages: 64 };
 
