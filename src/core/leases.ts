@@ -135,6 +135,8 @@ function mayRenew(turn: Turn, lease: LeaseRecord, terms: LeaseTerms): boolean {
   const agreed = atLeast(lease.terms, terms);
   if (lease.renewer !== renewer || lease.fenced !== null || agreed !== lease.terms) {
     record(turn, { ...lease, renewer, terms: agreed, fenced: null }, lease.host);
+    // Not before now is there anything to run out.
+    watchOf(turn, lease, { lastMs: turn.now.bootMs, lapsed: false });
     if (lease.fenced !== null) tell(turn, lease.host, `${lease.host} is back, and has the lease of ${lease.service} again`);
     else if (lease.terms === null) tell(turn, lease.host, `${lease.host} takes the lease of ${lease.service}${terms.resetWithinMs === null ? ", and has no watchdog: nothing is promised" : `: it is stopped there, or the host reset, no later than ${inWords(boundMs(terms) ?? 0)} after its last renewal`}`);
     return false;
