@@ -1,15 +1,18 @@
 // `upkeep agent` as a process: configuration, lock, parts, link, signals, and the word to the service manager.
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { childGuard } from "../child/child.ts";
+import type { AgentConfig } from "../config/load-agent.ts";
 import { loadAgentApart } from "../config/load-apart.ts";
 import { formatProblem } from "../config/problems.ts";
 import { createLog } from "../process/log.ts";
 import { petEveryMs, serviceNotify, watchdogPetter } from "../process/notify.ts";
 import { lockFile } from "../process/file-lock.ts";
+import type { Clock } from "../process/system-clock.ts";
 import { systemClock } from "../process/system-clock.ts";
 import { Agent } from "./agent.ts";
+import type { Link, LinkHooks } from "./link.ts";
 import { NO_LINK } from "./link.ts";
 import type { Part } from "./part.ts";
 import { PARTS } from "./parts.ts";
@@ -42,7 +45,7 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const names = Object.keys(config.parts) as (keyof typeof PARTS)[];
   const parts = await Promise.all(names.map((name) => (PARTS[name] as () => Promise<Part<unknown>>)()));
-  const agent = new Agent({ config, clock, log, guard: childGuard(), dryRun: options.dryRun, parts, link: () => NO_LINK });
+  const agent = new Agent({ config, clock, log, guard: childGuard(), dryRun: options.dryRun, parts, link: await linkOf(config, clock, options.version) });
   await agent.start();
   const what = names.length === 0 ? "nothing is configured" : names.join(", ");
   process.stdout.write(`upkeep: agent of ${config.host}${options.dryRun ? ", dry run" : ""}: ${what}\n`);
@@ -58,6 +61,13 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
   clearInterval(alive);
   release();
   return 0;
+}
+
+/** Loaded where there is somebody to talk to. */
+async function linkOf(config: AgentConfig, clock: Clock, version: string): Promise<(hooks: LinkHooks) => Link> {
+  if (config.watchers.length === 0 && !existsSync(join(config.dataDir, "link", "watchers"))) return () => NO_LINK;
+  const { openLink } = await import("./link/open.ts");
+  return (hooks) => openLink({ config, clock, version, hooks });
 }
 
 function takeFolder(folder: string): (() => void) | string {

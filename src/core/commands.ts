@@ -1,6 +1,7 @@
 // What people ask for (safety.md §3.5, 3.10). Every command is answered once, after what it changed is durable, with a
 // sentence and an exit code: 0 done, 1 there was nothing to do, 2 no such host, 4 refused by a brake, 5 outcome unknown.
 
+import { agentCode, agentEnroll, agentRenew, agentRevoke, forgetDoor } from "./agents.ts";
 import { acknowledge, over } from "./alarms.ts";
 import { brakeKey, brakeOn, EVERYTHING } from "./brake-records.ts";
 import type { BrakeName } from "./brakes.ts";
@@ -83,6 +84,14 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       return takeBack(turn, by, asked);
     case "forget-watcher":
       return forget(turn, asked.watcher, by);
+    case "agent-code":
+      return onHost(turn, asked.host, () => agentCode(turn, by, asked));
+    case "agent-enroll":
+      return agentEnroll(turn, by, asked);
+    case "agent-renew":
+      return agentRenew(turn, by, asked);
+    case "agent-revoke":
+      return agentRevoke(turn, by, asked.host);
     case "ack":
       return acknowledge(turn, asked.alarm, by) ? answer(0, `${asked.alarm} is acknowledged: no more reminders`) : answer(1, `there is no alarm ${asked.alarm}`);
   }
@@ -212,6 +221,7 @@ function forget(turn: Turn, watcher: string, by: string): Answer {
   rest.delete(watcher);
   turn.patchFleet({ watchers: rest, dirty: true });
   turn.save(`watcher/${watcher}`, null);
+  if (turn.state.doors.has(watcher)) forgetDoor(turn, watcher);
   turn.tell("watcher", null, `${by} has ${watcher} forgotten: ${rest.size} watcher${rest.size === 1 ? "" : "s"} left`);
   return answer(0, `${watcher} is forgotten; the roster is ${[...rest.keys()].join(", ")}`);
 }
@@ -236,6 +246,7 @@ function noSuchHost(turn: Turn, name: string): Answer {
   const known = [...turn.state.hosts.keys()].slice(0, 10).join(", ");
   return answer(2, `there is no host ${name}; hosts: ${known}`);
 }
+
 
 function answer(exit: Reply["exit"], text: string): Answer {
   return { exit, text, incident: null, operation: null, confirm: null };

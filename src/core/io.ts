@@ -36,7 +36,12 @@ export type Command =
   | { readonly kind: "lease-grant"; readonly service: string; readonly host: string; readonly reason: string }
   | { readonly kind: "lease-move"; readonly service: string; readonly host: string; readonly reason: string }
   | { readonly kind: "lease-release"; readonly service: string; readonly reason: string; /** Somebody has looked that it does not run there: its name. */ readonly confirm: string | null }
-  | { readonly kind: "forget-watcher"; readonly watcher: string };
+  | { readonly kind: "forget-watcher"; readonly watcher: string }
+  // Of agents (core/agents.ts): `secret` is a hash, never what it is made of.
+  | { readonly kind: "agent-code"; readonly host: string; readonly secret: string; readonly forMs: number }
+  | { readonly kind: "agent-enroll"; readonly host: string; readonly secret: string; readonly pin: string }
+  | { readonly kind: "agent-renew"; readonly host: string; readonly pin: string }
+  | { readonly kind: "agent-revoke"; readonly host: string };
 
 export type Input =
   | {
@@ -71,6 +76,8 @@ export type Input =
   | { readonly kind: "history"; readonly failure: string | null }
   /** The agent of a host asks for its leases; `contact` finds the way back. */
   | { readonly kind: "lease-renew"; readonly contact: string; readonly host: string; readonly request: RenewRequest }
+  /** Where agents reach this watcher and how they know it; null: it takes none. */
+  | { readonly kind: "door"; readonly door: { readonly address: string | null; readonly pins: readonly string[] } | null }
   // Of a shared store only (src/stores/store.ts).
   | { readonly kind: "session"; readonly session: { readonly kind: "held"; readonly untilMs: number } | { readonly kind: "lost"; readonly because: string } }
   | { readonly kind: "changes"; readonly changes: readonly { readonly key: RecordKey; readonly value: AnyRecord | null; readonly revision: number }[] }
@@ -102,7 +109,7 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
-  | "watcher" | "vote" | "charge" | "disagreement" | "lease"
+  | "agent" | "watcher" | "vote" | "charge" | "disagreement" | "lease"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed";
 
 export type AlarmKind = "held" | "storm" | "unguarded" | "owed-on" | "disagreement" | "time-went-back" | "ledger" | "history" | "disarmed" | "cut" | "foreign";

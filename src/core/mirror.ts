@@ -1,6 +1,7 @@
 // What the others write, as it comes in: every record has one place in the state, and what it means for us follows at once.
 // Our own writes come back, too; they are known by the life that wrote them and teach us their revision only.
 
+import { mergeAgent } from "./agents.ts";
 import { answerAsk, askAnswered } from "./ask.ts";
 import { setAside } from "./aside.ts";
 import { sessionLost, uncharged } from "./charge.ts";
@@ -228,6 +229,8 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     if (value.answer !== null) askAnswered(turn, value);
     else answerAsk(turn, value);
   },
+  agent: (turn, name, value, when) => mergeAgent(turn, name, value, when),
+  door: (turn, name, value) => turn.patch({ doors: new Map(turn.state.doors).set(name, value) }),
 };
 
 /** An observer has spoken. */
@@ -323,6 +326,16 @@ function drop(turn: Turn, key: RecordKey): void {
       // Whoever asked has the answer, or has given up: an answer that comes once more is none.
       turn.take(key);
       return turn.patchFleet({ asks });
+    }
+    case "agent": {
+      const agents = new Map(turn.state.agents);
+      agents.delete(name);
+      return turn.patch({ agents });
+    }
+    case "door": {
+      const doors = new Map(turn.state.doors);
+      doors.delete(name);
+      return turn.patch({ doors });
     }
     default:
   }

@@ -8,7 +8,7 @@ import type { AnyRecord, RecordKey } from "./records.ts";
 import type { Reply, Turn } from "./state.ts";
 import { chargesOf, inCharge, kindOf, leaseHolds, META, nameOf, transact } from "./transaction.ts";
 
-const LANES: readonly (readonly string[])[] = [["alive", "watcher"], ["charge"], ["vote", "ballot", "guard", "ask"], ["brake", "storm", "meta", "ack", "alarm"]];
+const LANES: readonly (readonly string[])[] = [["alive", "watcher"], ["charge"], ["vote", "ballot", "guard", "ask"], ["brake", "storm", "meta", "ack", "alarm", "agent", "door"]];
 /** A transaction of etcd has at most 128 operations, guards apart. */
 const WRITES_MAX = 48;
 
@@ -39,7 +39,7 @@ export function flushLanes(turn: Turn): void {
   transact(turn, { txn, decided: false, swap: null, guards: [...guards].map((key) => ({ key, revision: null })), writes, because: "what was learned survives", cause: turn.state.lastCause });
 }
 
-const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm", "lease"]);
+const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm", "agent", "lease"]);
 
 function sendable(turn: Turn, key: RecordKey): boolean {
   const host = turn.state.outboxHosts.get(key);

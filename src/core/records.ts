@@ -261,6 +261,21 @@ export type LeaseRecord = {
   readonly fenced: Stamp | null;
 };
 
+/** `agent/HOST`: an agent that is enrolled, or was, or may be (core/agents.ts, ADR 30). */
+export type AgentRecord = {
+  readonly v: 1;
+  readonly host: string;
+  /** SHA-256 of the public keys that it may come with, hexadecimal, the newest last: at most two. */
+  readonly pins: readonly { readonly pin: string; readonly until: Deadline }[];
+  readonly enrolled: Stamp | null;
+  readonly revoked: { readonly by: string; readonly at: Stamp } | null;
+  /** The SHA-256 of a secret that is good once, until then, at the watcher that made it. */
+  readonly code: { readonly hash: string; readonly watcher: string; readonly by: string; readonly until: Deadline } | null;
+};
+
+/** `door/WATCHER`: where its agents reach a watcher, and the SHA-256 of the public keys by which they know it. */
+export type DoorRecord = { readonly v: 1; readonly watcher: string; readonly address: string | null; readonly pins: readonly string[]; readonly since: Stamp };
+
 /** Kinds of records that go with the session of the watcher that wrote them. */
 export const LEASED: ReadonlySet<RecordKind> = new Set<RecordKind>(["alive", "charge", "vote", "ballot", "guard"]);
 
@@ -285,6 +300,8 @@ export type RecordOf = {
   guard: GuardRecord;
   ask: AskRecord;
   lease: LeaseRecord;
+  agent: AgentRecord;
+  door: DoorRecord;
 };
 
 export type RecordKind = keyof RecordOf;

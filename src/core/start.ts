@@ -45,6 +45,8 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
     leases: new Map(records.lease.map((lease) => [lease.service, lease])),
+    agents: new Map(records.agent.map((agent) => [agent.host, agent])),
+    doors: new Map(records.door.map((door) => [door.watcher, door])),
     revisions: Register.from(input.records.map((record) => [record.key, record.revision] as const)),
   });
   if (records.meta[0] === undefined) turn.save("meta/ledger", meta);
@@ -200,7 +202,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   });
 }
 
-type Durable = "lease" | "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack";
+type Durable = "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack" | "agent" | "door" | "lease";
 
 type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
@@ -224,6 +226,8 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
     meta: of("meta").map((record) => record.value as MetaRecord),
     alarm: of("alarm").map((record) => record.value as RecordOf["alarm"]),
     ack: of("ack").map((record) => record.value as RecordOf["ack"]),
+    agent: of("agent").map((record) => record.value as RecordOf["agent"]),
+    door: of("door").map((record) => record.value as RecordOf["door"]),
   };
 }
 

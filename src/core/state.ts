@@ -7,7 +7,7 @@
 
 import type { ActOutcome, Alarm, Effect, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, GuardRecord, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AgentRecord, AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, DoorRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, StormRecord, VoteRecord, WatcherRecord, LeaseRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
 import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -297,6 +297,9 @@ export type State = {
   /** By service (leases.ts). */
   readonly leases: ReadonlyMap<string, LeaseRecord>;
   readonly leaseWatches: ReadonlyMap<string, LeaseWatch>;
+  /** Who is enrolled, by host; and the doors of the watchers, by name. */
+  readonly agents: ReadonlyMap<string, AgentRecord>;
+  readonly doors: ReadonlyMap<string, DoorRecord>;
   readonly revisions: Register<number>;
   readonly outbox: ReadonlyMap<RecordKey, AnyRecord | null>;
   /** Which host a key of the outbox speaks of, where that is one. */
@@ -348,6 +351,8 @@ export function emptyState(): State {
     alarms: new Map(),
     leases: new Map(),
     leaseWatches: new Map(),
+    agents: new Map(),
+    doors: new Map(),
     revisions: Register.from<number>([]),
     outbox: new Map(),
     outboxHosts: new Map(),

@@ -3,6 +3,7 @@
 // The contract with the shell: effects are carried out in order; a `store` effect is answered by exactly one `stored`;
 // an `act` by at most one `ready` and exactly one `acted`; a `read` by one `readings`; a `touch` by one `touched`.
 
+import { door } from "./agents.ts";
 import { over, raise, remind } from "./alarms.ts";
 import { expireAsks } from "./ask.ts";
 import { becomeReady, charged, checkLease, GOES_WITH_SESSION, reviewCharges, sessionHeld, sessionLost } from "./charge.ts";
@@ -116,6 +117,8 @@ function take(turn: Turn, input: Input): void {
       return noteHistory(turn, input.failure);
     case "lease-renew":
       return renew(turn, input.contact, input.host, input.request);
+    case "door":
+      return door(turn, input.door);
   }
 }
 
@@ -247,6 +250,7 @@ function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }
 /** A record that a later transaction may have taken along already must not be overwritten with what it was before. */
 function latest(turn: Turn, key: RecordKey, value: AnyRecord | null): AnyRecord | null {
   if (key === "meta/ledger") return turn.state.meta;
+  if (key.startsWith("agent/")) return turn.state.agents.get(key.slice("agent/".length)) ?? value;
   if (key.startsWith("host/")) return turn.record(key.slice("host/".length)) ?? value;
   if (key.startsWith("lock/")) return turn.state.locks.get(key.slice("lock/".length)) ?? null;
   if (!key.startsWith("incident/")) return value;

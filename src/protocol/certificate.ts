@@ -17,6 +17,8 @@ export type CertificateFields = {
   readonly serial: Uint8Array;
   /** SubjectPublicKeyInfo of the key that signs, DER. */
   readonly publicKey: Uint8Array;
+  /** It also shows who a client is; left out: a server's only. */
+  readonly client?: boolean;
 };
 
 const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
@@ -26,6 +28,7 @@ const SUBJECT_ALT_NAME = "2.5.29.17";
 const BASIC_CONSTRAINTS = "2.5.29.19";
 const EXTENDED_KEY_USAGE = "2.5.29.37";
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 /** The certificate in DER. `sign` gives the signature of these bytes, ECDSA over SHA-256, in DER. */
 export function writeCertificate(fields: CertificateFields, sign: (bytes: Uint8Array) => Uint8Array): Uint8Array {
@@ -44,7 +47,7 @@ export function writeCertificate(fields: CertificateFields, sign: (bytes: Uint8A
       extension(BASIC_CONSTRAINTS, true, sequence()),
       // digitalSignature: bit 0 of a bit string with seven unused ones.
       extension(KEY_USAGE, true, tlv(0x03, Uint8Array.of(7, 0x80))),
-      extension(EXTENDED_KEY_USAGE, false, sequence(oid(SERVER_AUTH))),
+      extension(EXTENDED_KEY_USAGE, false, sequence(oid(SERVER_AUTH), ...(fields.client === true ? [oid(CLIENT_AUTH)] : []))),
       extension(SUBJECT_ALT_NAME, false, sequence(...fields.names.map((each) => tlv(0x82, ascii(each))), ...fields.addresses.map((each) => tlv(0x87, each)))),
     )),
   );
