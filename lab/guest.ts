@@ -152,7 +152,7 @@ export async function startGuest({ node, folder, settings, data: contents }: Gue
 }
 
 /** The node's own place on the switch becomes the guest's: its address is taken away here and given to the guest. */
-async function bridge(node: LabNode): Promise<void> {
+export async function bridge(node: LabNode): Promise<void> {
   for (const line of [
     "link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0", "addr flush dev eth0", "link set eth0 master br0",
     "tuntap add dev tap0 mode tap", "link set tap0 master br0", "link set tap0 up", "link set br0 up",

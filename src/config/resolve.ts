@@ -11,6 +11,7 @@ import { hostHash } from "./host-hash.ts";
 import { Layers, reportConflicts } from "./layers.ts";
 import type { Chosen, Layer, Simple } from "./layers.ts";
 import type { Place, ProblemList } from "./problems.ts";
+import { PROBES } from "./probes/index.ts";
 import { goodNeeded, resolveProbes } from "./resolve-probes.ts";
 import type { Resolved } from "./resolve-probes.ts";
 import { declareDevices, PowerResolver } from "./resolve-power.ts";
@@ -136,7 +137,7 @@ async function resolveHost(host: ParsedHost, work: Work): Promise<ResolvedHost |
     everyMs: every.value, timeoutMs: longestMs, threshold: threshold.value, retryMs: choose("retry").value,
     debounceMs: choose("debounce").value, bootMs, offForMs: choose("offFor").value, healthyForMs: choose("healthyFor").value,
     offConfirmMs: choose("offConfirm").value, onConfirmMs: choose("onConfirm").value, settleMs: choose("settle").value,
-    probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
+    probes: probes.map(({ spec, counts }) => ({ id: spec.id, counts, ...(PROBES[spec.kind].abstains === true ? { abstains: true as const } : {}) })), goodNeeded: needed, levels: power.levels, budget, self: false, storeMembers: 0,
     ...(remedies.length === 0 ? {} : { remedies: remedies.map(({ name, limitMs, waitMs }) => ({ name, limitMs, waitMs: waitMs ?? bootMs })) }),
   };
   const origins = new Map([...chosen].map(([key, { origin }]) => [key, origin]));

@@ -42,6 +42,8 @@ function seen(host: HostState, policy: HostPolicy, report: HostReport, now: Now)
   else lines.push(`The counter stands at ${host.counter} of ${policy.threshold}: a bad round adds one, a good one takes one off, at ${policy.threshold} the host is down.`);
   const never = report.probes.filter((probe) => !probe.passed && probe.counts).map((probe) => probe.probe);
   if (never.length > 0) lines.push(`${never.join(", ")} ${never.length === 1 ? "has" : "have"} never passed here, and ${never.length === 1 ? "does" : "do"} not count until then.`);
+  const absent = policy.probes.filter((probe) => probe.abstains === true && last !== null && (last.results.find((result) => result.probe === probe.id)?.outcome ?? "unknown") === "unknown").map((probe) => probe.id);
+  if (absent.length > 0) lines.push(`${absent.join(", ")} has no vote while it says nothing: the round is judged by the others.`);
   const unproved = report.power.filter((outlet) => !outlet.proved).map((outlet) => outlet.outlet);
   if (unproved.length > 0) lines.push(`That ${unproved.join(" and ")} feed${unproved.length === 1 ? "s" : ""} it is what the configuration says; no good cycle has proved it yet.`);
   lines.push(report.guarded ? "It is guarded: armed, seen healthy, its power can be read, no brake." : `It is not guarded: ${report.why}.`);

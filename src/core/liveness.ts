@@ -5,6 +5,7 @@
 // The invariant: nothing but a bad round that truly counts can raise the counter. A round is unknown when this watcher
 // was not awake, had lost its references, or has something fresh between it and the host; a probe that never passed
 // under this host hash does not count at all. Ping beside a service probe is evidence: a kernel answers for a dead userland.
+// A probe that abstains (the host's agent) has no vote while it says nothing: it neither harms the host nor blinds the watcher.
 
 import type { HostPolicy } from "./policy.ts";
 import type { Outcome, ProbeResult, Round } from "./round.ts";
@@ -26,8 +27,11 @@ export function judge(round: Pick<Round, "startedAtMs" | "endedAtMs" | "referenc
   const { results } = round;
   const passes = (result: ProbeResult) => result.outcome === "good" || result.outcome === "slow";
   const firstPasses = results.filter((result) => passes(result) && !passed.includes(result.probe)).map((result) => result.probe);
-  const refused = results.some((result) => result.sign === "refused");
-  const silent = results.length > 0 && results.every((result) => !passes(result) && (result.sign === "silent" || result.sign === "unreachable"));
+  const outcomeOf = (id: string): Outcome => results.find((result) => result.probe === id)?.outcome ?? "unknown";
+  const absent = policy.probes.filter((probe) => probe.abstains === true && outcomeOf(probe.id) === "unknown").map((probe) => probe.id);
+  const spoke = results.filter((result) => !absent.includes(result.probe));
+  const refused = spoke.some((result) => result.sign === "refused");
+  const silent = spoke.length > 0 && spoke.every((result) => !passes(result) && (result.sign === "silent" || result.sign === "unreachable"));
   const found = { firstPasses, refused, silent };
   const unknown = (because: string): Judgement => ({ ...found, outcome: "unknown", because });
 
@@ -37,11 +41,14 @@ export function judge(round: Pick<Round, "startedAtMs" | "endedAtMs" | "referenc
 
   const counting = policy.probes.filter((probe) => probe.counts && (passed.includes(probe.id) || firstPasses.includes(probe.id)));
   if (counting.length === 0) return unknown("no probe that counts has ever passed");
-  const outcomes = counting.map((probe) => results.find((result) => result.probe === probe.id)?.outcome ?? "unknown");
+  const voting = counting.filter((probe) => !absent.includes(probe.id));
+  if (voting.length === 0) return unknown(`${counting.map((probe) => probe.id).join(", ")} abstains, and nothing else counts`);
+  const outcomes = voting.map((probe) => outcomeOf(probe.id));
   const count = (outcome: Outcome) => outcomes.filter((each) => each === outcome).length;
   const needed = policy.goodNeeded === null ? counting.length : Math.min(policy.goodNeeded, counting.length);
-  const outcome: Outcome = combine(count("good"), count("slow"), count("unknown"), needed);
-  const worst = counting.map((probe) => results.find((result) => result.probe === probe.id)).filter((result) => result !== undefined && result.outcome === outcome);
+  // Who abstains takes one good answer off those that are needed, so that as many may fail as before; one is always needed.
+  const outcome: Outcome = combine(count("good"), count("slow"), count("unknown"), Math.max(1, needed - (counting.length - voting.length)));
+  const worst = voting.map((probe) => results.find((result) => result.probe === probe.id)).filter((result) => result !== undefined && result.outcome === outcome);
   return { ...found, outcome, because: worst.map((result) => `${result?.probe}: ${result?.evidence}`).join("; ") };
 }
 

@@ -12,6 +12,8 @@ export type ProbePolicy = {
   readonly id: string;
   /** False for a probe that is evidence only: `ping` beside a service probe, unless it is required. */
   readonly counts: boolean;
+  /** It looks with the host's own eyes (the agent): unknown is no word on the host, and the round is judged by the others alone. */
+  readonly abstains?: true;
 };
 
 export type HostPolicy = {

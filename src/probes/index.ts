@@ -24,6 +24,7 @@ const load = {
   snmp: async () => (await import("./snmp.ts")).snmp,
   plugin: async () => (await import("./plugin.ts")).plugin,
   dhcp: async () => (await import("./dhcp.ts")).dhcp,
+  agent: async () => (await import("./agent.ts")).agent,
 } as const;
 
 export type ProbeName = keyof typeof load;

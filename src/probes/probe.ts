@@ -2,6 +2,7 @@
 // retry and no opinion on the host. The round runner (watcher/rounds.ts) races it against the time-out, lets it go on
 // until the round ends so that a late answer is seen as slow, and then aborts it: an abort must free every resource at once.
 
+import type { HostFinding } from "../core/finding.ts";
 import type { Measured, Outcome, Sign } from "../core/round.ts";
 
 export type Target = {
@@ -35,6 +36,21 @@ export type ProbeTools = {
   clockSynced?(): boolean;
   /** A name's numeric address from the watcher's cache, at once; absent: names other than the host's own are not looked up. */
   resolve?(name: string): { readonly address: string; readonly family: 4 | 6 } | { readonly error: string };
+  /** What the agents of hosts have told this watcher; absent: it has no door for agents. */
+  readonly agents?: HeardAgents;
+};
+
+/** The last word of each agent that is connected now. */
+export type HeardAgents = {
+  heard(host: string): HeardAgent | { readonly silent: string };
+};
+
+export type HeardAgent = {
+  /** How long ago its last heartbeat or change came, by this watcher's clock. */
+  readonly ageMs: number;
+  /** How often it promises to be heard. */
+  readonly heartbeatMs: number;
+  readonly findings: readonly HostFinding[];
 };
 
 /** One shared ping socket per address family. `null` from echo: not permitted on this machine. */

@@ -3,6 +3,7 @@
 
 import type { OptionsOf, ProbeName } from "../../probes/index.ts";
 import type { Closable } from "../secret.ts";
+import { agent } from "./agent.ts";
 import { dhcp } from "./dhcp.ts";
 import { dns } from "./dns.ts";
 import { http } from "./http.ts";
@@ -44,6 +45,7 @@ const probes = {
   snmp,
   plugin,
   dhcp,
+  agent,
 } as const satisfies { readonly [Name in ProbeName]: Fitting<OptionsOf<Name>> };
 
 /** Options of each probe as its schema resolves them, secrets closed. */

@@ -33,10 +33,13 @@ export type ProbeLint = { readonly code: ProblemCode; readonly message: string; 
 export type ProbeSchema<Written extends z.ZodObject = z.ZodObject, Options = unknown> = {
   /** What it looks at, in a sentence: in a host's list, and as one of the watcher's references. */
   readonly about: string;
-  readonly reference: string;
+  /** Absent: it cannot be one. */
+  readonly reference?: string;
   readonly options: Written;
   /** Beside another probe it is evidence only, unless its option `required` says otherwise. */
   readonly evidenceOnly?: boolean;
+  /** It has no vote while it finds nothing out (ProbePolicy of the core). */
+  readonly abstains?: true;
   /** Told where the name stands alone and that is not enough. */
   readonly incomplete?: string;
   /** What is wrong with settings that are right one by one; null: nothing. */

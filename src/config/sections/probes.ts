@@ -25,14 +25,14 @@ function mapping(shape: Readonly<Record<ProbeName, z.ZodOptional<z.ZodObject>>>)
   return schema.meta({ minProperties: 1, maxProperties: 1 });
 }
 
-function shapeOf(optionsOf: (name: ProbeName) => z.ZodObject): Readonly<Record<ProbeName, z.ZodOptional<z.ZodObject>>> {
-  return Object.fromEntries(PROBE_NAMES.map((name) => [name, optionsOf(name).optional()])) as Record<ProbeName, z.ZodOptional<z.ZodObject>>;
+function shapeOf(names: readonly ProbeName[], optionsOf: (name: ProbeName) => z.ZodObject): Readonly<Record<ProbeName, z.ZodOptional<z.ZodObject>>> {
+  return Object.fromEntries(names.map((name) => [name, optionsOf(name).optional()])) as Record<ProbeName, z.ZodOptional<z.ZodObject>>;
 }
 
 const probe = z.union([
   // Settings of a name alone: those by default, or none where one of them must be written.
   SHORT.transform((name): Written => ({ [name]: PROBES[name].options.safeParse({}).data })),
-  mapping(shapeOf((name) => PROBES[name].options.meta(about(PROBES[name].about)))),
+  mapping(shapeOf(PROBE_NAMES, (name) => PROBES[name].options.meta(about(PROBES[name].about)))),
 ]);
 expectations.add(probe, { says: "a probe such as ssh or { tcp: { port: 53 } }", explain: (input) => {
   const there = `there is ${PROBE_NAMES.join(", ")}`;
@@ -60,8 +60,8 @@ export type ReferenceInput = { readonly address: Address; readonly probe: ProbeI
 
 const where = address("Where this reference is.");
 const whereOptional = address("Where this reference is; of the URL where it is left out.").optional();
-const referenceMapping = mapping(shapeOf((name) => {
-  const { options, reference: described, addressOf } = PROBES[name];
+const referenceMapping = mapping(shapeOf(PROBE_NAMES.filter((name) => PROBES[name].reference !== undefined), (name) => {
+  const { options, reference: described = "", addressOf } = PROBES[name];
   // Of references one that answers is enough: none is required.
   const own = "required" in options.shape ? options.omit({ required: true }) : options;
   return own.extend({ address: addressOf === undefined ? where : whereOptional }).meta(about(described));

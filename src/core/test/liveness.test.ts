@@ -41,6 +41,21 @@ test("what a round is called", () => {
     { name: "this watcher was held up", probes: two, passed: ["ssh", "dns"], results: [result("ssh", "bad"), result("dns", "bad")], round: { endedAtMs: 2_001 + AWAKE_SLACK_MS }, outcome: "unknown", because: /held up for 1501 ms/ },
     { name: "a little late is not held up", probes: two, passed: ["ssh", "dns"], results: [result("ssh", "bad"), result("dns", "bad")], round: { endedAtMs: 2_000 + AWAKE_SLACK_MS }, outcome: "bad" },
   ];
+  const seen: HostPolicy["probes"] = [...counting("ssh"), { id: "agent", counts: true, abstains: true }];
+  const both = ["ssh", "agent"];
+  const four: HostPolicy["probes"] = [...counting("a", "b"), ...seen.slice(1)];
+  cases.push(
+    { name: "an agent that says nothing takes nothing from a host that serves", probes: seen, passed: both, results: [result("ssh", "good"), result("agent", "unknown")], outcome: "good", because: /^ssh: ssh good$/ },
+    { name: "nor gives it anything to one that is dead", probes: seen, passed: both, results: [result("ssh", "bad"), result("agent", "unknown")], outcome: "bad", because: /^ssh: ssh bad$/ },
+    { name: "nor where one of two would have been enough", probes: seen, passed: both, goodNeeded: 1, results: [result("ssh", "bad"), result("agent", "unknown")], outcome: "bad" },
+    { name: "one without a result abstains, too", probes: seen, passed: both, results: [result("ssh", "good")], outcome: "good" },
+    { name: "its word counts like any other", probes: seen, passed: both, results: [result("ssh", "good"), result("agent", "bad", "answer")], outcome: "bad", because: /^agent: agent bad$/ },
+    { name: "but not before it has passed", probes: seen, passed: ["ssh"], results: [result("ssh", "good"), result("agent", "bad", "answer")], outcome: "good" },
+    { name: "alone and silent it says nothing", probes: seen.slice(1), passed: ["agent"], results: [result("agent", "unknown")], outcome: "unknown", because: /^agent abstains/ },
+    { name: "2 of 3: as many may fail as before", probes: four, passed: ["a", "b", "agent"], goodNeeded: 2, results: [result("a", "good"), result("b", "bad"), result("agent", "unknown")], outcome: "good" },
+    { name: "and all of them may not", probes: four, passed: ["a", "b", "agent"], goodNeeded: 2, results: [result("a", "bad"), result("b", "bad"), result("agent", "unknown")], outcome: "bad" },
+    { name: "whoever else knows nothing is no abstention", probes: four, passed: ["a", "b", "agent"], results: [result("a", "unknown"), result("b", "good"), result("agent", "unknown")], outcome: "unknown" },
+  );
   for (const each of cases) {
     const policy = hostPolicy({ name: "logos", probes: each.probes, goodNeeded: each.goodNeeded ?? null });
     const judged = judge(round(each.results, each.round), policy, each.passed, each.freshAfterMs ?? 0);
@@ -71,6 +86,12 @@ test("refused and silent: what an orderly reboot looks like", () => {
   }
 });
 
+test("an agent that says nothing does not hide an orderly silence", () => {
+  const policy = hostPolicy({ name: "logos", probes: [...counting("ssh"), { id: "agent", counts: true, abstains: true }] });
+  assert.equal(judge(round([result("ssh", "bad"), result("agent", "unknown")]), policy, ["ssh", "agent"], 0).silent, true);
+  assert.equal(judge(round([result("agent", "unknown")]), policy, ["ssh", "agent"], 0).silent, false, "nobody has spoken at all");
+});
+
 const anyOutcome = fc.constantFrom<Outcome>("good", "slow", "bad", "unknown");
 /** Better from left to right for the question whether the host is to be cut. */
 const HARM: Record<Outcome, number> = { bad: 1, unknown: 0, slow: 0, good: 0 };
@@ -88,6 +109,20 @@ test("judge is monotone: a bad result turned into unknown or good never makes th
     const after = judge(round(changed.map((outcome, n) => result(`p${n}`, outcome))), policy, ids, 0);
     // A probe that passes for the first time begins to count: it may turn good into nothing worse than what it says itself.
     assert.ok(HARM[after.outcome] <= HARM[before.outcome], `${before.outcome} became ${after.outcome}`);
+  }), { numRuns: 2_000 });
+});
+
+test("silence is never a vote: a bad word turned into silence makes no round worse, and without it the round is that of the others", () => {
+  const arbitrary = fc.record({ outcomes: fc.array(anyOutcome, { minLength: 1, maxLength: 5 }), word: anyOutcome, needed: fc.option(fc.integer({ min: 1, max: 6 })) });
+  fc.assert(fc.property(arbitrary, ({ outcomes, word, needed }) => {
+    const others = counting(...outcomes.map((_, n) => `p${n}`));
+    const ids = [...others.map(({ id }) => id), "agent"];
+    const results = outcomes.map((outcome, n) => result(`p${n}`, outcome));
+    const judged = (said: Outcome) => judge(round([...results, result("agent", said)]), hostPolicy({ name: "logos", probes: [...others, { id: "agent", counts: true, abstains: true }], goodNeeded: needed }), ids, 0).outcome;
+    if (word === "bad") assert.ok(HARM[judged("unknown")] <= HARM[judged("bad")]);
+    const alone = judge(round(results), hostPolicy({ name: "logos", probes: others }), ids, 0).outcome;
+    if (needed === null) assert.equal(judged("unknown"), alone);
+    if (outcomes.every((outcome) => outcome === "bad")) assert.equal(judged("unknown"), "bad", "a dead host is dead without its agent's word");
   }), { numRuns: 2_000 });
 });
 
