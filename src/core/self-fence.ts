@@ -84,6 +84,9 @@ export type RenewRequest = {
   readonly services: readonly { readonly service: string; readonly wants: boolean; readonly epoch: number; readonly is: ServiceIs; /** It is stopped, and no lease up to this number starts it again. */ readonly givenBack: number }[];
 };
 
+/** What a watcher answers. */
+export type LeaseAnswer = { readonly n: number; readonly granted: readonly { readonly service: string; readonly epoch: number }[]; readonly giveBack: readonly { readonly service: string; readonly epoch: number }[] };
+
 export type FenceStep = { readonly state: FenceState; readonly effects: readonly FenceEffect[] };
 
 const RENEWALS_KEPT = 16;

@@ -4,8 +4,10 @@
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
+import { selfFence } from "./self-fence.ts";
 
 const parts = {
+  selfFence,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */
