@@ -50,7 +50,7 @@ export type Running = {
 export type Part<Options> = {
   readonly name: string;
   start(world: PartWorld<Options>): Running | Promise<Running>;
-  /** Takes back everything that it has set up on this host (`upkeep agent uninstall`); absent: there is nothing. */
+  /** Takes back everything that it has set up on this host (`upkeep agent uninstall`), also where it is not configured any more: `world.options` is undefined then. Absent: there is nothing. */
   uninstall?(world: PartWorld<Options>): Promise<void>;
 };
 

@@ -69,6 +69,11 @@ export const PATHS = {
   alerts: "/v1/alerts",
   /** POST AlertTestRequest → AlertTest[]: each of those channels is tried once. */
   alertTest: "/v1/alerts/test",
+  /**
+   * GET → AgentReport[]; `/v1/agents/HOST`: GET → AgentDetails; POST AgentCodeRequest → AgentCode, a code that is good once;
+   * DELETE → AgentAnswer: revoked.
+   */
+  agents: "/v1/agents",
   /** POST {} to `/v1/record/DEVICE` → RecordAnswer. */
   record: "/v1/record",
 } as const;
@@ -194,6 +199,38 @@ export type NoticeReport = {
 /** `by`: on the control socket only; elsewhere it is known. */
 export type NoticeRequest = Pick<NoticeReport, "title" | "severity" | "components"> & { readonly text: string; readonly by?: string | undefined };
 export type NoticeUpdateRequest = { readonly text?: string | undefined; readonly severity?: NoticeReport["severity"] | undefined; readonly end?: boolean | undefined; readonly by?: string | undefined };
+
+// ---- agents (ADR 30) -----------------------------------------------------------------------------------------------------
+
+/** How long a code is good, at most. */
+export const AGENT_CODE_MAX_MS = 7 * 86_400_000;
+
+/** The agent of a host, as this watcher has it. */
+export type AgentReport = {
+  readonly host: string;
+  /** connected: to this watcher, at present. away: enrolled, and not connected. invited: a code is out, and was never used. */
+  readonly state: "connected" | "away" | "revoked" | "invited";
+  /** Since when it is connected or away, as far as this watcher has seen. ISO 8601. */
+  readonly since: string | null;
+  /** When anything was heard of it last. */
+  readonly heard: string | null;
+  readonly version: string | null;
+  /** The address that it comes from. */
+  readonly from: string | null;
+  readonly enrolled: string | null;
+  readonly revoked: { readonly by: string; readonly at: string } | null;
+  /** A code that is good still. */
+  readonly code: { readonly by: string; readonly until: string } | null;
+  /** How many of each it has found, when it was heard last. */
+  readonly findings: { readonly good: number; readonly warn: number; readonly bad: number; readonly unknown: number };
+};
+export type FindingReport = { readonly subject: string; readonly verdict: "good" | "warn" | "bad" | "unknown"; readonly because: string; /** Power may be the cure. */ readonly mayCut: boolean };
+/** `found`: the worst first. */
+export type AgentDetails = AgentReport & { readonly found: readonly FindingReport[] };
+export type AgentCodeRequest = { readonly forMs: number };
+export type AgentAnswer = { readonly exit: number; readonly text: string };
+/** `watchers`: where this and the other watchers are, as far as they say. */
+export type AgentCode = AgentAnswer & { readonly code: string | null; readonly watchers: readonly string[] };
 
 // ---- who may (ADR 19) ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 // to a reply, both plain values. Nothing in here knows a socket; who is asking has been found out before (server.ts), and
 // whether he may is decided from the row alone, in one place, so that no answer has to think of it.
 
+import type { HostFinding } from "../core/finding.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Now } from "../core/time.ts";
 import type { State } from "../core/state.ts";
@@ -80,7 +81,15 @@ export type Sources = {
   /** What the public is told, as configured now; null: nothing. */
   statusPage(): StatusPageConfig | null;
   readonly notices: Notices;
+  /** The agents that this watcher takes in; null: it takes none. */
+  agents(): AgentsSource | null;
   readonly version: string;
+};
+
+/** What of src/watcher/agents is asked here. */
+export type AgentsSource = {
+  heard(host: string): { readonly connected: boolean; readonly heardMs: number; readonly sinceMs: number; readonly hello: { readonly version: string; readonly from: string }; readonly findings: readonly HostFinding[] } | null;
+  code(by: string, host: string, forMs: number): Promise<{ readonly exit: number; readonly text: string; readonly code: string | null }>;
 };
 
 /** What answers are made from: the sources, and what the doors share. */

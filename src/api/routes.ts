@@ -4,6 +4,7 @@
 // what no other row has, outside `/v1/`: the page, whose own paths only it knows.
 
 import { audit, firstUser, logIn, logOut, session, setUp, setUpLink, tokenAdd, tokenRemove, tokens, userAdd, userChange, userRemove, users } from "./access/answers.ts";
+import { agent, agentCode, agentRevoke, agents } from "./agents.ts";
 import { command, record, reload } from "./asking.ts";
 import { alertTest, alerts } from "./calling.ts";
 import { AVAILABILITY_QUERY, availability } from "./availability.ts";
@@ -58,6 +59,10 @@ export const ROUTES: readonly Route[] = [
   route("POST", PATHS.reload, "admin", reload),
   route("GET", PATHS.alerts, "viewer", alerts),
   route("POST", PATHS.alertTest, "operator", alertTest),
+  route("GET", PATHS.agents, "viewer", agents),
+  route("GET", `${PATHS.agents}/:name`, "viewer", agent),
+  route("POST", `${PATHS.agents}/:name`, "admin", agentCode),
+  route("DELETE", `${PATHS.agents}/:name`, "admin", agentRevoke),
   route("POST", `${PATHS.record}/:name`, "admin", record),
   route("GET", ELSEWHERE, "anyone", (asked) => pageFile(asked), { early: true }),
 ];

@@ -19,6 +19,7 @@ import { Standings } from "../watcher/standings.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { ApiSources } from "./server.ts";
 import type { History, HistoryEvent } from "./history.ts";
+import type { AgentsSource } from "./route.ts";
 import { Notices } from "./status-page/notices.ts";
 import type { StatusPageConfig } from "./status-page/serve.ts";
 import { Counts } from "./metrics/counts.ts";
@@ -41,6 +42,8 @@ export type World = {
   storeFailure: string | null;
   /** What the public is told. */
   statusPage: StatusPageConfig | null;
+  /** The agents that are taken in. */
+  agents: AgentsSource | null;
   /** The device cannot be opened or read while this is not null. */
   deviceFailure: string | null;
   /** Numbers of the lines that called somebody. */
@@ -153,11 +156,11 @@ export function openWorld(options: WorldOptions = {}): World {
   const notices = new Notices(folder, () => {});
   const standings = new Standings(past.looks);
   const world: World = {
-    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], statusPage: null,
+    watcher, wedged, outlets, commands, stuck, storeFailure: null, deviceFailure: null, called: [], statusPage: null, agents: null,
     reloads: { accepted: true, problems: [] },
     sources: { watcher, history: past.history, strips, counts, now,
       processFigures: async () => ({ dropped: { rows: 0, lines: 0, rounds: 0 }, historyBytes: 4_096, alertsWaiting: 0, stalledMs: 0 }),
-      statusPage: () => world.statusPage, notices, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), alerts: { report: () => ({ alarms: [], channels: [] }), test: async (channel) => (channel === null || channel === "mail" ? [{ channel: "mail", delivered: false, evidence: "450 not now" }] : null) }, version: "0.0.0-test" },
+      statusPage: () => world.statusPage, notices, agents: () => world.agents, look: () => standings.look(watcher.state, watcher.policy, now()), reload: async () => world.reloads, record: async (device) => (device === "sucker" ? { text: "upkeep recording 1\n" } : null), alerts: { report: () => ({ alarms: [], channels: [] }), test: async (channel) => (channel === null || channel === "mail" ? [{ channel: "mail", delivered: false, evidence: "450 not now" }] : null) }, version: "0.0.0-test" },
     close: async () => {
       await watcher.kill();
       rmSync(folder, { recursive: true, force: true });

@@ -54,6 +54,8 @@ export type Options = {
   readonly log?: "text" | "json";
   // agent
   readonly dryRun?: boolean;
+  /** Where a watcher takes agents in: HOST or HOST:PORT. */
+  readonly watcher?: string;
   // lab
   readonly processes?: boolean;
   readonly once?: boolean;

@@ -231,10 +231,24 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  const agents = make(program, "agents", "The agents of hosts", "Who is enrolled and connected, and what they have found, as this watcher sees it. Exit 1 when one of them is not connected, or has found something bad.", ["upkeep agents", "upkeep agents --json | jq '.[] | select(.state != \"connected\")'"],
+    async (options) => (await import("./commands/agents.ts")).runAgents(options));
+  make(agents, "show <host>", "What the agent of a host has found", "The worst first.", ["upkeep agents show logos"],
+    async (options, host) => (await import("./commands/agents.ts")).runAgentsShow(needed(host), options));
+  make(agents, "revoke <host>", "Shut the agent of a host out", "It is cut at once. Another code lets it in again.", ["upkeep agents revoke logos"],
+    async (options, host) => (await import("./commands/agents.ts")).runAgentsRevoke(needed(host), options));
   const agent = make(program, "agent", "The agent of this host", "What can only be known or done from inside a host; in the foreground, systemd runs it as a service. It opens no port.", ["upkeep agent -c /etc/upkeep/upkeep.yaml", "upkeep agent --dry-run"],
     async (options) => (await import("./commands/agent.ts")).runAgent(options))
     .option("--dry-run", "decide and tell everything, do nothing")
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  make(agent, "code <host>", "Make a code that lets the agent of a host in", "At a watcher. It is good once, for this host, for a while, and is shown here only.", ["upkeep agent code logos", "upkeep agent code logos --for 10m --json"],
+    async (options, host) => (await import("./commands/agents.ts")).runAgentCode(needed(host), options))
+    .addOption(duration("--for <duration>", "how long it is good (1h)"));
+  make(agent, "enroll <code>", "Make this host known to the watchers", "On the host, as the user of its agent (root). One code reaches every watcher that shares its records. The same command may be given again when it did not end.", ["upkeep agent enroll UPK1-…", "upkeep agent enroll UPK1-… --watcher 10.0.0.2"],
+    async (options, code) => (await import("./commands/agent-enroll.ts")).runAgentEnroll(needed(code), options, version))
+    .option("--watcher <address>", "the watcher that made the code, HOST or HOST:PORT, instead of those of the section agent");
+  make(agent, "uninstall", "Take back all that the agent has set up on this host", "Stop the agent first. Its key is deleted as well: revoke it at a watcher.", ["systemctl disable --now upkeep-agent && upkeep agent uninstall"],
+    async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options));
   make(agent, "check", "Every problem of the section agent", "Exit 3 with errors.", ["upkeep agent check", "upkeep agent check -c upkeep.yaml --json"],
     async (options) => (await import("./commands/agent.ts")).runAgentCheck(options));
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");

@@ -12,6 +12,9 @@ export type Address = {
   readonly port: number | null;
 };
 
+/** Where watchers take agents in, unless told otherwise. */
+export const AGENTS_PORT = 7_443;
+
 const FORMS = "write HOST, HOST:PORT or [V6]:PORT";
 // Underscores are not host names by RFC 1123, and stand in many internal zones all the same.
 const LABEL = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;

@@ -30,6 +30,7 @@ export type ShellConfig = {
   /** `<dataDir>/upkeep.sock`; short enough for the kernel. */
   readonly socketPath: string;
   readonly api: ApiConfig;
+  readonly agents: AgentsConfig;
   readonly alerts: AlertsConfig;
   readonly history: HistoryConfig;
   /** Null: none. */
@@ -70,6 +71,8 @@ export type HistoryConfig = { readonly roundsMs: number; readonly minutesMs: num
 
 /** `group` null: these hosts. */
 export type StatusPageConfig = { readonly title: string; readonly historyDays: number; readonly components: readonly { readonly name: string; readonly group: string | null; readonly hosts: readonly string[] }[] };
+/** `listen` null: no agents are taken in. `address`: where they are told that it is. */
+export type AgentsConfig = { readonly listen: { readonly host: string; readonly port: number } | null; readonly address: string | null };
 export type ApiConfig = {
   /** `null`: no TCP. */
   readonly listen: { readonly host: string; readonly port: number } | null;

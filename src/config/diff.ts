@@ -15,7 +15,7 @@ export type ConfigDiff = {
   };
   readonly devices: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly string[] };
   /** Parts of the configuration that are nobody's in particular and differ. */
-  readonly rest: readonly ("site" | "watcher" | "armed" | "brakes" | "agreement" | "references" | "alerts" | "history" | "statusPage" | "api" | "data" | "store")[];
+  readonly rest: readonly ("site" | "watcher" | "armed" | "brakes" | "agreement" | "references" | "alerts" | "history" | "statusPage" | "api" | "agents" | "data" | "store")[];
 };
 
 export function diffConfig(before: Config, after: Config): ConfigDiff {
@@ -29,7 +29,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   const parts = (config: Config): Record<ConfigDiff["rest"][number], unknown> => ({
     site: config.policy.site, watcher: config.policy.watcher, armed: config.policy.armed, brakes: config.policy.brakes,
     agreement: [config.policy.observers, config.policy.lone], references: config.shell.references, alerts: config.shell.alerts,
-    history: config.shell.history, statusPage: config.shell.statusPage, api: config.shell.api, data: config.shell.dataDir, store: config.shell.store,
+    history: config.shell.history, statusPage: config.shell.statusPage, api: config.shell.api, agents: config.shell.agents, data: config.shell.dataDir, store: config.shell.store,
   });
   const [old, now] = [parts(before), parts(after)];
   return {

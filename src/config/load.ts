@@ -3,7 +3,8 @@
 
 import { LIMITS } from "../core/policy.ts";
 import type { Policy } from "../core/policy.ts";
-import type { AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
+import { AGENTS_PORT, formatAddress } from "./address.ts";
+import type { AgentsConfig, AlertsConfig, Config, HistoryConfig, ReferenceSpec, ShellConfig, StatusPageConfig, StoreSpec } from "./config.ts";
 import { resolveDataDir, SOCKET_PATH_BYTES_MAX, socketPathIn } from "./data-dir.ts";
 import type { ReadFile } from "./files.ts";
 import { gather } from "./gather.ts";
@@ -68,7 +69,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (problems.failed || store === null || api === null) return { ok: false, problems: problems.sorted() };
   const shell: ShellConfig = {
     ...place,
-    api, alerts, store, references, history: historyOf(gathered), statusPage,
+    api, agents: agentsOf(gathered), alerts, store, references, history: historyOf(gathered), statusPage,
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };
@@ -92,6 +93,13 @@ function policyOf(gathered: Gathered, fleet: ResolvedFleet, store: StoreSpec, se
     lone: top.lone ?? "hold",
     limits: { ...LIMITS, alarmEveryMs: alerts.repeatMs },
   };
+}
+
+function agentsOf({ top: { agents } }: Gathered): AgentsConfig {
+  const asked = agents?.listen ?? null;
+  const listen = asked === null ? null : { host: asked.host, port: asked.port ?? AGENTS_PORT };
+  const told = agents?.address ?? (asked === null || /^(0\.0\.0\.0|::)$/.test(asked.host) || asked.port === 0 ? null : asked);
+  return { listen, address: told === null ? null : formatAddress(told.host, told.port ?? listen?.port ?? AGENTS_PORT) };
 }
 
 function historyOf({ top }: Gathered): HistoryConfig {

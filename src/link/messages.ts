@@ -15,7 +15,6 @@ export const LINE_BYTES_MAX = 65_536;
 /** Findings to a message: so that no line is too long. */
 export const FINDINGS_A_MESSAGE = 50;
 export const FINDINGS_MAX = 1_000;
-export const AGENTS_PORT = 7_443;
 
 /** Control and format characters (C0, C1, bidirectional overrides, line separators). */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]+/gu;

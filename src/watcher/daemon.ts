@@ -2,6 +2,7 @@
 // nothing; it is the one file that knows all parts. The order matters: nothing is touched before the data folder's lock is
 // held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
+import type { Agents } from "./agents/agents.ts";
 import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
@@ -206,6 +207,37 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    /** Of hosts, where the configuration has a door for them. */
+    let agents: Agents | null = null;
+    const openAgents = async (): Promise<void> => {
+      const { listen, address } = config.shell.agents;
+      if (listen === null) {
+        if (watcher.state.doors.has(config.policy.watcher)) watcher.current.post({ kind: "door", door: null });
+        return;
+      }
+      const { Agents: Made } = await import("./agents/agents.ts");
+      const made = new Made({
+        listen, address, folder: dataDir, watcher: config.policy.watcher, version: options.version, clock, say: log.say,
+        roster: () => ({ agents: watcher.state.agents, doors: watcher.state.doors, store: watcher.state.meta.ledger }),
+        command: (by, command) => watcher.command(by, command),
+        door: (door) => watcher.current.post({ kind: "door", door }),
+        // Here what hosts announce becomes an input of the core; true when what it wrote is durable.
+        onAnnouncement: () => Promise.resolve(false),
+        onConnect: () => undefined,
+      });
+      agents = made;
+      watcher.listen(({ kind }) => {
+        // After the step: who is revoked is cut in the same moment.
+        if (kind === "agent") setImmediate(() => made.review());
+      });
+      try {
+        await made.open();
+        log.say("info", `agents are taken in at ${listen.host} port ${made.port ?? listen.port}`);
+      } catch (error) {
+        warn(`no agents: ${listen.host} port ${listen.port} cannot be listened on: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    };
+
     const record = async (device: string): Promise<RecordAnswer | null> => {
       const { recordDevice } = await import("./record.ts");
       const text = await recordDevice(config, device, (name, boundMs, use) => watcher.current.lend(name, boundMs, use));
@@ -213,7 +245,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
     };
 
     const began = openApi(
-      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
+      { watcher, history, strips, counts, processFigures: processFigures(dataDir, history, alerts, tools.stalls), now: () => clock.now(), look, statusPage: () => config.shell.statusPage, notices, agents: () => agents, reload, record, alerts: { report: () => reportOf(alerts.report()), test: (channel, signal) => alerts.test(channel, signal) }, version: options.version },
       { socketPath, folder: dataDir, listen: config.shell.api.listen, names: config.shell.api.names, tls: tlsOf(config), onTrouble: warn },
     ).then(async (api) => {
       if (api.tcpProblem !== null) {
@@ -226,6 +258,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       tellDoors(api, log.say);
       place.onDurable((memory) => history.remember(memory));
       start(history.lastSeq());
+      await openAgents();
       const ready = statusReport(watcher.state, watcher.policy, clock.now());
       process.stdout.write(`upkeep: watching ${config.policy.hosts.size} hosts, guarded ${ready.guarded}\n`);
       notify("READY=1\nSTATUS=watching");
@@ -253,6 +286,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       log.say("info", `ended: ${because}`);
       // First of all: from here on the others may take over.
       await place.leave();
+      agents?.close();
       await (await began).close();
       await closeAll();
     };

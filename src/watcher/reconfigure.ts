@@ -24,6 +24,7 @@ export function fixedParts(before: Config, after: Config): readonly string[] {
   if (before.shell.dataDir !== after.shell.dataDir) problems.push(`data cannot change from ${before.shell.dataDir} to ${after.shell.dataDir} while the watcher runs: restart it`);
   if (before.policy.watcher !== after.policy.watcher) problems.push("watcher.name cannot change while the watcher runs: restart it");
   if (JSON.stringify(withoutPair(before.shell.api)) !== JSON.stringify(withoutPair(after.shell.api))) problems.push("api cannot change while the watcher runs: restart it");
+  if (JSON.stringify(before.shell.agents) !== JSON.stringify(after.shell.agents)) problems.push("agents cannot change while the watcher runs: restart it");
   if (!sameStore(before.shell.store, after.shell.store)) problems.push("store cannot change while the watcher runs: restart it");
   return problems;
 }

@@ -4,11 +4,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseAddress } from "../../config/address.ts";
+import { AGENTS_PORT, parseAddress } from "../../config/address.ts";
 import type { AgentConfig } from "../../config/load-agent.ts";
 import type { Announcement } from "../../core/finding.ts";
 import type { FromAgent, FromWatcher } from "../../link/messages.ts";
-import { AGENTS_PORT } from "../../link/messages.ts";
 import type { Clock } from "../../process/system-clock.ts";
 import type { Link, LinkHooks } from "../link.ts";
 import { LinkMemory } from "./memory.ts";

@@ -18,6 +18,16 @@ export async function runAgent(options: Options): Promise<number> {
   return becomeDaemon("agent", config, options.log, options.dryRun === true ? ["dry-run"] : []);
 }
 
+/** Becomes the agent for as long as it takes to take everything back. */
+export async function runAgentUninstall(options: Options): Promise<number> {
+  const config = findConfigPath(options.config);
+  if (config === null) {
+    complain(NONE);
+    return EXIT.configuration;
+  }
+  return becomeDaemon("agent", config, options.log, ["uninstall"]);
+}
+
 /** Every problem of the section `agent`, one a line. */
 export async function runAgentCheck(options: Options): Promise<number> {
   const config = findConfigPath(options.config);

@@ -1,13 +1,15 @@
 // `upkeep status [HOST]`: how it stands, calmly. The first line says whether the fleet is guarded; what asks for a person
 // stands last, nearest to the prompt. Exit 1 when a host is down or not guarded.
 
-import type { AlarmReport, HostReport, StatusReport } from "../../api/contract.ts";
+import type { AgentDetails, AlarmReport, HostReport, StatusReport } from "../../api/contract.ts";
 import { inWords, PATHS } from "../../api/contract.ts";
+import type { Client } from "../client.ts";
 import { connect } from "../client.ts";
 import { EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import type { Cell } from "../terminal.ts";
 import { moment, paint, print, printable, printJson, table, zone } from "../terminal.ts";
+import { agentLine, findingTable } from "./agents.ts";
 import { votes } from "../votes.ts";
 import { storeLines, watcherTable } from "../watchers.ts";
 
@@ -19,8 +21,19 @@ export async function runStatus(host: string | undefined, options: Options): Pro
   const client = await connect(options);
   const status = await client.get<StatusReport>(host === undefined ? PATHS.status : `${PATHS.status}?host=${encodeURIComponent(host)}`);
   if (options.json === true) printJson(status);
-  else for (const line of render(status, host ?? null)) print(line);
+  else {
+    for (const line of render(status, host ?? null)) print(line);
+    if (host !== undefined) for (const line of await agentOf(client, host)) print(line);
+  }
   return status.hosts.every((each) => each.guarded && each.verdict !== "down") ? EXIT.yes : EXIT.no;
+}
+
+/** The agent of a host, and what of its findings is not good; nothing where none is enrolled, or the watcher is older. */
+async function agentOf(client: Client, host: string): Promise<readonly string[]> {
+  const agent = await client.get<AgentDetails>(`${PATHS.agents}/${encodeURIComponent(host)}`).catch(() => null);
+  if (agent === null) return [];
+  const ill = agent.found.filter(({ verdict }) => verdict !== "good");
+  return ["", `Agent: ${agentLine(agent, Date.now())}`, ...(ill.length === 0 ? [] : findingTable(ill))];
 }
 
 function render(status: StatusReport, only: string | null): readonly string[] {

@@ -6,6 +6,7 @@ import { agent } from "../agent/index.ts";
 import { expectations } from "../expect.ts";
 import { about, choice, flag, text, whole } from "../fields.ts";
 import { NAME_PATTERN } from "../ranges.ts";
+import { agents } from "./agents.ts";
 import { api } from "./api.ts";
 import { history } from "./history.ts";
 import { group, host } from "./hosts.ts";
@@ -34,6 +35,7 @@ const single = {
   alerts: alerts.meta(about("Whom to call, and how.")).optional(),
   history: history.meta(about("What is kept of probe results, and in how much room.")).optional(),
   statusPage: statusPage.meta(about("A page for the public at `/status`, without a log-in.")).optional(),
+  agents: agents.meta(about("The agents of hosts, and how they reach this watcher (docs/guides/agents.md).")).optional(),
   agent: agent.meta(about("What `upkeep agent` does on this machine; a host that runs no watcher needs nothing else in its file.")).optional(),
 };
 
@@ -80,6 +82,7 @@ export const root = z.strictObject({
   store: single.store,
   observers: single.observers,
   lone: single.lone,
+  agents: single.agents,
   agent: single.agent,
 }).meta({ title: "Upkeep's configuration", ...about("The configuration of an Upkeep watcher: one YAML file. Durations are written `500ms`, `5s`, `2m`, `1h30m`, `1d`.") });
 

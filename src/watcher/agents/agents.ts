@@ -14,7 +14,7 @@ import type { LeaseAnswer, RenewRequest } from "../../core/self-fence.ts";
 import { hashOf, makeCode } from "../../link/code.ts";
 import { Connection } from "../../link/connection.ts";
 import type { Identity } from "../../link/identity.ts";
-import { datesRefused, nextIdentity, ownIdentity, pinOf, promoteIdentity } from "../../link/identity.ts";
+import { datesRefused, nextIdentity, ownIdentity, pinOf, promoteIdentity, readIdentity } from "../../link/identity.ts";
 import type { FromAgent, FromWatcher, Roster } from "../../link/messages.ts";
 import { common, FINDINGS_MAX, FROM_AGENT, PROTOCOL_MAX, PROTOCOL_MIN } from "../../link/messages.ts";
 import type { Clock } from "../../process/system-clock.ts";
@@ -90,6 +90,7 @@ export class Agents {
   readonly #tries = new Limit({ burst: 6, everyMs: 10_000 });
   readonly #allTries = new Limit({ burst: 60, everyMs: 1_000 });
   #identity: Identity;
+  #next: Identity | null = null;
   #door: Door | null = null;
   #byPin = new Map<string, string>();
   #agents: ReadonlyMap<string, AgentRecord> | null = null;
@@ -211,23 +212,32 @@ export class Agents {
   /** A key that ends before long gets a successor, which agents are told of for months before it is shown to them. */
   #identityLook(): void {
     const { wallMs, bootMs, synced } = this.#options.clock.now();
-    if (bootMs - this.#identityLookedMs < IDENTITY_LOOK_EVERY_MS) return;
-    this.#identityLookedMs = bootMs;
-    let next = synced ? nextIdentity(this.#folder, this.#options.watcher, wallMs) : null;
-    if (next !== null && this.#identity.notAfterMs - wallMs < PROMOTE_BEFORE_MS) {
-      promoteIdentity(this.#folder);
-      this.#identity = next;
-      this.#door?.renew(next);
-      next = null;
+    if (bootMs - this.#identityLookedMs >= IDENTITY_LOOK_EVERY_MS) {
+      this.#identityLookedMs = bootMs;
+      let next = synced ? nextIdentity(this.#folder, this.#options.watcher, wallMs) : readIdentity(this.#folder, "next");
+      if (next !== null && synced && this.#identity.notAfterMs - wallMs < PROMOTE_BEFORE_MS) {
+        promoteIdentity(this.#folder);
+        this.#identity = next;
+        this.#door?.renew(next);
+        next = null;
+      }
+      this.#next = next;
     }
-    this.#options.door({ address: this.#options.address, pins: [this.#identity.pin, ...(next === null ? [] : [next.pin])] });
+    // Also after the store was opened anew, and has forgotten it.
+    const pins = this.#pins();
+    const known = this.#options.roster().doors.get(this.#options.watcher);
+    if (known === undefined || known.address !== this.#options.address || known.pins.join() !== pins.join()) this.#options.door({ address: this.#options.address, pins });
+  }
+
+  #pins(): string[] {
+    return [this.#identity.pin, ...(this.#next === null ? [] : [this.#next.pin])];
   }
 
   #roster(): Roster {
     const { doors, store } = this.#options.roster();
     const all = [...doors.values()].map(({ watcher, address, pins }) => ({ watcher, address, pins: [...pins] }));
     // Our own record may be on its way still.
-    const me = { watcher: this.#options.watcher, address: this.#options.address, pins: [this.#identity.pin] };
+    const me = { watcher: this.#options.watcher, address: this.#options.address, pins: this.#pins() };
     return { watcher: this.#options.watcher, store, watchers: doors.has(me.watcher) ? all : [...all, me] };
   }
 
