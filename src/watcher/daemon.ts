@@ -224,6 +224,13 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         // Here what hosts announce becomes an input of the core; true when what it wrote is durable.
         onAnnouncement: () => Promise.resolve(false),
         onConnect: () => undefined,
+        onLeases: (host, contact, request) => {
+          const { current } = watcher;
+          // Where nothing is leased nothing of it is written down either.
+          if (current.state.leases.size === 0) return;
+          current.answerLeases(({ host: to, contact: of, ...answer }) => made.leases(to, of, answer));
+          current.post({ kind: "lease-renew", host, contact, request });
+        },
       });
       agents = made;
       watcher.listen(({ kind }) => {
