@@ -10,6 +10,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 
 const text = (max: number) => z.string().max(max).transform((value) => value.replace(UNPRINTABLE, "?").trim());
 const name = z.string().min(1).max(253);
+/** It is a key of a record. */
+const service = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 const reason = text(REASON_MAX);
 const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
 const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();
@@ -22,6 +24,9 @@ export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("unbrake"), brake, scope: name }),
   z.strictObject({ kind: z.literal("release"), host: name }),
   z.strictObject({ kind: z.literal("storm-proceed") }),
+  z.strictObject({ kind: z.literal("lease-grant"), service, host: name, reason }),
+  z.strictObject({ kind: z.literal("lease-move"), service, host: name, reason }),
+  z.strictObject({ kind: z.literal("lease-release"), service, reason, confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("forget-watcher"), watcher: name }),
   z.strictObject({ kind: z.literal("ack"), alarm: z.string().min(1).max(300) }),
 ]) satisfies z.ZodType<Command>;

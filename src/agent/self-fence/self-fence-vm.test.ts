@@ -45,7 +45,7 @@ test("a host that has lost its watchers stops what it leased, and is reset only 
     name: "logos", folder: join(folder, "guest"), modules: ["i6300esb"],
     settings: {
       "upkeep.yaml": JSON.stringify({ agent: { name: "logos", watchers: [`10.0.2.2:${port}`], data: "/data/agent", selfFence: { watchdog: "/dev/watchdog", timeout: `${DOG_S}s`, ttl: `${TTL_S}s`, stopWithin: `${STOP_S}s`, services: { db: SERVICE } } } }),
-      ...Object.fromEntries(readdirSync(key).map((name) => [`link-${name}`, readFileSync(join(key, name), "utf8")])),
+      ...Object.fromEntries(readdirSync(key, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => [`link-${name}`, readFileSync(join(key, name), "utf8")])),
     },
     boot: "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2; mkdir -p /data/agent/link; for file in /etc/upkeep/link-*; do cp $file /data/agent/link/${file#/etc/upkeep/link-}; done\n",
     qemu: ["-device", "i6300esb", "-action", "watchdog=reset", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"],
