@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../core/errors.ts";
 import type { HostFinding, Order, OrderEnd } from "../core/finding.ts";
+import type { LeaseAnswer } from "../core/self-fence.ts";
 import type { Guard } from "../child/child.ts";
 import type { Clock } from "../process/system-clock.ts";
 import type { Log } from "../process/log.ts";
@@ -34,11 +35,12 @@ export class Agent {
   readonly #takers = new Map<string, (order: Order) => Promise<OrderEnd>>();
   readonly #orders = new Map<string, Promise<OrderEnd>>();
   readonly #link: Link;
+  readonly #leaseTakers: ((answer: LeaseAnswer) => void)[] = [];
   #running: Running[] = [];
 
   constructor(shell: AgentShell) {
     this.#shell = shell;
-    this.#link = shell.link({ findings: () => this.findings(), order: (order) => this.#order(order), say: shell.log.say });
+    this.#link = shell.link({ findings: () => this.findings(), order: (order) => this.#order(order), leases: (answer) => this.#leaseTakers.forEach((take) => take(answer)), say: shell.log.say });
   }
 
   async start(): Promise<void> {
@@ -75,6 +77,7 @@ export class Agent {
         this.#takers.set(order, carryOut);
       },
       contacts: () => this.#link.contacts(),
+      leases: { ask: (request) => this.#link.leases(request), onAnswer: (take) => void this.#leaseTakers.push(take) },
     };
   }
 

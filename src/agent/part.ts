@@ -5,6 +5,7 @@
 
 import type { Guard } from "../child/child.ts";
 import type { Announcement, HostFinding, Order, OrderEnd } from "../core/finding.ts";
+import type { LeaseAnswer, RenewRequest } from "../core/self-fence.ts";
 import type { Now } from "../core/time.ts";
 
 /** A watcher as this agent knows it. */
@@ -32,6 +33,13 @@ export type PartWorld<Options> = {
   /** Takes orders of this kind from watchers; the result is sent back, and the same id is never carried out twice. */
   onOrder(order: string, carryOut: (order: Order) => Promise<OrderEnd>): void;
   contacts(): readonly Contact[];
+  readonly leases: LeaseSource;
+};
+
+/** Leases are asked of every watcher that can be reached; whoever is in charge of this host answers, or nobody. */
+export type LeaseSource = {
+  ask(request: RenewRequest): void;
+  onAnswer(take: (answer: LeaseAnswer) => void): void;
 };
 
 export type Running = {

@@ -10,4 +10,5 @@ export const PARTS: Loads = {
   storage: async () => (await import("./storage/storage.ts")).storage,
   hungTasks: async () => (await import("./hung-tasks/hung-tasks.ts")).hungTasks,
   netconsole: async () => (await import("./netconsole/netconsole.ts")).netconsole,
+  selfFence: async () => (await import("./self-fence/self-fence.ts")).selfFence,
 };

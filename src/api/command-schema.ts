@@ -10,6 +10,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 
 const text = (max: number) => z.string().max(max).transform((value) => value.replace(UNPRINTABLE, "?").trim());
 const name = z.string().min(1).max(253);
+/** It is a key of a record. */
+const service = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 const reason = text(REASON_MAX);
 const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
 const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();
@@ -24,6 +26,9 @@ export const command = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("storm-proceed") }),
   z.strictObject({ kind: z.literal("careful"), host: name, event: text(100), phase: z.enum(["pre-fail", "shutdown", "normal"]), haltWithinMs: z.int().min(1).max(3_600_000).nullable(), reason }),
   z.strictObject({ kind: z.literal("careful-return"), host: name.nullable() }),
+  z.strictObject({ kind: z.literal("lease-grant"), service, host: name, reason }),
+  z.strictObject({ kind: z.literal("lease-move"), service, host: name, reason }),
+  z.strictObject({ kind: z.literal("lease-release"), service, reason, confirm: name.nullable() }),
   z.strictObject({ kind: z.literal("forget-watcher"), watcher: name }),
   z.strictObject({ kind: z.literal("reboots-start"), hosts: z.array(name).min(1).max(10_000).nullable(), needed: z.boolean(), window: text(200).nullable(), self: z.boolean(), reason }),
   z.strictObject({ kind: z.literal("reboots-stop") }),

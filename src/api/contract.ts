@@ -13,6 +13,7 @@ import type { IncidentReport } from "../core/report.ts";
 
 export { UpkeepError } from "../core/errors.ts";
 export { ALARM_MANUAL, availabilityInWords, inWords, plannedPaceInWords, rollingInWords } from "../core/words.ts";
+export type { LeaseReport } from "../core/leases.ts";
 export type { AlarmReport, BrakeReport, DeviceReport, HostReport, IncidentReport, OperationReport, OutletReport, ProbeReport, RebootsReport, StatusReport, StormReport, VoteReport, WatcherReport } from "../core/report.ts";
 export type { AvailabilityParts, Command, Forecast, Why };
 
@@ -76,6 +77,8 @@ export const PATHS = {
    * DELETE → AgentAnswer: revoked.
    */
   agents: "/v1/agents",
+  /** → LeaseReport[]. */
+  leases: "/v1/leases",
   /** POST {} to `/v1/record/DEVICE` → RecordAnswer. */
   record: "/v1/record",
 } as const;

@@ -13,6 +13,7 @@ import { KERNEL_QUERY, kernel } from "./kernel.ts";
 import { EVENTS_QUERY, RESULTS_QUERY, events, health, host, incident, incidents, results, status, why } from "./looking.ts";
 import { pageFile } from "./page-files.ts";
 import { noticesAdd, noticesList, noticesRemove, noticesUpdate, statusPage, statusPageFiles, statusPageStyle } from "./status-page/serve.ts";
+import { leases } from "./leases.ts";
 import type { Caller, Method, Reply, Route, Served } from "./route.ts";
 import { Refusal, failure, reaches, route } from "./route.ts";
 import { metrics, openapi, stream } from "./watching.ts";
@@ -61,6 +62,7 @@ export const ROUTES: readonly Route[] = [
   route("POST", PATHS.reload, "admin", reload),
   route("GET", PATHS.alerts, "viewer", alerts),
   route("POST", PATHS.alertTest, "operator", alertTest),
+  route("GET", PATHS.leases, "viewer", leases),
   route("GET", PATHS.agents, "viewer", agents),
   route("GET", `${PATHS.agents}/:name`, "viewer", agent),
   route("POST", `${PATHS.agents}/:name`, "admin", agentCode),

@@ -259,6 +259,19 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  const lease = group("lease", "Which host may run a service", "A service that is configured under `selfFence` of an agent runs only under its lease, and on one host at a time.");
+  make(lease, "list", "Who has which lease", "Exit 1 when one is not renewed, or its service does not run.", ["upkeep lease list", "upkeep lease list --json"],
+    async (options) => (await import("./commands/lease.ts")).runLeaseList(options));
+  make(lease, "grant <host> <service>", "Let a host run a service", "Refused while another host has the lease.", ["upkeep lease grant logos db"],
+    async (options, host, service) => (await import("./commands/lease.ts")).runLeaseGrant(needed(host), needed(service), options))
+    .option("--reason <text>", "why");
+  make(lease, "move <service> <host>", "Give the lease of a service to another host", "It is taken back first, and granted once the service is stopped: by the word of its agent, or when the whole bound has passed.", ["upkeep lease move db ethos"],
+    async (options, service, host) => (await import("./commands/lease.ts")).runLeaseMove(needed(service), needed(host), options))
+    .option("--reason <text>", "why");
+  make(lease, "release <service>", "Take the lease of a service back", "Nobody may run it then. --confirm: somebody has looked that it does not run there, and types its name; for a holder without a watchdog.", ["upkeep lease release db", "upkeep lease release db --confirm db"],
+    async (options, service) => (await import("./commands/lease.ts")).runLeaseRelease(needed(service), options))
+    .option("--reason <text>", "why")
+    .option("--confirm <service>", "it does not run there: somebody has looked");
   const agents = make(program, "agents", "The agents of hosts", "Who is enrolled and connected, and what they have found, as this watcher sees it. Exit 1 when one of them is not connected, or has found something bad.", ["upkeep agents", "upkeep agents --json | jq '.[] | select(.state != \"connected\")'"],
     async (options) => (await import("./commands/agents.ts")).runAgents(options));
   make(agents, "show <host>", "What the agent of a host has found", "The worst first.", ["upkeep agents show logos"],

@@ -3,6 +3,7 @@
 
 import type { Command } from "./io.ts";
 import type { Answer, AskRecord, RecordKey } from "./records.ts";
+import { leaseConcerns } from "./leases.ts";
 import { chargedWith, isFirst } from "./roster.ts";
 import type { Turn } from "./state.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
@@ -13,7 +14,7 @@ const ANSWER_WITHIN_MS = 30_000;
 const LEFT_MS = 60_000;
 
 /** The host whose watcher has to carry this out itself; null: any watcher can. */
-export function concerns(command: Command): string | null {
+export function concerns(turn: Pick<Turn, "state">, command: Command): string | null {
   switch (command.kind) {
     case "fence":
     case "power":
@@ -25,6 +26,10 @@ export function concerns(command: Command): string | null {
       return command.host;
     case "brake":
       return command.brake === "kdump" ? command.scope : null;
+    case "lease-grant":
+    case "lease-release":
+    case "lease-move":
+      return leaseConcerns(turn, command);
     default:
       return null;
   }
@@ -52,7 +57,7 @@ export function passOn(turn: Turn, id: number, by: string, command: Command, hos
 
 /** A request of another watcher: ours to carry out, or not. */
 export function answerAsk(turn: Turn, record: AskRecord): void {
-  const host = concerns(record.command);
+  const host = concerns(turn, record.command);
   if (host === null || record.watcher === turn.policy.watcher || !inCharge(turn, host)) return;
   turn.patch({ asked: [...turn.state.asked, record] });
 }

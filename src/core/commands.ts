@@ -22,6 +22,7 @@ import { announce } from "./planned.ts";
 import { leaveLedger } from "./return-ledger.ts";
 import { askReturn } from "./return.ts";
 import { carefulOf } from "./site-power.ts";
+import { grant, takeBack } from "./leases.ts";
 import { inCharge } from "./transaction.ts";
 import { inSet } from "./storm.ts";
 import { proceed } from "./storm-records.ts";
@@ -40,7 +41,7 @@ type Answer = Omit<Reply, "id">;
 export function command(turn: Turn, id: number, by: string, asked: Command, ask?: AskRecord): void {
   const pending = turn.state.pending.size;
   const refusal = cannotTake(turn);
-  const host = concerns(asked);
+  const host = concerns(turn, asked);
   if (refusal === null && host !== null && turn.host(host) !== undefined && !inCharge(turn, host)) {
     const sorry = ask === undefined ? passOn(turn, id, by, asked, host) : answer(4, "the charge has just changed hands: ask again");
     if (sorry !== null) deliver(turn, { id, ...sorry, ...(ask === undefined ? {} : { ask }) });
@@ -58,7 +59,7 @@ function respond(turn: Turn, reply: Reply, asked: Command, by: string, pending: 
   const last = [...turn.state.pending].at(-1);
   if (turn.state.pending.size > pending && last?.[1].kind === "reboots") return turn.pend(last[0], { ...last[1], replies: [reply] });
   const changed = turn.state.outbox.size > 0 || turn.state.pending.size > pending;
-  const host = turn.state.fleet === null ? null : concerns(asked);
+  const host = turn.state.fleet === null ? null : concerns(turn, asked);
   if (changed) turn.patch({ outboxReplies: [...turn.state.outboxReplies, host === null ? reply : { ...reply, host }] });
   else deliver(turn, reply);
 }
@@ -93,6 +94,11 @@ function obey(turn: Turn, by: string, asked: Command): Answer {
       const bound = `none before it has given no sign of life for ${inWords(carefulOf(turn.policy).haltBoundMs)}`;
       return started.length === 0 ? answer(1, asked.host === null ? "nothing is shut down with care" : `${asked.host} is not shut down with care`) : answer(0, `${started.join(", ")}: started now, one after the other, ${bound}`);
     }
+    case "lease-grant":
+      return onHost(turn, asked.host, () => grant(turn, by, asked));
+    case "lease-release":
+    case "lease-move":
+      return takeBack(turn, by, asked);
     case "forget-watcher":
       return forget(turn, asked.watcher, by);
     case "reboots-start":
@@ -272,5 +278,5 @@ function hostOf(turn: Turn, asked: Command): string | null {
 }
 
 function describe(asked: Command): string {
-  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind === "forget-watcher" ? `watcher forget ${asked.watcher}` : asked.kind;
+  return asked.kind === "power" ? `power ${asked.action}` : asked.kind === "brake" || asked.kind === "unbrake" ? `${asked.kind === "brake" ? "" : "the end of "}${asked.brake}` : asked.kind === "forget-watcher" ? `watcher forget ${asked.watcher}` : "service" in asked ? `${asked.kind.replace("-", " ")} ${asked.service}` : asked.kind;
 }

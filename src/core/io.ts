@@ -6,6 +6,7 @@ import type { KernelWord } from "./kernel-words.ts";
 import type { OutletRef } from "./policy.ts";
 import type { AnyRecord, IncidentRecord, RecordKey } from "./records.ts";
 import type { ProbeResult, Round } from "./round.ts";
+import type { RenewRequest } from "./self-fence.ts";
 
 // ---- in ------------------------------------------------------------------------------------------------------------
 
@@ -33,6 +34,9 @@ export type Command =
   | { readonly kind: "release"; readonly host: string }
   | { readonly kind: "storm-proceed" }
   | { readonly kind: "ack"; readonly alarm: string }
+  | { readonly kind: "lease-grant"; readonly service: string; readonly host: string; readonly reason: string }
+  | { readonly kind: "lease-move"; readonly service: string; readonly host: string; readonly reason: string }
+  | { readonly kind: "lease-release"; readonly service: string; readonly reason: string; /** Somebody has looked that it does not run there: its name. */ readonly confirm: string | null }
   | { readonly kind: "forget-watcher"; readonly watcher: string }
   /** `hosts` null: all. `window`: as people write it; null: at any time. */
   | { readonly kind: "reboots-start"; readonly hosts: readonly string[] | null; readonly needed: boolean; readonly window: string | null; readonly self: boolean; readonly reason: string }
@@ -85,6 +89,8 @@ export type Input =
   | { readonly kind: "boot"; readonly host: string; readonly boot: { readonly bootId: string; readonly pending: string | null } | null }
   /** This watcher's own sense of the site's power, said again at least every 30 s: what is older is unknown. `charge`: of its UPS, 0…1. */
   | { readonly kind: "power-sense"; readonly state: PowerSense; readonly because: string; readonly charge: number | null }
+  /** The agent of a host asks for its leases; `contact` finds the way back. */
+  | { readonly kind: "lease-renew"; readonly contact: string; readonly host: string; readonly request: RenewRequest }
   /** Where agents reach this watcher and how they know it; null: it takes none. */
   | { readonly kind: "door"; readonly door: { readonly address: string | null; readonly pins: readonly string[] } | null }
   /** A host's kernel has said something that is recognised (netconsole); anybody who can send a datagram can have said it. `holds`: it may hold an off back. */
@@ -123,7 +129,7 @@ export type ToldKind =
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
   | "careful" | "power-sense" | "return"
-  | "agent" | "watcher" | "vote" | "charge" | "disagreement" | "kernel"
+  | "agent" | "watcher" | "vote" | "charge" | "disagreement" | "kernel" | "lease"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
   | "reboots";
 
@@ -179,5 +185,7 @@ export type Effect =
   | { readonly kind: "hang-up"; readonly device: string; readonly because: string; readonly cause: number }
   /** The store is gone and nothing is owed any more: open it anew and start again from what it says. */
   | { readonly kind: "reopen"; readonly because: string }
+  /** To the agent that asked: what it may run for as long as it said, counted from when it asked, and what it has to give back. */
+  | { readonly kind: "lease-answer"; readonly contact: string; readonly host: string; readonly n: number; readonly granted: readonly { readonly service: string; readonly epoch: number }[]; readonly giveBack: readonly { readonly service: string; readonly epoch: number }[]; readonly because: string; readonly cause: number }
   /** SIGTERM has been served: nothing is open past off. */
   | { readonly kind: "exit"; readonly because: string };

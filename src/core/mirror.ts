@@ -10,7 +10,8 @@ import { closeTrouble, raiseTrouble } from "./fleet-alarms.ts";
 import { FROM_ZERO, freshStorm } from "./fresh.ts";
 import { dropIncident, mirrorEnd, mirrorIncident } from "./incident.ts";
 import type { Input, StoredRecord } from "./io.ts";
-import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import { leaseMirrored } from "./leases.ts";
+import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RebootRun, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import { patchReboots } from "./reboots.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
@@ -106,7 +107,7 @@ function take(turn: Turn, { key, value, revision }: Change): void {
   put(turn, key, localised(value, turn.now, value.written?.at.bootId === turn.now.bootId ? elapsedSince(value.written, turn.now, false) : 0), "change");
 }
 
-const THEIRS_FIRST = new Set(["charge", "storm", "ack", "alarm", "op"]);
+const THEIRS_FIRST = new Set(["charge", "lease", "storm", "ack", "alarm", "op"]);
 
 /** Ours, perhaps from a transaction whose answer was lost: then we are in charge although we did not know. */
 function mirrorOwn(turn: Turn, key: RecordKey, value: AnyRecord): void {
@@ -224,6 +225,11 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
   },
   guard(turn, name, value: GuardRecord) {
     if (turn.host(name) !== undefined && value.watcher !== turn.policy.watcher) turn.patchHost(name, { guardRecord: value });
+  },
+  lease(turn, name, value: LeaseRecord, when) {
+    const before = turn.state.leases.get(name);
+    leaseMirrored(turn, value);
+    if (when === "change" && (before?.host !== value.host || before.phase !== value.phase)) turn.tell("lease", value.host !== null && turn.host(value.host) !== undefined ? value.host : null, `the lease of ${name}: ${value.phase}${value.host === null ? "" : `, ${value.host}`}, by ${value.by}`);
   },
   ask(turn, _name, value: AskRecord, when) {
     turn.patchFleet({ asks: new Map(turn.fleet.asks).set(value.id, { ...value, seenMs: turn.now.bootMs }) });

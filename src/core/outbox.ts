@@ -39,7 +39,7 @@ export function flushLanes(turn: Turn): void {
   transact(turn, { txn, decided: false, swap: null, guards: [...guards].map((key) => ({ key, revision: null })), writes, because: "what was learned survives", cause: turn.state.lastCause });
 }
 
-const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm", "agent"]);
+const GUARDED_BY_ITSELF = new Set(["alive", "charge", "watcher", "ask", "storm", "agent", "lease"]);
 
 function sendable(turn: Turn, key: RecordKey): boolean {
   const host = turn.state.outboxHosts.get(key);
@@ -91,7 +91,7 @@ function answerUnrecorded(turn: Turn): void {
 
 /** To the person who asked, or to the watcher that he asked. */
 export function deliver(turn: Turn, given: Reply): void {
-  const { ask, host: _, ...reply } = given;
+  const { ask, host: _, lease: ___, ...reply } = given;
   if (ask === undefined) return turn.emit({ kind: "reply", ...reply });
   // Whoever asked has given up by now.
   if (!turn.fleet.asks.has(ask.id)) return;

@@ -5,6 +5,7 @@
 import type { Alarm, Command } from "./io.ts";
 import type { Hours } from "./hours.ts";
 import type { OutletRef } from "./policy.ts";
+import type { LeaseTerms } from "./self-fence.ts";
 import type { Deadline, Stamp } from "./time.ts";
 
 export type Hold = {
@@ -324,6 +325,28 @@ export type AskRecord = {
 
 export type Answer = { readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null };
 
+/** `lease/SERVICE`: which host may run a service (ADR 33). It stays when nobody has it, so that no epoch is given out twice. */
+export type LeaseRecord = {
+  readonly v: 1;
+  readonly service: string;
+  /** Null: free. */
+  readonly host: string | null;
+  readonly epoch: number;
+  readonly phase: "granted" | "taking-back" | "free";
+  /** Who gets it once it is free. */
+  readonly next: string | null;
+  /** What the holder's agent has promised; null: it has never been renewed under this epoch. */
+  readonly terms: LeaseTerms | null;
+  /** The one charge in which it is renewed. */
+  readonly renewer: string | null;
+  readonly by: string;
+  readonly reason: string;
+  /** Of the phase. */
+  readonly since: Stamp;
+  /** The whole bound has passed without a renewal: stopped there, or the host was reset. */
+  readonly fenced: Stamp | null;
+};
+
 /** `agent/HOST`: an agent that is enrolled, or was, or may be (core/agents.ts, ADR 30). */
 export type AgentRecord = {
   readonly v: 1;
@@ -363,6 +386,7 @@ export type RecordOf = {
   guard: GuardRecord;
   ask: AskRecord;
   reboots: RebootRun;
+  lease: LeaseRecord;
   agent: AgentRecord;
   door: DoorRecord;
 };

@@ -13,10 +13,11 @@ import { resume } from "./fencing.ts";
 import { freshHost, freshRecord, freshStorm, FROM_ZERO, underNewHash } from "./fresh.ts";
 import { abandon } from "./incident.ts";
 import type { Input } from "./io.ts";
-import type { BrakeRecord, ChargeRecord, DeviceLock, HostRecord, IncidentRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
+import type { BrakeRecord, ChargeRecord, DeviceLock, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RecordKey, RecordOf, StormRecord } from "./records.ts";
 import type { HostState, Turn } from "./state.ts";
 import { membersOf } from "./storm.ts";
 import { endStorm } from "./storm-records.ts";
+import { doubtLeases } from "./leases.ts";
 import { load } from "./mirror.ts";
 import { chargedWith } from "./roster.ts";
 import { elapsedSince, localised } from "./stamps.ts";
@@ -44,6 +45,7 @@ export function start(turn: Turn, input: Extract<Input, { kind: "start" }>): voi
     storms: new Map(records.storm.map((storm) => [storm.set, freshStorm(storm)])),
     acks: new Set(records.ack.map((ack) => ack.alarm)),
     reboots: { ...turn.state.reboots, record: records.reboots[0] ?? null },
+    leases: new Map(records.lease.map((lease) => [lease.service, lease])),
     agents: new Map(records.agent.map((agent) => [agent.host, agent])),
     doors: new Map(records.door.map((door) => [door.watcher, door])),
     revisions: Register.from(input.records.map((record) => [record.key, record.revision] as const)),
@@ -207,6 +209,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   turn.patch({ meta: ahead });
   turn.save("meta/ledger", ahead);
   turn.tell("time-went-back", null, `${because}: started disarmed`);
+  doubtLeases(turn, [...turn.state.leases.values()], SKIPPED);
   raise(turn, {
     alarm: "time-went-back", kind: "time-went-back", severity: "critical", host: null, incident: null,
     happened: `The ledger is not what this watcher remembers: ${because}.`,
@@ -215,7 +218,7 @@ function disarmAndAsk(turn: Turn, because: string): void {
   });
 }
 
-type Durable = "reboots" | "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack" | "agent" | "door";
+type Durable = "reboots" | "brake" | "storm" | "op" | "lock" | "incident" | "meta" | "alarm" | "ack" | "agent" | "door" | "lease";
 
 type Sorted = { readonly [Kind in Durable]: readonly RecordOf[Kind][] } & { readonly host: readonly (readonly [string, HostRecord])[] };
 
@@ -230,6 +233,7 @@ function sort(records: Extract<Input, { kind: "start" }>["records"]): Sorted {
   const of = <Kind extends keyof RecordOf>(kind: Kind) => byKind.get(kind) ?? [];
   return {
     host: of("host").map((record) => [record.key.slice("host/".length), record.value as HostRecord] as const),
+    lease: of("lease").map((record) => record.value as LeaseRecord),
     brake: of("brake").map((record) => record.value as BrakeRecord),
     storm: of("storm").map((record) => record.value as StormRecord),
     op: of("op").map((record) => record.value as Operation),

@@ -7,7 +7,7 @@
 
 import type { ActOutcome, Alarm, Effect, PowerSense, Told, ToldKind, Write } from "./io.ts";
 import type { HostPolicy, OutletRef, Policy } from "./policy.ts";
-import type { AgentRecord, AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, DoorRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
+import type { AgentRecord, AliveRecord, AnyRecord, AskRecord, BrakeRecord, ChargeRecord, DeviceLock, DoorRecord, GuardRecord, HostRecord, IncidentRecord, MetaRecord, Operation, RebootRun, RecordKey, StormRecord, VoteRecord, WatcherRecord, LeaseRecord } from "./records.ts";
 import type { Outcome, ProbeResult } from "./round.ts";
 import { Register, Table } from "./table.ts";
 import type { Now, Stamp } from "./time.ts";
@@ -219,7 +219,19 @@ export type RebootsState = {
   readonly retryMs: number;
 };
 
-export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string };
+export type Reply = { readonly id: number; readonly exit: 0 | 1 | 2 | 4 | 5; readonly text: string; readonly incident: string | null; readonly operation: number | null; readonly confirm: string | null; /** It goes to another watcher. */ readonly ask?: AskRecord; /** With several watchers: whose record it waits for. */ readonly host?: string; /** The service whose lease it speaks of. */ readonly lease?: string };
+
+/** A lease as this watcher knows it beside its record: never stored. */
+export type LeaseWatch = {
+  readonly epoch: number;
+  /** The epoch and the charge in which this is known. */
+  readonly renewer: string;
+  /** No renewal was given later; the beginning of this knowledge where there was none. */
+  readonly lastMs: number;
+  /** That it ran out was told. */
+  readonly lapsed: boolean;
+  readonly is: "running" | "stopped" | "unknown";
+};
 
 export type StormState = StormRecord & {
   readonly calmSinceMs: number | null;
@@ -309,6 +321,9 @@ export type State = {
   readonly reboots: RebootsState;
   readonly acks: ReadonlySet<string>;
   readonly alarms: ReadonlyMap<string, AlarmState>;
+  /** By service (leases.ts). */
+  readonly leases: ReadonlyMap<string, LeaseRecord>;
+  readonly leaseWatches: ReadonlyMap<string, LeaseWatch>;
   /** Who is enrolled, by host; and the doors of the watchers, by name. */
   readonly agents: ReadonlyMap<string, AgentRecord>;
   readonly doors: ReadonlyMap<string, DoorRecord>;
@@ -368,6 +383,8 @@ export function emptyState(): State {
     reboots: { record: null, txn: null, given: null, waiting: null, retryMs: 0 },
     acks: new Set(),
     alarms: new Map(),
+    leases: new Map(),
+    leaseWatches: new Map(),
     agents: new Map(),
     doors: new Map(),
     revisions: Register.from<number>([]),

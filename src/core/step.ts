@@ -20,6 +20,7 @@ import { deliver, flushLanes } from "./outbox.ts";
 import { OWING_PHASES } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
+import { renew, reviewLeases } from "./leases.ts";
 import { mayStillArrive } from "./read-back.ts";
 import { boot, driveReboots, ordered, rebootsStored } from "./reboots.ts";
 import { scheduleReboots } from "./reboots-begin.ts";
@@ -98,6 +99,7 @@ function take(turn: Turn, input: Input): void {
       return tick(turn, input.key);
     case "clock":
       followWallClock(turn);
+      if (turn.state.leases.size > 0) reviewLeases(turn);
       expire(turn);
       scheduleReboots(turn);
       driveReboots(turn);
@@ -129,6 +131,8 @@ function take(turn: Turn, input: Input): void {
       return powerSensed(turn, input);
     case "history":
       return noteHistory(turn, input.failure);
+    case "lease-renew":
+      return renew(turn, input.contact, input.host, input.request);
     case "door":
       return door(turn, input.door);
     case "kernel":
@@ -254,6 +258,8 @@ function recordedInLane(turn: Turn, pending: Extract<Pending, { kind: "outbox" }
     if (turn.state.outbox.has(key)) continue;
     // A charge that we were giving back is given back once: by now it may be somebody else's.
     if (kindOf(key) === "charge" && value === null && turn.fleet.charges.get(nameOf(key))?.watcher !== turn.policy.watcher) continue;
+    // Another watcher was first (leases.ts).
+    if (kindOf(key) === "lease" && turn.state.leases.get(nameOf(key)) !== value) continue;
     // Another has put it on for longer meanwhile (mirror.ts).
     if (kindOf(key) === "brake" && value !== null && (turn.state.brakes.get(key) ?? value) !== value) continue;
     // Who was first has it; looked at again when his record has come in.

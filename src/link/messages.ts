@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import type { Announcement, HostFinding, OrderEnd } from "../core/finding.ts";
+import type { LeaseAnswer, RenewRequest } from "../core/self-fence.ts";
 
 export const PROTOCOL_MIN = 1;
 export const PROTOCOL_MAX = 1;
@@ -40,6 +41,12 @@ export const REASONS = ["unknown", "revoked", "wrong-host", "expired", "protocol
 const bye = z.strictObject({ kind: z.literal("bye"), reason: z.enum(REASONS), because: text(300) });
 const alive = z.strictObject({ kind: z.literal("alive") });
 
+/** Of leases (core/self-fence.ts). */
+const SERVICES_MAX = 32;
+const leases = z.array(z.strictObject({ service: name, epoch: ms })).max(SERVICES_MAX);
+const terms = z.strictObject({ ttlMs: ms, stopWithinMs: ms, resetWithinMs: ms.nullable() });
+const asked = z.strictObject({ service: name, wants: z.boolean(), epoch: ms, is: z.enum(["running", "stopped", "unknown"]), givenBack: ms });
+
 /** From an agent. The first one is `hello` or `enroll`. */
 export const FROM_AGENT = {
   hello: z.strictObject({ kind: z.literal("hello"), protocol, version, host: name, /** random(4), boot_id. */ boot: text(64), uptimeMs: ms, /** Another one each time the agent begins. */ life: id }),
@@ -50,6 +57,7 @@ export const FROM_AGENT = {
   result: z.strictObject({ kind: z.literal("result"), id, outcome: z.enum(["done", "failed", "refused", "unknown"]), evidence: text(300) }) satisfies z.ZodType<OrderEnd & { kind: string; id: string }>,
   /** The key that this agent will come with. */
   renew: z.strictObject({ kind: z.literal("renew"), pin: hex(32) }),
+  "lease-renew": z.strictObject({ kind: z.literal("lease-renew"), n: ms, terms, services: z.array(asked).max(SERVICES_MAX) }) satisfies z.ZodType<RenewRequest & { kind: string }>,
   alive, bye,
 } as const;
 
@@ -61,6 +69,8 @@ export const FROM_WATCHER = {
   /** An announcement is durable there. */
   heard: z.strictObject({ kind: z.literal("heard"), id }),
   order: z.strictObject({ kind: z.literal("order"), id, order: id, subject: text(253).nullable(), reason: text(300), limitMs: ms }),
+  /** What `lease-renew` has been granted, from when it was sent on. */
+  leases: z.strictObject({ kind: z.literal("leases"), n: ms, granted: leases, giveBack: leases }) satisfies z.ZodType<LeaseAnswer & { kind: string }>,
   renewed: z.strictObject({ kind: z.literal("renewed"), pin: hex(32) }),
   alive, bye,
 } as const;

@@ -9,7 +9,7 @@ import type { UnreadableRecord } from "./store.ts";
 const RECORD_VERSION = 1;
 const KINDS = {
   host: true, brake: true, storm: true, op: true, lock: true, incident: true, meta: true, ack: true, alarm: true,
-  watcher: true, alive: true, charge: true, vote: true, ballot: true, guard: true, ask: true, reboots: true, agent: true, door: true,
+  watcher: true, alive: true, charge: true, vote: true, ballot: true, guard: true, ask: true, reboots: true, agent: true, door: true, lease: true,
 } as const satisfies Record<RecordKind, true>;
 const EVIDENCE_LENGTH = 120;
 

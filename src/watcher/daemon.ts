@@ -249,6 +249,13 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         door: (door) => watcher.current.post({ kind: "door", door }),
         onAnnouncement: async (host, announced) => (await watcher.command(`the agent of ${host}`, commandOf(host, announced))).exit === 0,
         onHeard: (host) => watcher.current.post(bootOf(host, made.heard(host))),
+        onLeases: (host, contact, request) => {
+          const { current } = watcher;
+          // Where nothing is leased nothing of it is written down either.
+          if (current.state.leases.size === 0) return;
+          current.answerLeases(({ host: to, contact: of, ...answer }) => made.leases(to, of, answer));
+          current.post({ kind: "lease-renew", host, contact, request });
+        },
       });
       agents = made;
       watcher.listen(({ kind }) => {

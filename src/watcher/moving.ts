@@ -36,7 +36,7 @@ export type Moved = { readonly moved: boolean; readonly count: number; readonly 
 
 const LEDGER = "ledger.sqlite";
 const MOVED = "ledger.moved";
-const TAKEN: ReadonlySet<string> = new Set<RecordKind>(["host", "brake", "storm", "ack", "alarm", "incident", "agent"]);
+const TAKEN: ReadonlySet<string> = new Set<RecordKind>(["host", "brake", "storm", "ack", "alarm", "incident", "agent", "lease"]);
 /** Far below what any store takes in one transaction. */
 const BATCH_RECORDS = 50;
 const BATCH_BYTES = 256 << 10;

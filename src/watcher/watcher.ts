@@ -39,6 +39,7 @@ export class Watcher {
   readonly #acts = new Map<number, OpenAct>();
   readonly #listeners = new Set<(told: Told) => void>();
   readonly #scheduler: Scheduler;
+  #leases: ((answer: Extract<Effect, { kind: "lease-answer" }>) => void) | null = null;
 
   constructor(ports: Ports, policy: Policy) {
     this.#ports = ports;
@@ -65,6 +66,11 @@ export class Watcher {
     this.#policy = policy;
     this.post({ kind: "policy" });
     this.#scheduler.follow(policy);
+  }
+
+  /** Who carries what the core says of leases to the agents. */
+  answerLeases(carry: (answer: Extract<Effect, { kind: "lease-answer" }>) => void): void {
+    this.#leases = carry;
   }
 
   command(by: string, command: Command): Promise<Answer> {
@@ -201,6 +207,8 @@ export class Watcher {
         this.#commands.delete(effect.id);
         return;
       }
+      case "lease-answer":
+        return this.#leases?.(effect);
       case "observe":
         return this.#scheduler.observe(new Set(effect.hosts), this.#policy);
       case "hang-up":

@@ -74,6 +74,10 @@ export function openLink({ config, clock, version, hooks }: LinkOptions): Link {
         if (message.pin !== memory.next?.pin) return;
         renewed.add(target.store ?? "");
         return promote();
+      case "leases": {
+        const { kind: _, ...answer } = message;
+        return hooks.leases(answer);
+      }
       case "alive":
       case "enrolled":
       case "bye":
@@ -156,6 +160,10 @@ export function openLink({ config, clock, version, hooks }: LinkOptions): Link {
         target.hurry();
       }
     }),
+    leases: (request) => {
+      const { terms, services } = request;
+      for (const target of targets.values()) target.send({ kind: "lease-renew", n: request.n, terms, services: [...services] });
+    },
     contacts: () => [...targets.values()].map((target) => ({ watcher: target.watcher ?? target.address, connected: target.connected, heardMs: target.heardMs })),
     close: async () => {
       closed = true;

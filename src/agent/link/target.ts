@@ -144,7 +144,7 @@ export class Target {
     const identity = this.#useNext ? (memory.next ?? memory.current) : memory.current;
     const { known } = memory;
     if (identity === null || known.length === 0) {
-      return this.#failed("this host is not enrolled: `upkeep agent code HOST` at a watcher makes a code, `upkeep agent enroll CODE` here uses it", NOT_ENROLLED_RETRY_MS);
+      return this.#failed(`this host is not enrolled: \`upkeep agent code ${this.#shared.host}\` at a watcher makes a code, \`upkeep agent enroll CODE\` here uses it`, NOT_ENROLLED_RETRY_MS);
     }
     const { done, cancel } = dial({ host: this.host, port: this.port }, identity, CONNECT_LIMIT_MS, (pin, certificate) =>
       known.some(({ pins }) => pins.includes(pin)) ? datesRefused(certificate, clock.now())

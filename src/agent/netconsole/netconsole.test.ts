@@ -89,7 +89,7 @@ function stage(name: string, options: Partial<NetconsoleOptions> = {}, dryRun = 
         due = then;
         return () => (due = null);
       },
-      say: () => undefined, report: (finding) => void findings.push(finding), forget: () => void (findings.length = 0), announce: none, onOrder: none, contacts: none,
+      say: () => undefined, report: (finding) => void findings.push(finding), forget: () => void (findings.length = 0), announce: none, onOrder: none, contacts: none, leases: { ask: none, onAnswer: none },
     },
     tick() {
       const then = due;

@@ -69,7 +69,7 @@ async function running<Result>(options: Partial<PartWorld<Parameters<typeof stor
     options: { mounts: null, except: [], everyMs: 1_000, deadlineMs: 2_000, frozenMs: 2_000, ...options }, host, folder, dryRun: false, guard: () => [],
     now: () => ({ ...clock.now(), bootMs: clock.now().bootMs + sleptMs }), at: (bootMs: number, then: () => void) => clock.at(bootMs - sleptMs, then), say: () => {},
     report: (finding: HostFinding) => (latest.set(finding.subject, finding), all.push(finding)), forget: (subject: string) => latest.delete(subject),
-    announce: () => Promise.resolve([]), onOrder: () => {}, contacts: () => [],
+    announce: () => Promise.resolve([]), onOrder: () => {}, leases: { ask: () => {}, onAnswer: () => {} }, contacts: () => [],
   };
   const part = await storage.start(world);
   const until = async (what: string, met: () => boolean): Promise<void> => {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { ACCESS_OPERATIONS } from "./access-operations.ts";
 import { AVAILABILITY_STEPS, EVENTS_DEFAULT, EVENTS_MAX, INCIDENTS_MAX, KERNEL_LINES_MAX, PATHS, STEPS } from "../contract.ts";
 import { saidBy } from "../command-schema.ts";
+import { leaseReport } from "./leases.ts";
 import { agentAnswer, agentCode, agentCodeRequest, agentDetails, agentReport } from "./agents.ts";
 import { availabilityReport } from "./availability.ts";
 import { alertTest, alertTestRequest, alertsReport, answer, recordAnswer, reloadAnswer } from "./commands.ts";
@@ -80,6 +81,7 @@ export const OPERATIONS: Readonly<Record<string, OperationDescription>> = {
   [`GET ${PATHS.alerts}`]: { tag: "now", summary: "Who was told what, and what waits", description: "Of this watcher; what is asked of people stands in the status.", answers: { 200: json(alertsReport, "Calls and channels.") } },
   [`POST ${PATHS.alertTest}`]: { tag: "commands", summary: "Try a channel", description: "Once, at once, and past its queue. What a test opens (an incident at a pager) it closes again.", body: alertTestRequest, example: { channel: "mail" }, answers: { 200: json(listOf(alertTest), "How it went, by channel.") } },
   [`POST ${PATHS.reload}`]: { tag: "commands", summary: "Read the configuration again", body: z.strictObject({}), answers: { 200: json(reloadAnswer, "Whether it was taken over.") } },
+  [`GET ${PATHS.leases}`]: { tag: "now", summary: "Leases of services", description: "Which host may run which service, and what would free each lease.", answers: { 200: json(listOf(leaseReport), "By service.") } },
   [`GET ${PATHS.agents}`]: { tag: "now", summary: "The agents of hosts", description: "Who is enrolled, who is connected to this watcher, and what they have found, counted.", answers: { 200: json(listOf(agentReport), "By host.") } },
   [`GET ${PATHS.agents}/:name`]: { tag: "now", summary: "The agent of one host, with what it has found", name: "The host's name.", answers: { 200: json(agentDetails, "The agent.") } },
   [`POST ${PATHS.agents}/:name`]: { tag: "commands", summary: "Make a code that enrols the agent of a host", description: "Good once, for this host, at this watcher. It is shown in this answer and nowhere else. A code that was made before is void.", name: "The host's name.", body: agentCodeRequest, example: { forMs: 3_600_000 }, answers: { 200: json(agentCode, "The code; `exit` says whether it was made.") } },

@@ -7,11 +7,13 @@ import { netconsole } from "./netconsole.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 import { hungTasks } from "./hung-tasks.ts";
 import { storage } from "./storage.ts";
+import { selfFence } from "./self-fence.ts";
 
 const parts = {
   storage,
   hungTasks,
   netconsole,
+  selfFence,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */

@@ -10,6 +10,7 @@ import { pinRefused } from "../../core/agents.ts";
 import type { Announcement, HostFinding, Order, OrderEnd } from "../../core/finding.ts";
 import type { Command } from "../../core/io.ts";
 import type { AgentRecord, DoorRecord } from "../../core/records.ts";
+import type { LeaseAnswer, RenewRequest } from "../../core/self-fence.ts";
 import { hashOf, makeCode } from "../../link/code.ts";
 import { Connection } from "../../link/connection.ts";
 import type { Identity } from "../../link/identity.ts";
@@ -39,6 +40,8 @@ export type AgentsOptions = {
   onAnnouncement(host: string, announcement: Announcement): Promise<boolean>;
   /** What is known of an agent is another: it has told its findings, or some of them anew, or is gone. */
   onHeard(host: string): void;
+  /** An agent asks for its leases; `contact` names its process. */
+  onLeases(host: string, contact: string, request: RenewRequest): void;
 };
 
 export type Hello = { readonly version: string; readonly boot: string; readonly uptimeMs: number; readonly life: string; readonly from: string };
@@ -158,6 +161,14 @@ export class Agents {
       this.#sent.set(order.id, { host, order, life: guest.hello.life, end });
       guest.connection.send({ kind: "order", ...order });
     });
+  }
+
+  /** To the process that asked, over whatever connection it has now. */
+  leases(host: string, contact: string, answer: LeaseAnswer): void {
+    const guest = this.#guests.get(host);
+    if (guest?.hello.life !== contact) return;
+    const { n, granted, giveBack } = answer;
+    guest.connection.send({ kind: "leases", n, granted: [...granted], giveBack: [...giveBack] });
   }
 
   /** Who is revoked is cut at once; called whenever the roster may have changed, and every few seconds. */
@@ -336,6 +347,10 @@ export class Agents {
         const sent = this.#sent.get(message.id);
         if (sent?.host === guest.host) sent.end({ outcome: message.outcome, evidence: message.evidence });
         return;
+      }
+      case "lease-renew": {
+        const { kind: _, ...request } = message;
+        return this.#options.onLeases(guest.host, guest.hello.life, request);
       }
       case "renew":
         return void this.#renew(guest, message.pin);

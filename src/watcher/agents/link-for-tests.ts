@@ -9,6 +9,7 @@ import type { Link } from "../../agent/link.ts";
 import type { World, WorldOptions } from "../../api/world-for-tests.ts";
 import { openWorld } from "../../api/world-for-tests.ts";
 import type { Announcement, HostFinding, Order, OrderEnd } from "../../core/finding.ts";
+import type { LeaseAnswer } from "../../core/self-fence.ts";
 import type { Now } from "../../core/time.ts";
 import { readCode } from "../../link/code.ts";
 import type { Enrolled } from "../../link/enroll.ts";
@@ -54,6 +55,7 @@ export async function makeSite(options: WorldOptions = { hosts: ["logos", "ethos
       return Promise.resolve(site.durable);
     },
     onHeard: (host) => site.heard.push(host),
+    onLeases: (host, contact, request) => world.watcher.post({ kind: "lease-renew", host, contact, request }),
   });
   const site: Site = {
     world, clock, folder, agents: made(0), said: [], announced: [], heard: [], durable: true,
@@ -69,6 +71,7 @@ export async function makeSite(options: WorldOptions = { hosts: ["logos", "ethos
     },
   };
   await site.agents.open();
+  world.watcher.answerLeases(({ host, contact, ...answer }) => site.agents.leases(host, contact, answer));
   world.watcher.listen(({ kind }) => {
     if (kind === "agent") setImmediate(() => site.agents.review());
   });
@@ -82,6 +85,7 @@ export type TestHost = {
   readonly said: string[];
   readonly findings: Map<string, HostFinding>;
   readonly orders: Order[];
+  readonly leases: LeaseAnswer[];
   onOrder(order: Order): Promise<OrderEnd>;
   link: Link | null;
   enroll(code: string | null): Promise<Enrolled>;
@@ -96,7 +100,7 @@ export function makeHost(host: string, ports: () => readonly number[], folder = 
   const clock = testClock();
   const link = join(folder, "link");
   const made: TestHost = {
-    host, folder, clock, said: [], findings: new Map(), orders: [], link: null,
+    host, folder, clock, said: [], findings: new Map(), orders: [], leases: [], link: null,
     onOrder: () => Promise.resolve({ outcome: "done", evidence: "carried out" }),
     enroll: async (text) => {
       const code = readCode(text ?? "");
@@ -106,7 +110,7 @@ export function makeHost(host: string, ports: () => readonly number[], folder = 
     begin: () => {
       made.link = openLink({
         config: { file: "upkeep.yaml", host, watchers: ports().map((port) => ({ host: "127.0.0.1", port })), dataDir: folder, parts: {} }, clock, version: "0.4.0-test",
-        hooks: { findings: () => [...made.findings.values()], order: (order) => (made.orders.push(order), made.onOrder(order)), say: (_level, text) => made.said.push(text) },
+        hooks: { findings: () => [...made.findings.values()], order: (order) => (made.orders.push(order), made.onOrder(order)), leases: (answer) => made.leases.push(answer), say: (_level, text) => made.said.push(text) },
       });
       return made.link;
     },
