@@ -3,9 +3,11 @@
 
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
+import { careful } from "./careful.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 
 const parts = {
+  careful,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */
