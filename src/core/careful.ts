@@ -207,7 +207,7 @@ class Turn {
     const { last } = this.#state;
     this.#set({ looking: false, last: sensed, looks, lookAtMs: this.#now.bootMs + waitMs });
     if (sensed.verdict === "unknown") {
-      if (this.#record.unknownSince === null) this.#change({ unknownSince: stamp(this.#now) });
+      if (this.#record.unknownSince === null && this.#policy.unknownAfterMs !== null) this.#change({ unknownSince: stamp(this.#now) });
     } else if (this.#record.unknownSince !== null) {
       this.#change({ unknownSince: null });
     }

@@ -1,9 +1,9 @@
 // What a careful shutdown does on this host: stops units or runs programs, starts them again, powers off. Each as a guarded
 // child with a limit; nothing here decides.
 
-import { existsSync } from "node:fs";
 import { Child, evidenceOf } from "../../child/child.ts";
 import type { Guard } from "../../child/child.ts";
+import { powerOffArgv, startArgv, stopArgv } from "../../careful/commands.ts";
 import type { End, StagePlan } from "../../core/careful.ts";
 
 const SURVEY_LIMIT_MS = 10_000;
@@ -19,25 +19,6 @@ export type Acts = {
   /** Ends what runs: it is begun again by the next process. */
   close(): void;
 };
-
-/** What a stage runs; null: it has nothing to undo. */
-export function stopArgv(plan: StagePlan): readonly string[] {
-  return plan.kind === "units" ? ["systemctl", "stop", "--", ...plan.units] : plan.run;
-}
-
-/** In reverse order; units that were not active stay as they were. */
-export function startArgv(plan: StagePlan, active: readonly string[]): readonly string[] | null {
-  if (plan.kind === "program") return plan.undo;
-  return active.length === 0 ? null : ["systemctl", "start", "--", ...active.toReversed()];
-}
-
-/** By the host's own way down, so that everything else on it is stopped as at any other shutdown. */
-export function powerOffArgv(own: readonly string[] | null, force: boolean): readonly string[] {
-  if (own !== null) return own;
-  // sd_booted(3).
-  const systemd = existsSync("/run/systemd/system");
-  return systemd ? ["systemctl", "poweroff", ...(force ? ["--force"] : [])] : ["/sbin/poweroff", ...(force ? ["-f"] : [])];
-}
 
 export function makeActs(guard: Guard, powerOff: readonly string[] | null): Acts {
   let child: Child | null = null;

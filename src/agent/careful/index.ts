@@ -2,6 +2,7 @@
 // had its chance, before anything that it allows is done. What is decided without a watcher is done without one.
 
 import type { CarefulOptions } from "../../config/agent/careful.ts";
+import { powerOffArgv, startArgv, stopArgv } from "../../careful/commands.ts";
 import type { Sensors } from "../../careful/sensors.ts";
 import { openSensors } from "../../careful/sensors.ts";
 import { beginCareful, careful, freshRecord } from "../../core/careful.ts";
@@ -10,7 +11,7 @@ import type { Sensed } from "../../core/power-sense.ts";
 import type { Announcement } from "../../core/finding.ts";
 import { definePart } from "../part.ts";
 import type { PartWorld, Running } from "../part.ts";
-import { makeActs, powerOffArgv, startArgv, stopArgv } from "./acts.ts";
+import { makeActs } from "./acts.ts";
 import type { Acts } from "./acts.ts";
 import { readState, StateFile } from "./state-file.ts";
 import { upsmonRules } from "./upsmon.ts";

@@ -32,6 +32,10 @@ export async function runAgentCheck(options: Options): Promise<number> {
   } else {
     for (const problem of loaded.problems) print(formatProblem(problem));
     if (loaded.ok && loaded.problems.length === 0) print(`${config}: no problems; the agent of ${loaded.config.host}: ${Object.keys(loaded.config.parts).join(", ") || "nothing is configured"}`);
+    if (loaded.ok && loaded.config.parts.careful !== undefined) {
+      const { plannedLines } = await import("./agent-careful.ts");
+      for (const line of plannedLines(loaded.config.parts.careful)) print(line);
+    }
   }
   return loaded.ok ? EXIT.yes : EXIT.configuration;
 }

@@ -56,7 +56,7 @@ export const careful = defineAgentPart({
     powerOff: argv("What powers this host off; `systemctl poweroff` where systemd rules, else `poweroff`. The third time by force, where it is left out.").optional(),
     stuck: duration("Still alive so long after the order to power off: it is given again.", { minMs: 100, maxMs: HOUR_MS, default: "3m" }).default(180_000),
     observe: choice(["auto", "always", "never"], "Only watch and tell. `auto`: where a running `upsmon` has a SHUTDOWNCMD, since two who shut down are one too many.", { default: "auto" }).default("auto"),
-  }),
+  }).meta(about("Careful shutdown: this host goes off, in order, before the room is too hot or the battery empty, and not for a short outage. [How to](../guides/careful-shutdown.md).")),
   async resolve(settings, { directory, problems, place, secrets }) {
     const signal = await resolveSignal(settings.signal, { directory, place: (path) => place(["signal", ...path]) }, { secrets, problems });
     if (signal === null) return null;
