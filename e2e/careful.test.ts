@@ -2,8 +2,7 @@
 // full or read-only, a wall clock that is set back, and a kill -9 at every change of its record.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -156,15 +155,15 @@ test("a wall clock that is set back a year while it waits, and while it is dead,
   }
 });
 
-test("a state folder that is full or read-only: told, and the host goes off all the same", { skip }, async () => {
-  for (const kind of ["full", "read-only", "full from the start"] as const) {
-    const disk = mkdtempSync(join(tmpdir(), "upkeep-careful-disk-"));
-    await must(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
-    const fill = (): Promise<unknown> => run(["sh", "-c", `cat /dev/zero > ${disk}/fill`]);
-    if (kind === "full from the start") await fill();
-    const { host, cut } = await hostWithPower(`disk-${kind.slice(0, 4)}-${kind.length}`, { data: kind === "full from the start" ? `${disk}/none/here` : disk });
+test("a state folder that is full or read-only, then and from the start: told, and the host goes off all the same", { skip }, async () => {
+  const walk = async (kind: "full" | "read-only" | "full from the start", name: string): Promise<void> => {
+    const { host, cut } = await hostWithPower(name);
+    const disk = join(host.folder, "data", ...(kind === "full from the start" ? [] : ["careful"]));
+    mkdirSync(disk, { recursive: true });
+    await must(["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=8", "tmpfs", disk]);
+    const fill = (): Promise<unknown> => run(["sh", "-c", `cat /dev/zero > ${disk}/fill; for i in 1 2 3 4 5 6 7 8; do : > ${disk}/$i; done`]);
     try {
-      if (kind === "full from the start") await run(["sh", "-c", `i=0; while mkdir ${disk}/d$i 2>/dev/null; do i=$((i+1)); [ $i -lt 200 ] || break; done`]);
+      if (kind === "full from the start") await fill();
       host.start();
       await good(host);
       if (kind === "full") await fill();
@@ -175,11 +174,12 @@ test("a state folder that is full or read-only: told, and the host goes off all 
       assert.match(host.log(), kind === "read-only" ? /cannot be written.*EROFS/ : /cannot be written.*ENOSPC/);
       assert.equal(host.log().split("it goes on in memory").length, 2, "told once");
     } finally {
-      await host.remove();
+      await host.kill();
       await run(["umount", "-l", disk]);
-      rmSync(disk, { recursive: true, force: true });
+      await host.remove();
     }
-  }
+  };
+  await Promise.all([walk("full", "disk-full"), walk("read-only", "disk-read-only"), walk("full from the start", "disk-none")]);
 });
 
 test("a dry run decides and tells, and neither runs nor writes anything", { skip }, async () => {
@@ -213,6 +213,12 @@ test("where a real upsmon rules, the agent watches and tells; upsmon shuts down 
     await until(() => existsSync(flag), "upsmon's own shutdown", watching);
     await until(() => watching.log().includes("would shut down"), "its decision", watching);
     await until(() => ruling.did().includes("off"), "who rules goes off at once: the battery is low", ruling);
+    // upsmon ends when it has shut down: that does not make the agent rule, nor does a kill then.
+    await until(() => upsmon.process.exitCode !== null, "upsmon's end", watching);
+    await watching.kill();
+    watching.start();
+    await until(() => watching.log().includes("going on in shutdown"), "going on", watching);
+    await until(() => watching.log().split("no time left").length > 2, "a look after that", watching);
     assert.deepEqual(watching.did(), []);
   } finally {
     await Promise.all([watching.remove(), ruling.remove()]);

@@ -68,6 +68,8 @@ export type CarefulRecord = {
   readonly stages: readonly StageState[];
   /** The order to power off: when it was given last, and how often. */
   readonly off: { readonly at: Stamp; readonly attempts: number } | null;
+  /** Why this outage is only watched; for all of it, since upsmon is gone when it has shut down. */
+  readonly observed: string | null;
 };
 
 export type Busy = { readonly what: "announce" } | { readonly what: "survey" | "stop" | "start"; readonly stage: number } | { readonly what: "off" };
@@ -81,6 +83,8 @@ export type Careful = {
   readonly last: Sensed | null;
   readonly busy: Busy | null;
   readonly announced: boolean;
+  /** The order to power off was given by this process: of one that was killed nobody knows. */
+  readonly ordered: boolean;
 };
 
 export type End = { readonly ok: boolean; readonly evidence: string };
@@ -118,12 +122,12 @@ const ATTEMPTS_MAX = 3;
 const FORCE_FROM = 3;
 
 export function freshRecord(now: Now): CarefulRecord {
-  return { format: 1, phase: "normal", event: null, because: "", since: stamp(now), until: null, unknownSince: null, stages: [], off: null };
+  return { format: 1, phase: "normal", event: null, because: "", since: stamp(now), until: null, unknownSince: null, stages: [], off: null, observed: null };
 }
 
 /** What a process begins with, from what it has read. */
 export function beginCareful(record: CarefulRecord): Careful {
-  return { record, looking: false, lookAtMs: 0, looks: 0, last: null, busy: null, announced: false };
+  return { record, looking: false, lookAtMs: 0, looks: 0, last: null, busy: null, announced: false, ordered: false };
 }
 
 export function careful(before: Careful, input: CarefulInput, now: Now, policy: CarefulPolicy): Step {
@@ -147,6 +151,11 @@ class Turn {
 
   get #record(): CarefulRecord {
     return this.#state.record;
+  }
+
+  get #observes(): CarefulPolicy["observes"] {
+    const { observed } = this.#record;
+    return this.#policy.observes ?? (observed === null ? null : { why: observed, announces: true });
   }
 
   end(): Step {
@@ -188,8 +197,8 @@ class Turn {
   #start(): void {
     const { phase, since, event } = this.#record;
     const { host, lookEveryMs, jitter } = this.#policy;
-    const scattered = phase === "normal" ? lookEveryMs : lookEveryMs / 10;
-    this.#set({ lookAtMs: this.#now.bootMs + Math.floor(share(host, 0) * scattered * (jitter > 0 ? 1 : 0)) });
+    // Whoever goes on with a shutdown looks first, and at once.
+    this.#set({ lookAtMs: this.#now.bootMs + (phase === "normal" && jitter > 0 ? Math.floor(share(host, 0) * lookEveryMs) : 0) });
     if (since.bootId !== this.#now.bootId) {
       if (phase !== "normal") this.#normal(`this host has booted since ${event ?? "it"} began`);
       else this.#change({ since: stamp(this.#now), unknownSince: null });
@@ -254,7 +263,7 @@ class Turn {
     const { host, waitMs, jitter } = this.#policy;
     const event = proquint(scatter(fnv1a(`${host} ${this.#now.bootId} ${Math.floor(this.#now.bootMs)}`)));
     const lengthMs = Math.ceil(waitMs * (1 + jitter * share(host, -1)));
-    this.#change({ phase: "pre-fail", event, because: sensed.because, since: stamp(this.#now), until: deadlineIn(lengthMs, this.#now), stages: [], off: null });
+    this.#change({ phase: "pre-fail", event, because: sensed.because, since: stamp(this.#now), until: deadlineIn(lengthMs, this.#now), stages: [], off: null, observed: this.#policy.observes?.why ?? null });
     if (sensed.urgent) return this.#shutdown(sensed.because, sensed);
     this.#tell(`event ${event}: ${sensed.because}; looking again for ${minutes(lengthMs)}`, true);
     this.#announce("pre-fail", null, false);
@@ -263,17 +272,18 @@ class Turn {
   /** No time left for the order of the fleet. And whoever rules here instead of us shuts this host down now; the watchers must know that it is meant. */
   #hurry(): void {
     if (this.#record.until !== null) this.#change({ until: null });
-    if (this.#policy.observes?.announces !== true || this.#state.announced) return;
+    if (this.#observes?.announces !== true || this.#state.announced) return;
     this.#set({ announced: true });
     this.#announce("shutdown", this.#haltWithinMs(), false);
   }
 
   #shutdown(because: string, sensed: Sensed): void {
-    const { host, afterMs, stages, observes } = this.#policy;
+    const { host, afterMs, stages } = this.#policy;
+    const observes = this.#observes;
     const event = this.#record.event ?? proquint(scatter(fnv1a(`${host} ${this.#now.bootId} ${Math.floor(this.#now.bootMs)}`)));
     this.#set({ announced: false });
     this.#change({
-      phase: "shutdown", event, because, since: stamp(this.#now), off: null,
+      phase: "shutdown", event, because, since: stamp(this.#now), off: null, observed: observes?.why ?? null,
       until: afterMs === 0 || sensed.urgent ? null : deadlineIn(afterMs, this.#now),
       stages: stages.map((plan) => ({ plan, state: "waiting", attempts: 0, active: null })),
     });
@@ -289,7 +299,7 @@ class Turn {
     this.#change({
       phase: "shutdown", because, until: null, off: null,
       // What an interrupted start has started is not known: it is stopped again, with what was active in the beginning.
-      stages: this.#record.stages.map((each) => each.state === "started" ? { ...each, state: "waiting", attempts: 0, active: null } : each.state === "starting" ? { ...each, state: "waiting", attempts: 0 } : each),
+      stages: this.#record.stages.map((each) => each.state === "started" ? { ...each, state: "waiting", attempts: 0, active: null } : each.state === "starting" ? { ...each, state: "stopping", attempts: 0 } : each),
     });
     this.#tell(`event ${this.#record.event ?? ""}: shutting down again: ${because}`, true);
   }
@@ -319,7 +329,7 @@ class Turn {
   #normal(because: string): void {
     const { event, phase } = this.#record;
     if (phase === "normal") return;
-    this.#change({ phase: "normal", because, since: stamp(this.#now), until: null, unknownSince: null, stages: [], off: null });
+    this.#change({ phase: "normal", because, since: stamp(this.#now), until: null, unknownSince: null, stages: [], off: null, observed: null });
     this.#tell(`event ${event ?? ""} is over: ${because}`, false);
     this.#announce("normal", null, false);
     this.#change({ event: null });
@@ -328,7 +338,7 @@ class Turn {
   /** What is due now; harmless at any time. */
   drive(): void {
     const { phase } = this.#record;
-    if (phase === "shutdown" && this.#policy.observes === null) this.#driveDown();
+    if (phase === "shutdown" && this.#observes === null) this.#driveDown();
     else if (phase === "returning") this.#driveUp();
     const { looking, lookAtMs } = this.#state;
     if (!looking && lookAtMs <= this.#now.bootMs) {
@@ -340,7 +350,8 @@ class Turn {
   }
 
   #driveDown(): void {
-    if (this.#state.busy !== null) return;
+    // After a kill nobody knows how the power is: what is left is done after a look.
+    if (this.#state.busy !== null || this.#state.last === null) return;
     if (!this.#state.announced) {
       this.#set({ busy: { what: "announce" } });
       return this.#announce("shutdown", this.#haltWithinMs(), true);
@@ -367,11 +378,11 @@ class Turn {
       return;
     }
     // Power that is back by the last look: the next one says whether this is over.
-    if (off !== null && (ageMs(off.at, this.#now) < this.#policy.stuckMs || this.#state.last?.verdict === "good")) return;
+    if (off !== null && ((this.#state.ordered && ageMs(off.at, this.#now) < this.#policy.stuckMs) || this.#state.last?.verdict === "good")) return;
     const attempts = (off?.attempts ?? 0) + 1;
     this.#change({ off: { at: stamp(this.#now), attempts } });
-    this.#set({ busy: { what: "off" } });
-    if (attempts > 1) this.#tell(`still alive ${minutes(this.#policy.stuckMs)} after the order to power off: given again${attempts >= FORCE_FROM ? ", by force" : ""}`, true);
+    this.#set({ busy: { what: "off" }, ordered: true });
+    if (off !== null && ageMs(off.at, this.#now) >= this.#policy.stuckMs) this.#tell(`still alive ${minutes(this.#policy.stuckMs)} after the order to power off: given again${attempts >= FORCE_FROM ? ", by force" : ""}`, true);
     this.#effects.push({ kind: "power-off", force: attempts >= FORCE_FROM, because });
   }
 
@@ -388,7 +399,7 @@ class Turn {
   }
 
   #announce(phase: "pre-fail" | "shutdown" | "normal", haltWithinMs: number | null, wait: boolean): void {
-    if (this.#policy.observes?.announces === false) return;
+    if (this.#observes?.announces === false) return;
     this.#effects.push({ kind: "announce", wait, announcement: { kind: "careful", event: this.#record.event ?? "", phase, because: this.#record.because, haltWithinMs } });
   }
 

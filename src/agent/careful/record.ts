@@ -19,6 +19,7 @@ export function record(text: string): CarefulRecord | null {
       until: orNull(raw["until"], deadline), unknownSince: orNull(raw["unknownSince"], stamped),
       stages: list(raw["stages"], stage),
       off: orNull(raw["off"], (off) => ({ at: stamped(mapping(off)["at"]), attempts: number(mapping(off)["attempts"]) })),
+      observed: orNull(raw["observed"], words),
     };
   } catch {
     return null;
