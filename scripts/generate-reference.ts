@@ -106,6 +106,7 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     "file but for `watcher.name`, and a data folder of its own. [Several watchers](../guides/several-watchers.md) is how to begin.",
     "",
     ...Object.entries(alternatives(at("store")).find((node) => node.properties !== undefined)?.properties ?? {}).flatMap(([kind, node]) => [`### ${kind}`, "", node.description ?? "", "", ...table(node), ""]),
+    ...agentPages(at("agent")),
     "## Problems",
     "",
     "`FILE:LINE:COLUMN: error|warning CODE message (hint)`. An error keeps the watcher from starting, or the old configuration in",
@@ -119,6 +120,27 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     "",
     "```yaml", full, "```",
   ].join("\n")}\n`;
+}
+
+/** The section of an agent: its own settings, then a table a part, and one for what a part has lists of. */
+function agentPages(agent: JsonSchema): string[] {
+  const parts = Object.entries(agent.properties ?? {}).filter(([, node]) => node.properties !== undefined);
+  const own = { ...agent, properties: Object.fromEntries(Object.entries(agent.properties ?? {}).filter(([key]) => !parts.some(([part]) => part === key))) };
+  return [
+    "## agent", "", `${agent.description ?? ""} A part that is not named is not there.`, "", ...table(own), "",
+    ...parts.flatMap(([part, node]) => [`### agent.${part}`, "", node.description ?? "", "", ...table(node), "", ...listsIn(node, `agent.${part}`)]),
+  ];
+}
+
+/** Tables of the mappings that stand in lists, but for lists of probes, which have their own chapter. */
+function listsIn(node: JsonSchema, path: string): string[] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, field]) => {
+    const where = `${path}.${key}`;
+    if (field.properties !== undefined) return listsIn(field, where);
+    const members = field.items === undefined || typeof field.items !== "object" ? [] : alternatives(field.items);
+    const mappings = members.filter((each) => each.properties !== undefined && each.properties["ping"] === undefined);
+    return mappings.flatMap((each) => [`### ${where}`, "", ...table(each, { nested: false }), ""]);
+  });
 }
 
 const KINDS = [

@@ -60,7 +60,11 @@ export class Agent {
   world(part: string): PartWorld<unknown> {
     const { config, clock, log, guard, dryRun } = this.#shell;
     const folder = join(config.dataDir, part);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch {
+      // A full or read-only disk is no reason to do nothing: a part says itself what it cannot keep.
+    }
     return {
       options: (config.parts as Readonly<Record<string, unknown>>)[part],
       host: config.host,

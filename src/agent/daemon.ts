@@ -41,6 +41,7 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
     process.stderr.write(`upkeep: ${release}\n`);
     return EXIT_NOT_AVAILABLE;
   }
+  if (typeof release !== "function") log.say("error", release.unlocked);
   const clock = systemClock();
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const names = Object.keys(config.parts) as (keyof typeof PARTS)[];
@@ -59,7 +60,7 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
   notify("STOPPING=1");
   await agent.stop();
   clearInterval(alive);
-  release();
+  if (typeof release === "function") release();
   return 0;
 }
 
@@ -70,11 +71,16 @@ async function linkOf(config: AgentConfig, clock: Clock, version: string): Promi
   return (hooks) => openLink({ config, clock, version, hooks });
 }
 
-function takeFolder(folder: string): (() => void) | string {
+const DISK_GONE: ReadonlySet<string> = new Set(["EROFS", "ENOSPC", "EDQUOT", "EIO"]);
+
+function takeFolder(folder: string): (() => void) | { readonly unlocked: string } | string {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return lockFile(join(folder, "lock")) ?? `another agent runs on ${folder}: nothing was started`;
   } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    // Without a lock rather than without an agent: a host whose disk is full or read-only needs it most.
+    if (DISK_GONE.has(code)) return { unlocked: `${folder} cannot be written (${code}): nothing that is begun survives this agent` };
     return `${folder} cannot be used: ${error instanceof Error ? error.message : String(error)}`;
   }
 }

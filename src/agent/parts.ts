@@ -11,4 +11,5 @@ export const PARTS: Loads = {
   hungTasks: async () => (await import("./hung-tasks/hung-tasks.ts")).hungTasks,
   netconsole: async () => (await import("./netconsole/netconsole.ts")).netconsole,
   selfFence: async () => (await import("./self-fence/self-fence.ts")).selfFence,
+  careful: async () => (await import("./careful/index.ts")).part,
 };

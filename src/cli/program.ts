@@ -58,8 +58,8 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
       outcome.exit = await go(command.optsWithGlobals<Options>(), ...args);
     });
   };
-  const group = (name: string, summary: string, more: string): Command => {
-    const command = program.command(name).summary(summary).description(`${summary}. ${more}`).helpCommand(false).enablePositionalOptions();
+  const group = (name: string, summary: string, more: string, parent = program): Command => {
+    const command = parent.command(name).summary(summary).description(`${summary}. ${more}`).helpCommand(false).enablePositionalOptions();
     common(command);
     return command;
   };
@@ -290,6 +290,11 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .option("--watcher <address>", "the watcher that made the code, HOST or HOST:PORT, instead of those of the section agent");
   make(agent, "uninstall", "Take back all that the agent has set up on this host", "Stop the agent first. Its key is deleted as well: revoke it at a watcher.", ["systemctl disable --now upkeep-agent && upkeep agent uninstall"],
     async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options));
+  const carefully = group("careful", "Careful shutdown of this host", "Where it stands, and what its sensors see.", agent);
+  make(carefully, "status", "Where a careful shutdown of this host stands", "From the agent's own record. Exit 1 while the host is on its way down or back.", ["upkeep agent careful status", "upkeep agent careful status --json"],
+    async (options) => (await import("./commands/agent-careful.ts")).runCarefulStatus(options));
+  make(carefully, "test", "Look at the signal once", "Switches nothing, and may be run beside the agent. Exit 0 the power is good, 1 it is lost, 5 unknown.", ["upkeep agent careful test"],
+    async (options) => (await import("./commands/agent-careful.ts")).runCarefulTest(options));
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
   make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));

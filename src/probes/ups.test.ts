@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { startDaemon } from "../../lab/daemon.ts";
-import type { Daemon } from "../../lab/daemon.ts";
-import { must, whichProgram } from "../../lab/child.ts";
+import { nutMissing, startNut } from "../../lab/nut.ts";
 import { standstill } from "../../lab/standstill.ts";
-import { lacking, thirdParty } from "../../lab/third-party.ts";
-import { existsSync } from "node:fs";
 import { assertEvidence, conformance, noIcmp, tcpSettings, until } from "./conformance.ts";
 import type { Finding } from "./probe.ts";
 import { judgeVariables, ups } from "./ups.ts";
@@ -63,27 +59,9 @@ test("random lists never throw and stay printable", () => {
   }), { numRuns: 500 });
 });
 
-// Debian's wrapper in /usr/sbin refuses to start without a mode in /etc/nut.
-const [UPSD, DRIVER] = ["/lib/nut/upsd", "/lib/nut/dummy-ups"];
-const missing = existsSync(UPSD) ? lacking("upsrw") : "not installed: upsd (bin/setup --lab installs nut-server)";
-
-test("a real upsd with dummy-ups: on line, on battery, its driver gone, another UPS, no UPS", { skip: missing }, async () => {
-  thirdParty("NUT upsd", [UPSD, "-V"]);
-  const folders = (folder: string): NodeJS.ProcessEnv => ({ NUT_CONFPATH: folder, NUT_STATEPATH: `${folder}/state`, NUT_ALTPIDPATH: `${folder}/state` });
-  const user = process.getuid?.() === 0 ? "root" : String(process.env["USER"]);
-  let driver: Daemon | undefined;
-  const upsd = await startDaemon({
-    name: "upsd",
-    files: (folder, port) => ({
-      "ups.conf": `maxretry = 1\n[lab]\n  driver = dummy-ups\n  port = ${folder}/lab.dev\n`,
-      "lab.dev": "device.type: ups\nups.status: OL CHRG\nbattery.charge: 100\nbattery.runtime: 2400\nups.load: 23\n",
-      "upsd.conf": `LISTEN 127.0.0.1 ${port}\nMAXAGE 2\n`,
-      "upsd.users": "[admin]\n  password = labpw\n  actions = SET\n  instcmds = ALL\n",
-      "state/.keep": "",
-    }),
-    argv: () => [UPSD, "-F", "-u", user],
-    env: folders,
-  });
+test("a real upsd with dummy-ups: on line, on battery, its driver gone, another UPS, no UPS", { skip: nutMissing }, async () => {
+  const nut = await startNut();
+  const { upsd } = nut;
   const look = (name: string): Promise<Finding> => ups.run(LOOPBACK, { port: upsd.port, name }, { icmp: noIcmp }, AbortSignal.timeout(20_000));
   const seen = async (wanted: (finding: Finding) => boolean, name = "lab"): Promise<Finding> => {
     let last = await look(name);
@@ -97,14 +75,14 @@ test("a real upsd with dummy-ups: on line, on battery, its driver gone, another 
   try {
     const absent = await seen(({ outcome }) => outcome === "unknown");
     assert.match(absent.evidence, /DRIVER-NOT-CONNECTED/);
-    driver = await startDaemon({ name: "dummy-ups", argv: () => [DRIVER, "-a", "lab", "-F", "-u", user], env: () => folders(upsd.folder), ready: () => existsSync(`${upsd.folder}/state/dummy-ups-lab`) });
+    await nut.attach();
     const fine = await seen(({ outcome }) => outcome === "good");
     assert.equal(fine.evidence, "OL CHRG, battery 100 %, 40 min left, load 23 %");
-    await must([whichProgram("upsrw") ?? "", "-s", "ups.status=OB LB", "-u", "admin", "-p", "labpw", `lab@127.0.0.1:${upsd.port}`]);
+    await nut.set("ups.status", "OB LB");
     const low = await seen(({ evidence }) => evidence.startsWith("OB LB"));
     assert.deepEqual([low.outcome, low.evidence.startsWith("OB LB (on battery, battery low)")], ["good", true], low.evidence);
     assert.match((await look("other")).evidence, /UNKNOWN-UPS/);
-    await standstill(driver.process);
+    await nut.freeze();
     const stale = await seen(({ outcome }) => outcome === "unknown");
     assert.match(stale.evidence, /DATA-STALE|DRIVER-NOT-CONNECTED/);
     await standstill(upsd.process);
@@ -115,7 +93,6 @@ test("a real upsd with dummy-ups: on line, on battery, its driver gone, another 
     controller.abort(new Error("enough"));
     await assert.rejects(silent, /enough/);
   } finally {
-    await driver?.stop();
-    await upsd.stop();
+    await nut.stop();
   }
 });

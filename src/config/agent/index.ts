@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
 import { netconsole } from "./netconsole.ts";
+import { careful } from "./careful.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 import { hungTasks } from "./hung-tasks.ts";
 import { storage } from "./storage.ts";
@@ -14,6 +15,7 @@ const parts = {
   hungTasks,
   netconsole,
   selfFence,
+  careful,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */
