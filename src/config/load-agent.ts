@@ -49,7 +49,7 @@ export async function loadAgentConfig(path: string, options: LoadOptions = {}): 
     const settings = (input as Readonly<Record<string, unknown>>)[part];
     if (settings === undefined) continue;
     const place = (inside: readonly (string | number)[]) => source.place(["agent", part, ...inside]);
-    parts[part] = await resolvePart(settings, { host, directory, problems, place, secret: (secret, inside) => secrets.read(secret, place(inside), directory) });
+    parts[part] = await resolvePart(settings, { host, directory, problems, place, secrets, secret: (secret, inside) => secrets.read(secret, place(inside), directory) });
   }
   if (problems.failed) return failed();
   return { ok: true, config: { file: path, host, watchers: input.watchers, dataDir: agentDataDir(path, input, env), parts: parts as AgentConfig["parts"] }, problems: problems.sorted() };

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { SecretInput } from "../fields.ts";
 import type { Place, ProblemList } from "../problems.ts";
 import type { Secret } from "../secret.ts";
+import type { SecretReader } from "../secrets.ts";
 
 export type AskedPart = {
   /** The host's own name. */
@@ -13,6 +14,8 @@ export type AskedPart = {
   /** Where a setting of this part stands. */
   place(path: readonly (string | number)[]): Place;
   readonly problems: ProblemList;
+  /** For what resolves probes of its own (resolve-probes.ts). */
+  readonly secrets: SecretReader;
   /** A secret, or null when it cannot be had; that has been told. */
   secret(input: SecretInput, path: readonly (string | number)[]): Promise<Secret | null>;
 };
