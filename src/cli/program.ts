@@ -237,6 +237,11 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
   make(agent, "check", "Every problem of the section agent", "Exit 3 with errors.", ["upkeep agent check", "upkeep agent check -c upkeep.yaml --json"],
     async (options) => (await import("./commands/agent.ts")).runAgentCheck(options));
+  make(agent, "hold <service>", "Leave a service of this host alone", "The agent looks at what it keeps running and does nothing about this, until it is released; also while the agent does not run, and over its restarts.", ["upkeep agent hold web --reason \"new version\"", "upkeep agent release web"],
+    async (options, service) => (await import("./commands/agent.ts")).runAgentHold(needed(service), options))
+    .option("--reason <text>", "why, for whoever looks");
+  make(agent, "release <service>", "End a hold, or try again what was given up", "", ["upkeep agent release web"],
+    async (options, service) => (await import("./commands/agent.ts")).runAgentRelease(needed(service), options));
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
   make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));

@@ -1,5 +1,8 @@
 // `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does; and `upkeep agent check`.
 
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AgentConfig } from "../../config/load-agent.ts";
 import type { Options } from "../options.ts";
 import { EXIT } from "../exit.ts";
 import { complain, print } from "../terminal.ts";
@@ -34,4 +37,49 @@ export async function runAgentCheck(options: Options): Promise<number> {
     if (loaded.ok && loaded.problems.length === 0) print(`${config}: no problems; the agent of ${loaded.config.host}: ${Object.keys(loaded.config.parts).join(", ") || "nothing is configured"}`);
   }
   return loaded.ok ? EXIT.yes : EXIT.configuration;
+}
+
+/** What the agent keeps running and what of it is to be left alone stands in its folder: it looks there before it does anything, and need not run for this. */
+export async function runAgentHold(service: string, options: Options): Promise<number> {
+  const folder = await keptFolder(service, options);
+  if (typeof folder === "number") return folder;
+  const { HELD_SUFFIX } = await import("../../config/agent/keep.ts");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(join(folder, `${service}${HELD_SUFFIX}`), options.reason ?? "", { mode: 0o600 });
+  print(`${service} is held: the agent looks at it and does nothing about it (upkeep agent release ${service})`);
+  return EXIT.yes;
+}
+
+/** Ends a hold; of one that was given up, the agent tries again. */
+export async function runAgentRelease(service: string, options: Options): Promise<number> {
+  const folder = await keptFolder(service, options);
+  if (typeof folder === "number") return folder;
+  const { HELD_SUFFIX, RELEASED_SUFFIX } = await import("../../config/agent/keep.ts");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(join(folder, `${service}${RELEASED_SUFFIX}`), "", { mode: 0o600 });
+  rmSync(join(folder, `${service}${HELD_SUFFIX}`), { force: true });
+  print(`${service} is released`);
+  return EXIT.yes;
+}
+
+async function keptFolder(service: string, options: Options): Promise<string | number> {
+  const config = await agentConfig(options);
+  if (typeof config === "number") return config;
+  const names = config.parts.keep?.services.map(({ policy }) => policy.name) ?? [];
+  if (names.includes(service)) return join(config.dataDir, "keep");
+  complain(`${service} is not among what is kept: ${names.join(", ") || "nothing is"}`);
+  return EXIT.usage;
+}
+
+async function agentConfig(options: Options): Promise<AgentConfig | number> {
+  const path = findConfigPath(options.config);
+  if (path === null) {
+    complain(NONE);
+    return EXIT.configuration;
+  }
+  const [{ loadAgentConfig }, { formatProblem }] = await Promise.all([import("../../config/load-agent.ts"), import("../../config/problems.ts")]);
+  const loaded = await loadAgentConfig(path);
+  if (loaded.ok) return loaded.config;
+  for (const problem of loaded.problems) complain(formatProblem(problem));
+  return EXIT.configuration;
 }
