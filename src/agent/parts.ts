@@ -9,4 +9,5 @@ type Loads = { readonly [Name in keyof AgentPartOptions]: () => Promise<Part<Age
 export const PARTS: Loads = {
   health: async () => (await import("./health/health.ts")).health,
   keep: async () => (await import("./keep/keep.ts")).keep,
+  orphans: async () => (await import("./orphans/orphans.ts")).orphans,
 };

@@ -38,12 +38,14 @@ export type KeepRecord = {
   readonly dueMs: number | null;
   /** We have stopped it, or are about to start it: that it does not run is nobody's wish. */
   readonly ours: boolean;
+  /** It has run in this boot of the machine. */
+  readonly ran: boolean;
   readonly because: string;
 };
 
 export type Seen = {
-  /** `stopped`: in order, by somebody. `changing`: by itself or whoever manages it. */
-  readonly state: "up" | "down" | "stopped" | "changing" | "unknown";
+  /** `stopped`: in order, by somebody. `forgotten`: whoever manages it does not remember that it ever ran. `changing`: by itself or by whoever manages it. */
+  readonly state: "up" | "down" | "stopped" | "forgotten" | "changing" | "unknown";
   /** By the probe; `none`: there is none. */
   readonly health: "good" | "bad" | "unknown" | "none";
   readonly evidence: string;
@@ -63,14 +65,14 @@ export type KeepWord = { readonly verdict: "good" | "warn" | "bad" | "unknown"; 
 
 export type KeepTurn = { readonly record: KeepRecord; /** At most one; its result is the next input. */ readonly effect: KeepEffect | null; /** Null: as before. */ readonly word: KeepWord | null };
 
-export const KEEP_FRESH: KeepRecord = { phase: "watching", starts: [], row: 0, bad: 0, goodSinceMs: null, startedMs: null, dueMs: null, ours: false, because: "" };
+export const KEEP_FRESH: KeepRecord = { phase: "watching", starts: [], row: 0, bad: 0, goodSinceMs: null, startedMs: null, dueMs: null, ours: false, ran: false, because: "" };
 
 export function keep(record: KeepRecord, input: KeepInput, nowMs: number, policy: KeepPolicy): KeepTurn {
   switch (input.kind) {
     case "release": {
       const word: KeepWord = { verdict: "unknown", because: "let go: it is looked at anew" };
       // An act under way is not forgotten.
-      return { record: record.phase === "stopping" || record.phase === "starting" ? { ...record, starts: [], row: 0 } : { ...KEEP_FRESH, ours: record.ours || record.phase === "given-up" }, effect: null, word };
+      return { record: record.phase === "stopping" || record.phase === "starting" ? { ...record, starts: [], row: 0 } : { ...KEEP_FRESH, ours: record.ours || record.phase === "given-up", ran: record.ran }, effect: null, word };
     }
     case "resumed":
       return { record: record.phase === "stopping" || record.phase === "starting" ? { ...record, phase: "watching", dueMs: null } : record, effect: null, word: null };
@@ -90,14 +92,16 @@ function look(before: KeepRecord, seen: Seen, held: string | null, nowMs: number
   const { state, health, evidence } = seen;
   const stays = (record: KeepRecord, verdict: KeepWord["verdict"], because: string): KeepTurn => ({ record, effect: null, word: { verdict, because } });
   if (state === "unknown" || state === "changing") return stays(before, "unknown", evidence);
-  const left = state === "stopped" && !before.ours && !policy.always;
+  // systemd forgets a unit that was stopped in order and that nothing else refers to, and remembers one that failed.
+  const inOrder = state === "stopped" || (state === "forgotten" && before.ran);
+  const left = inOrder && !before.ours && !policy.always;
   if (left) return stays({ ...before, phase: "watching", dueMs: null, bad: 0, goodSinceMs: null, startedMs: null, row: 0 }, "warn", `${evidence}: left alone, somebody stopped it in order`);
   const up = state === "up";
   if (up && health === "unknown") return stays(before, "unknown", `it runs, and cannot be probed: ${evidence}`);
   if (up && health !== "bad") {
     const goodSinceMs = before.goodSinceMs ?? nowMs;
     const stable = nowMs - goodSinceMs >= policy.stableMs;
-    const record: KeepRecord = { ...before, goodSinceMs, startedMs: null, bad: 0, row: stable ? 0 : before.row, ours: false };
+    const record: KeepRecord = { ...before, goodSinceMs, startedMs: null, bad: 0, row: stable ? 0 : before.row, ours: false, ran: true };
     if (before.phase !== "given-up") return stays({ ...record, phase: "watching", dueMs: null }, "good", evidence);
     return stable ? stays({ ...record, phase: "watching", dueMs: null, starts: [] }, "good", evidence) : stays(record, "bad", `given up (${before.because}); it runs now`);
   }

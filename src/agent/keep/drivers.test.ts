@@ -16,7 +16,7 @@ test("units: what systemd is about to do is waited for, what somebody stopped is
   assert.equal(unit({ ActiveState: "failed", SubState: "failed", Result: "start-limit-hit" }), "down");
   assert.equal(unit({}), "stopped");
   assert.equal(unit({ Job: "417" }), "changing");
-  assert.equal(unit({ InactiveEnterTimestampMonotonic: "0" }), "down");
+  assert.equal(unit({ InactiveEnterTimestampMonotonic: "0" }), "forgotten");
   assert.equal(unit({ Result: "exit-code" }), "down");
   assert.equal(unit({ LoadState: "not-found" }), "unknown");
   assert.equal(unit({ LoadState: "masked" }), "unknown");

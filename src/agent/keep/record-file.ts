@@ -26,11 +26,11 @@ export function parseRecord(text: string, bootId: string): KeepRecord {
   }
   const { boot, record } = (value ?? {}) as { readonly boot?: unknown; readonly record?: Partial<Record<keyof KeepRecord, unknown>> | null };
   if (boot !== bootId || typeof record !== "object" || record === null) return KEEP_FRESH;
-  const { phase, starts, row, bad, goodSinceMs, startedMs, dueMs, ours, because } = record;
+  const { phase, starts, row, bad, goodSinceMs, startedMs, dueMs, ours, ran, because } = record;
   const whole = (each: unknown): each is number => typeof each === "number" && Number.isSafeInteger(each) && each >= 0;
   const moment = (each: unknown): each is number | null => each === null || whole(each);
-  const holds = typeof phase === "string" && PHASES.has(phase) && Array.isArray(starts) && starts.length <= STARTS_MAX && starts.every(whole) && whole(row) && whole(bad) && moment(goodSinceMs) && moment(startedMs) && moment(dueMs) && typeof ours === "boolean" && typeof because === "string";
-  return holds ? { phase: phase as KeepPhase, starts, row, bad, goodSinceMs, startedMs, dueMs, ours, because: because.slice(0, 1_000) } : KEEP_FRESH;
+  const holds = typeof phase === "string" && PHASES.has(phase) && Array.isArray(starts) && starts.length <= STARTS_MAX && starts.every(whole) && whole(row) && whole(bad) && moment(goodSinceMs) && moment(startedMs) && moment(dueMs) && typeof ours === "boolean" && typeof ran === "boolean" && typeof because === "string";
+  return holds ? { phase: phase as KeepPhase, starts, row, bad, goodSinceMs, startedMs, dueMs, ours, ran, because: because.slice(0, 1_000) } : KEEP_FRESH;
 }
 
 /** Rejects where it cannot be written. */

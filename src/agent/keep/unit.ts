@@ -1,6 +1,6 @@
 // A unit of systemd. What systemd itself is about to do (a job, Restart= with its pause) is waited for, so that two do not restart one
 // unit; what it has given up is ours. A unit that is inactive with success was stopped in order, or has ended so: both are
-// somebody's wish. One that has not run since the machine was started is not.
+// somebody's wish.
 
 import { evidenceOf } from "../../child/child.ts";
 import type { Kept, KeptWorld, Looked } from "./kept.ts";
@@ -23,7 +23,7 @@ export function judgeUnit(unit: string, text: string): Looked {
   if (active === "activating" || active === "deactivating" || active === "maintenance" || !["", "0"].includes(job)) return { state: "changing", evidence: says };
   if (active === "failed") return { state: "down", evidence: `${says}: ${result}` };
   if (active !== "inactive") return { state: "unknown", evidence: says };
-  if (ended === "0") return { state: "down", evidence: `${unit} has not run since the machine was started` };
+  if (ended === "0") return { state: "forgotten", evidence: `${unit} is inactive, and not known to have run` };
   return result === "success" ? { state: "stopped", evidence: says } : { state: "down", evidence: `${says}: ${result}` };
 }
 

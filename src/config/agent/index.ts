@@ -5,11 +5,13 @@ import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
 import { health } from "./health.ts";
 import { keep } from "./keep.ts";
+import { orphans } from "./orphans.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 
 const parts = {
   health,
   keep,
+  orphans,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */

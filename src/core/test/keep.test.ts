@@ -78,6 +78,8 @@ test("what runs and does not serve is stopped and then started; what does not st
 
 test("a person's stop and a person's hold are left alone, and an agent's own stop is not taken for one", () => {
   assert.deepEqual(transcript([[0, look("up")], [5, look("stopped")], [99, look("stopped")]]).lines.slice(1), ["5 warn: web is stopped: left alone, somebody stopped it in order", "99 warn: web is stopped: left alone, somebody stopped it in order"]);
+  // systemd has forgotten it: before it ever ran, it is to run; after that, somebody stopped it.
+  assert.deepEqual(transcript([[0, look("forgotten")], [1, look("forgotten")], [1, OK], [2, look("up")], [9, look("forgotten")]]).lines.map((line) => line.split(";")[0]), ["0 warn: web is forgotten", "1 warn: is started again: web is forgotten > start", "1 warn: started again: web is forgotten", "2 good: web is up", "9 warn: web is forgotten: left alone, somebody stopped it in order"]);
   assert.match(transcript([[0, look("stopped")]], { ...POLICY, always: true }).lines[0] ?? "", /started again in 1 s/);
   assert.deepEqual(transcript([[0, look("down", "none", "held: disk")], [9, look("down", "none", "held: disk")]]).lines, ["0 warn: web is down; held: disk", "9 warn: web is down; held: disk"]);
   // Killed between its stop and its start.
