@@ -4,12 +4,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { whichProgram } from "../../../lab/child.ts";
+import { must, whichProgram } from "../../../lab/child.ts";
+import { lacking, thirdParty } from "../../../lab/third-party.ts";
 import { childGuard } from "../../child/child.ts";
 import type { HostFinding } from "../../core/finding.ts";
 import { lives, statOf } from "../../process/proc.ts";
@@ -143,5 +144,37 @@ describe("orphans of unshare", { skip: refused }, () => {
     }
     assert.ok(lives(init));
     assert.equal(ends.found().find((each) => each.init.pid === init.pid)?.kind, "suspect");
+  });
+});
+
+describe("orphans of LXC", { skip: refused || lacking("lxc-start", "lxc-stop", "busybox") }, () => {
+  const name = `upkeep-orphan-${process.pid}`;
+  const home = join("/var/lib/lxc", name);
+  after(() => rmSync(home, { recursive: true, force: true }));
+
+  test("a container whose monitor was killed, before this agent ever saw it, is known by its control group and ended", async () => {
+    thirdParty("LXC", ["lxc-start", "--version"]);
+    const root = join(home, "rootfs");
+    for (const each of ["dev", "proc", "sys", "bin"]) mkdirSync(join(root, each), { recursive: true });
+    copyFileSync(whichProgram("busybox") ?? "", join(root, "bin/busybox"));
+    // By default LXC itself takes the container along: that much it knows of this trouble.
+    writeFileSync(join(home, "config"), `lxc.uts.name = box\nlxc.rootfs.path = dir:${root}\nlxc.init.cmd = /bin/busybox sleep 906\nlxc.net.0.type = empty\nlxc.monitor.signal.pdeath = 0\nlxc.apparmor.profile = unconfined\n`);
+    await must(["lxc-start", "-d", "-n", name], { timeoutMs: 60_000 });
+    const init = await until("the container's first process", () => [...readTable().values()].find(({ args, nsPids }) => nsPids.length === 2 && args === "/bin/busybox sleep 906"));
+    inits.push(init);
+    const ends = agent({ reap: true, atOnce: 100 });
+    await ends.look();
+    assert.equal(ends.found().find((each) => each.init.pid === init.pid), undefined, "its monitor lives");
+    process.kill(init.ppid, "SIGKILL");
+    await until("the monitor is gone", () => (statOf(init.ppid)?.comm === "lxc-start" && statOf(init.ppid)?.state !== "Z" ? undefined : true));
+    assert.ok(lives(init));
+    const late = agent({ reap: true, atOnce: 100 });
+    await late.look();
+    assert.deepEqual(late.found().filter((each) => each.init.pid === init.pid).map(({ kind, because }) => [kind, because.replace(/'s .*?,/, ",")]), [["orphan", "it is LXC, and nothing of LXC supervises it"]]);
+    for (let turn = 0; turn < 3 && lives(init); turn += 1) {
+      nowMs += 900_000;
+      await late.look();
+    }
+    await until("it is gone", () => gone(init));
   });
 });
