@@ -12,4 +12,7 @@ export const PARTS: Loads = {
   netconsole: async () => (await import("./netconsole/netconsole.ts")).netconsole,
   selfFence: async () => (await import("./self-fence/self-fence.ts")).selfFence,
   careful: async () => (await import("./careful/index.ts")).part,
+  health: async () => (await import("./health/health.ts")).health,
+  keep: async () => (await import("./keep/keep.ts")).keep,
+  orphans: async () => (await import("./orphans/orphans.ts")).orphans,
 };

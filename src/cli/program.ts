@@ -295,6 +295,13 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/agent-careful.ts")).runCarefulStatus(options));
   make(carefully, "test", "Look at the signal once", "Switches nothing, and may be run beside the agent. Exit 0 the power is good, 1 it is lost, 5 unknown.", ["upkeep agent careful test"],
     async (options) => (await import("./commands/agent-careful.ts")).runCarefulTest(options));
+  make(agent, "orphans", "Containers of this host that have lost their supervisor", "As the agent found them last. `orphan`: its supervisor is known to be gone; `suspect`: nobody supervises it, perhaps on purpose, and it is never touched. Exit 1 when there is an orphan.", ["upkeep agent orphans", "upkeep agent orphans --json | jq '.found[]'"],
+    async (options) => (await import("./commands/agent.ts")).runAgentOrphans(options));
+  make(agent, "hold <service>", "Leave a service of this host alone", "The agent looks at what it keeps running and does nothing about this, until it is released; also while the agent does not run, and over its restarts.", ["upkeep agent hold web --reason \"new version\"", "upkeep agent release web"],
+    async (options, service) => (await import("./commands/agent.ts")).runAgentHold(needed(service), options))
+    .option("--reason <text>", "why, for whoever looks");
+  make(agent, "release <service>", "End a hold, or try again what was given up", "", ["upkeep agent release web"],
+    async (options, service) => (await import("./commands/agent.ts")).runAgentRelease(needed(service), options));
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
   make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));

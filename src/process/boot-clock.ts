@@ -26,6 +26,7 @@ const TIME_ERROR = 5; // adjtimex(2): the clock is not synchronised
 const STA_UNSYNC = 0x0040;
 // struct timex of a 64-bit Linux: modes (4 bytes), padding, four longs, then `int status`; 208 bytes in all.
 const TIMEX_BYTES = 208;
+const TIMEX_MAXERROR_AT = 24; // microseconds
 const TIMEX_STATUS_AT = 40;
 
 const libc = loadLibc();
@@ -57,12 +58,21 @@ export function bootId(): string {
   return boot;
 }
 
-/** True when the kernel says that the wall clock is synchronised; false also where it may not be asked. */
-export function clockSynced(): boolean {
-  if (libc === null) return false;
+/** What the kernel says of the wall clock. */
+export type ClockState = { readonly synced: boolean; /** It is not further from the truth than this, says whoever disciplines it. */ readonly maxErrorMs: number };
+
+/** Null where the kernel may not be asked. */
+export function clockState(): ClockState | null {
+  if (libc === null) return null;
   const timex = Buffer.alloc(TIMEX_BYTES); // modes 0: read only, needs no privilege
   const state = libc.adjtimex(timex);
-  return state >= 0 && state !== TIME_ERROR && (timex.readInt32LE(TIMEX_STATUS_AT) & STA_UNSYNC) === 0;
+  if (state < 0) return null;
+  return { synced: state !== TIME_ERROR && (timex.readInt32LE(TIMEX_STATUS_AT) & STA_UNSYNC) === 0, maxErrorMs: Number(timex.readBigInt64LE(TIMEX_MAXERROR_AT)) / 1_000 };
+}
+
+/** True when the kernel says that the wall clock is synchronised; false also where it may not be asked. */
+export function clockSynced(): boolean {
+  return clockState()?.synced === true;
 }
 
 /**

@@ -5,6 +5,9 @@ import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
 import { netconsole } from "./netconsole.ts";
 import { careful } from "./careful.ts";
+import { health } from "./health.ts";
+import { keep } from "./keep.ts";
+import { orphans } from "./orphans.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 import { hungTasks } from "./hung-tasks.ts";
 import { storage } from "./storage.ts";
@@ -16,6 +19,9 @@ const parts = {
   netconsole,
   selfFence,
   careful,
+  health,
+  keep,
+  orphans,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */

@@ -42,8 +42,8 @@ expectations.add(probe, { says: "a probe such as ssh or { tcp: { port: 53 } }", 
   return { message: `${kind}: is empty`, hint: `write ${kind} alone, or ${kind}: {}` };
 } });
 
-/** The list of a host's probes; a host's replaces that of its group or the default. */
-export const probeList = z.array(probe.transform((written, ctx): ProbeInput => {
+/** One probe, as it stands in a host's list. */
+export const oneProbe = probe.transform((written, ctx): ProbeInput => {
   // An unknown key has been told already.
   if (ctx.issues.length > 0) return z.NEVER;
   const input = inputOf(written);
@@ -52,7 +52,10 @@ export const probeList = z.array(probe.transform((written, ctx): ProbeInput => {
     return z.NEVER;
   }
   return input;
-})).min(1).max(PROBES_MAX);
+});
+
+/** The list of a host's probes; a host's replaces that of its group or the default. */
+export const probeList = z.array(oneProbe).min(1).max(PROBES_MAX);
 expectations.add(probeList, { says: "a list of probes such as [ping, ssh]" });
 
 /** A reference: an address to ping, or any probe with an address of its own. */
