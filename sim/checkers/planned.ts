@@ -22,6 +22,7 @@ export function planned(world: World): Checker {
   const events = new Map<string, Set<string>>();
   /** The last sign of life that reached the watcher, or the last moment at which it could not see. */
   const signMs = new Map<string, number>();
+  const mute = new Map<string, boolean>();
   /** Since when the network has let everything of a host through. */
   const cutMs = new Map<string, number>();
   const wantedByPerson = new Set<string>();
@@ -63,10 +64,14 @@ export function planned(world: World): Checker {
     },
     lifeBegins(life) {
       signMs.clear();
+      mute.clear();
       if (outages.dark === false && life.uptimeAtStartMs < 60_000 && life.startedMs > 0) emptied = true;
     },
     round(seen) {
-      if (!seen.silent || seen.round.references === "lost" || seen.outcome === "unknown") signMs.set(seen.host, seen.atMs);
+      const told = seen.silent && seen.round.references !== "lost" && seen.outcome !== "unknown";
+      // It may have lived until the first look that nothing answered.
+      if (!told || mute.get(seen.host) !== true) signMs.set(seen.host, told ? seen.startedMs : seen.atMs);
+      mute.set(seen.host, told);
     },
     asked(command) {
       if (command.kind === "careful") {

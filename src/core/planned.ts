@@ -21,7 +21,7 @@ type Announced = Extract<Command, { kind: "careful" }>;
 /** An agent's word, or that of a script on the host; returns what it is told. */
 export function announce(turn: Turn, host: HostState, asked: Announced, by: string): string {
   // Whoever speaks lives.
-  turn.patchHost(host.name, { lastSignMs: turn.now.bootMs });
+  turn.patchHost(host.name, { lastSignMs: turn.now.bootMs, mute: false });
   switch (asked.phase) {
     case "pre-fail":
       turn.patchHost(host.name, { word: "pre-fail" });
