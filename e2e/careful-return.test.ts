@@ -52,7 +52,7 @@ careful: { haltBound: ${HALT_BOUND_MS}ms, returnAfter: ${RETURN_AFTER_MS}ms, sta
     const before = (await rig.records()).length;
     await announced(rig, "web1", "by-hand");
     await rig.host("web1").powerOff();
-    await until("web1 is silent", async () => /^off: /.test((await seen(rig, "web1"))?.careful?.says ?? ""), PATIENT_MS);
+    await until("web1 is silent", async () => (await seen(rig, "web1"))?.careful?.says.startsWith("off: ") === true, PATIENT_MS);
     const answer = await rig.upkeep("careful", "return", "web1");
     assert.equal(answer.code, 0, answer.stderr);
     await until("web1 serves again", async () => back(await seen(rig, "web1")), PATIENT_MS);

@@ -9,7 +9,6 @@ import type { HostRecord } from "../src/core/records.ts";
 import type { Condition, Host } from "./hosts.ts";
 import type { Life } from "./life.ts";
 import { Random } from "./random.ts";
-import { HOUR_MS, MINUTE_MS } from "./spec.ts";
 import type { World } from "./world.ts";
 
 export type OutageSpec = {
@@ -55,6 +54,9 @@ export function withOutages(seed: number, policies: readonly HostPolicy[]): { re
     }),
   };
 }
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 /** Conditions in which an agent runs. */
 const RUNS: ReadonlySet<Condition> = new Set<Condition>(["up", "stopping", "refused", "names-fail", "flapping", "slow", "banner-silent"]);
