@@ -9,7 +9,6 @@ import type { HostRecord } from "../src/core/records.ts";
 import type { Condition, Host } from "./hosts.ts";
 import type { Life } from "./life.ts";
 import { Random } from "./random.ts";
-import { HOUR_MS, MINUTE_MS } from "./spec.ts";
 import type { World } from "./world.ts";
 
 export type OutageSpec = {
@@ -29,6 +28,8 @@ export type OutageSpec = {
   readonly mistakenPerHour: number;
   readonly doubtPerHour: number;
   readonly killPerHour: number;
+  /** A person has other plans with a host that is down. */
+  readonly personPerHour: number;
 };
 
 /** Draws the outages of a world, if it has any, and what its hosts have to do with them. */
@@ -42,7 +43,7 @@ export function withOutages(seed: number, policies: readonly HostPolicy[]): { re
     preFailMs: random.pick([2_000, 10_000]), shutdownMs: random.pick([10_000, 20_000, 60_000]), haltMs: random.pick([5_000, 15_000]),
     batteryMs: random.weigh([[3, Infinity], [3, random.whole(60_000, 240_000)], [1, 20_000]] as const), rechargeMs: random.whole(30_000, 300_000),
     charged: random.chance(0.6),
-    failPerHour: random.pick([4, 8, 16]), mistakenPerHour: random.pick([0, 3, 8]), doubtPerHour: random.pick([0, 4, 12]), killPerHour: random.pick([0, 6, 30]),
+    failPerHour: random.pick([4, 8, 16]), mistakenPerHour: random.pick([0, 3, 8]), doubtPerHour: random.pick([0, 4, 12]), killPerHour: random.pick([0, 6, 30]), personPerHour: random.pick([0, 0, 20]),
   };
   const names = policies.map(({ name }) => name);
   return {
@@ -53,6 +54,9 @@ export function withOutages(seed: number, policies: readonly HostPolicy[]): { re
     }),
   };
 }
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 /** Conditions in which an agent runs. */
 const RUNS: ReadonlySet<Condition> = new Set<Condition>(["up", "stopping", "refused", "names-fail", "flapping", "slow", "banner-silent"]);
@@ -124,6 +128,7 @@ export class Outages {
       every(this.spec.mistakenPerHour, () => this.#mistake());
       every(this.spec.doubtPerHour, () => this.#doubtIt());
       every(this.spec.killPerHour, () => this.#kill());
+      every(this.spec.personPerHour, () => this.#person());
     });
     for (const agent of this.#agents.values()) this.#ticks(agent);
   }
@@ -258,6 +263,18 @@ export class Outages {
     agent.asking = false;
     // What it had not told is told again from what is durable; when it was to halt is not.
     if (agent.phase === "shutdown") agent.haltAtMs = null;
+  }
+
+  #person(): void {
+    const down = [...this.#world.hosts.values()].filter((host) => host.condition === "halted");
+    if (down.length === 0 || this.#world.life === null) return;
+    const host = this.#random.pick(down).name;
+    const command = this.#random.weigh([
+      [3, { kind: "power", host, action: "off", reason: "it stays off", again: false, confirm: host }], [1, { kind: "power", host, action: "on", reason: "I need it", again: false, confirm: null }],
+      [1, { kind: "careful-return", host }],
+    ] as const);
+    this.#world.counts.add(`outage: a person says ${command.kind} of a host that is down`);
+    this.#world.ask(command);
   }
 
   // ---- agents -----------------------------------------------------------------------------------------------------------

@@ -22,9 +22,13 @@ export function planned(world: World): Checker {
   const events = new Map<string, Set<string>>();
   /** The last sign of life that reached the watcher, or the last moment at which it could not see. */
   const signMs = new Map<string, number>();
+  const mute = new Map<string, boolean>();
   /** Since when the network has let everything of a host through. */
   const cutMs = new Map<string, number>();
-  const wantedByPerson = new Set<string>();
+  /** What was asked last about a host. */
+  const last = new Map<string, Command>();
+  /** Acknowledged: to be off by a person's word. */
+  const offByPerson = new Set<string>();
   /** Who has been up past its time and was not told of, for how long. */
   const untold = new Map<string, number>();
   let emptied = false;
@@ -59,26 +63,36 @@ export function planned(world: World): Checker {
   return {
     invariant: "Planned",
     strikes(fault) {
-      if (fault === "disk-wiped" || fault === "disk-restored") heard.clear();
+      if (fault !== "disk-wiped" && fault !== "disk-restored") return;
+      heard.clear();
+      offByPerson.clear();
     },
     lifeBegins(life) {
       signMs.clear();
+      mute.clear();
       if (outages.dark === false && life.uptimeAtStartMs < 60_000 && life.startedMs > 0) emptied = true;
     },
     round(seen) {
-      if (!seen.silent || seen.round.references === "lost" || seen.outcome === "unknown") signMs.set(seen.host, seen.atMs);
+      const told = seen.silent && seen.round.references !== "lost" && seen.outcome !== "unknown";
+      // It may have lived until the first look that nothing answered.
+      if (!told || mute.get(seen.host) !== true) signMs.set(seen.host, told ? seen.startedMs : seen.atMs);
+      mute.set(seen.host, told);
     },
     asked(command) {
       if (command.kind === "careful") {
+        if (command.phase !== "pre-fail") last.set(command.host, command);
         events.set(command.host, (events.get(command.host) ?? new Set()).add(command.event));
         signMs.set(command.host, world.timeline.nowMs);
         return;
       }
       // A person's word, from the moment that it is spoken.
-      if (isPersons(command)) forget(command.host);
-      if (isPersons(command)) wantedByPerson.add(command.host);
+      if (!isPersons(command)) return;
+      forget(command.host);
+      last.set(command.host, command);
+      if (command.kind === "power" || command.kind === "fence") offByPerson.delete(command.host);
     },
     answered(command, answer, _askedMs, life) {
+      if (answer.exit === 0 && last.get("host" in command ? (command.host ?? "") : "") === command && (command.kind === "confirm-off" || (command.kind === "power" && command.action === "off"))) offByPerson.add(command.host);
       if (command.kind !== "careful" || answer.exit !== 0) return;
       if (command.phase === "normal") {
         if (record(command.host)?.careful === null) forget(command.host);
@@ -88,8 +102,8 @@ export function planned(world: World): Checker {
       // It is a promise only when it is on the disk.
       const known = record(command.host);
       if (known?.wanted.state !== "off") {
-        // Taken back, or asked for by a person, while it was answered.
-        if (world.life === life && !wantedByPerson.has(command.host) && known?.careful?.event === command.event && known.careful.state === "off") world.fail("Planned", `${command.host} was told that its shutdown is heard, and it is not wanted off on the disk`);
+        // Unless it was taken back, or a person has spoken, while it was answered.
+        if (last.get(command.host) === command && world.policy.hosts.has(command.host)) world.fail("Planned", `${command.host} was told that its shutdown is heard, and it is not wanted off on the disk`);
         return;
       }
       world.counts.add("planned: heard");
@@ -102,6 +116,7 @@ export function planned(world: World): Checker {
         forget(host);
       }
       if (kind === "return" && because.startsWith("started by")) {
+        if (offByPerson.has(host)) return world.fail("Planned", `${host} is started, and a person wants it off`);
         const known = heard.get(host);
         if (known !== undefined && known.life !== world.life?.number) world.counts.add("return: by another life than that which heard");
         if (emptied) world.counts.add("return: after an empty UPS");

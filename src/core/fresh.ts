@@ -48,6 +48,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     foreign: null,
     record,
     lastSignMs: freshAfterMs,
+    mute: false,
     word: null,
     startAtMs: 0,
     startRefused: null,

@@ -214,7 +214,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     const host = turn.host(value.host);
     if (host === undefined || value.watcher === turn.policy.watcher) return;
     // Up, or up until now: a sign of life, for whoever does not look himself (return-ledger.ts).
-    if (value.says === "up" || host.votes.get(value.watcher)?.says === "up") turn.patchHost(value.host, { lastSignMs: turn.now.bootMs });
+    if (value.says === "up" || host.votes.get(value.watcher)?.says === "up") turn.patchHost(value.host, { lastSignMs: turn.now.bootMs, mute: false });
     turn.patchHost(value.host, { votes: new Map(host.votes).set(value.watcher, { ...value, seenMs: turn.now.bootMs }) });
     if (when === "change") hear(turn, value);
   },

@@ -21,7 +21,7 @@ type Announced = Extract<Command, { kind: "careful" }>;
 /** An agent's word, or that of a script on the host; returns what it is told. */
 export function announce(turn: Turn, host: HostState, asked: Announced, by: string): string {
   // Whoever speaks lives.
-  turn.patchHost(host.name, { lastSignMs: turn.now.bootMs });
+  turn.patchHost(host.name, { lastSignMs: turn.now.bootMs, mute: false });
   switch (asked.phase) {
     case "pre-fail":
       turn.patchHost(host.name, { word: "pre-fail" });
@@ -40,7 +40,11 @@ export function announce(turn: Turn, host: HostState, asked: Announced, by: stri
 function shutDown(turn: Turn, host: HostState, asked: Announced, by: string): string {
   const { careful, wanted } = host.record;
   // What is announced again, because its answer was lost, is the same; but not once it has been started since.
-  if (careful?.event === asked.event && careful.state === "off") return `heard already: ${host.name} is wanted off`;
+  if (careful?.event === asked.event && careful.state === "off") {
+    // Written once more: whether the first one was recorded only the answer to this one says.
+    turn.patchRecord(host.name, {});
+    return `heard already: ${host.name} is wanted off`;
+  }
   if (wanted.state === "off" && (careful ?? null) === null) {
     turn.tell("careful", host.name, `${by} shuts it down: ${asked.reason}; it is wanted off by ${wanted.by} already, and stays so`);
     return `heard: ${host.name} is wanted off by ${wanted.by} already, and is not started by this event`;

@@ -10,7 +10,7 @@ import { verdictOf } from "./report.ts";
 import type { HostState, State } from "./state.ts";
 import type { Stamp } from "./time.ts";
 
-/** wanted-off: somebody switched it off and meant it. asked-for: somebody asked for a power cycle of a host that served. */
+/** wanted-off: somebody switched it off and meant it, or it shut itself down with care. asked-for: somebody asked for a power cycle of a host that served. */
 export const PLANNED = ["maintenance", "going-down", "wanted-off", "asked-for"] as const;
 export type Planned = (typeof PLANNED)[number];
 
@@ -33,8 +33,10 @@ function stateOf(host: HostState, policy: HostPolicy, before: Standing): Standin
 }
 
 function planFor(host: HostState, state: State): { readonly planned: Planned; readonly since: Stamp } | null {
-  const { wanted } = host.record;
+  const { wanted, careful } = host.record;
   if (wanted.state === "off") return { planned: "wanted-off", since: wanted.at };
+  // Until it serves again, its start belongs to what it was shut down for.
+  if (careful !== undefined && careful !== null) return { planned: "wanted-off", since: careful.since };
   const work = brakeOn(state, host.name, "maintenance") ?? brakeOn(state, host.name, "inhibit");
   if (work !== undefined) return { planned: "maintenance", since: work.since };
   const reboot = brakeOn(state, host.name, "going-down");

@@ -56,6 +56,8 @@ export type HostState = {
   readonly record: HostRecord;
   /** When it last gave a sign of life, or may have: while this watcher could not see it, it may have lived. Boot-time clock. */
   readonly lastSignMs: number;
+  /** Nothing came back in the last round that could tell. */
+  readonly mute: boolean;
   /** What its agent announced last, in the life of this process. */
   readonly word: "pre-fail" | "shutdown" | "normal" | null;
   /** Its start after a careful shutdown: not tried again before; refused since; and why, told once a change. */

@@ -39,7 +39,7 @@ export function round(turn: Turn, made: Round): void {
   const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
   take(turn, policy, made, judgement);
-  noteSign(turn, policy.name, mayLive(made, judgement, host, policy));
+  noteSign(turn, policy.name, mayLive(made, judgement, host, policy), made.startedAtMs);
   const after = turn.host(policy.name) as HostState;
   if (judgement.outcome === "good") good(turn, policy, after);
   else if (judgement.outcome === "bad") bad(turn, policy, after);
@@ -65,7 +65,7 @@ export function late(turn: Turn, name: string, hash: string, startedAtMs: number
   const made: Round = { host: name, hash, startedAtMs, endedAtMs: last.endedAtMs, references, results: merged };
   const judgement = judge(made, policy, passedHere(turn, host), host.freshAfterMs);
   learn(turn, policy, made, judgement);
-  if (results.some(({ outcome }) => outcome === "good" || outcome === "slow")) noteSign(turn, name, true);
+  if (results.some(({ outcome }) => outcome === "good" || outcome === "slow")) noteSign(turn, name, true, startedAtMs);
   if (last.outcome !== "bad" || (judgement.outcome !== "slow" && judgement.outcome !== "good")) {
     turn.patchHost(name, { last: { ...last, results: merged } });
     return;
