@@ -8,6 +8,7 @@ import { LIMITS } from "../src/core/policy.ts";
 import { FAULTS } from "./fault-names.ts";
 import type { Fault } from "./fault-names.ts";
 import { Random } from "./random.ts";
+import { rebootsOfWorld } from "./reboots.ts";
 import { withRemedies } from "./remedies.ts";
 
 export type HostSpec = {
@@ -68,8 +69,9 @@ export function draw(seed: number): Spec {
     },
     observers: 3, lone: "hold", shared: null, limits: LIMITS,
   };
+  const reboots = rebootsOfWorld(seed);
   return {
-    seed, hosts, devices, policy, faults,
+    seed, hosts, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults,
     activeMs: random.whole(12, 26) * MINUTE_MS,
     aim: calm ? 0 : random.pick([0.15, 0.3, 0.6, 0.9]),
     loss: calm ? 0 : random.weigh([[6, 0], [2, 0.02], [1, 0.1]] as const),

@@ -8,7 +8,7 @@
 import type { Command } from "../src/core/io.ts";
 import type { HostPolicy, Policy } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
-import type { AnyRecord, Operation } from "../src/core/records.ts";
+import type { AnyRecord, Operation, RebootRun } from "../src/core/records.ts";
 import type { Checker, Checkers } from "./checker.ts";
 import { byHook } from "./checker.ts";
 import type { Event } from "./clock.ts";
@@ -26,6 +26,8 @@ import { Life } from "./life.ts";
 import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
 import { Random } from "./random.ts";
+import { agentsOf, personReboots } from "./reboots.ts";
+import type { Agents } from "./reboots.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
 
@@ -54,6 +56,7 @@ export class World {
   readonly transcript: string[] | null;
   /** Every life keeps what went in and what came out, for the replay. */
   readonly recording: boolean;
+  readonly agents: Agents;
   /** The configuration as it stands on the file system, and as it was drawn. */
   policy: Policy;
   machine: Machine;
@@ -89,6 +92,7 @@ export class World {
       for (const outlet of levels.flat()) outlet.label = this.random.chance(0.5) ? host.policy.name : null;
       this.wiring.set(host.policy.name, levels);
     }
+    this.agents = spec.policy.reboots === undefined ? { hosts: new Set(), done: new Set() } : agentsOf(spec.seed, [...this.hosts.keys()]);
     this.faults = new Faults(this);
     this.checkers = byHook(checkers(this));
   }
@@ -98,6 +102,7 @@ export class World {
     this.boot();
     this.#audit();
     this.faults.begin();
+    if (this.spec.policy.reboots !== undefined) this.#askForReboots(new Random(this.spec.seed, "people who reboot"));
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs;
@@ -140,6 +145,14 @@ export class World {
     }
     // A pause within a call may have gone beyond it.
     if (this.violation === null) timeline.nowMs = Math.max(timeline.nowMs, untilMs);
+  }
+
+  #askForReboots(random: Random): void {
+    this.timeline.in(random.wait(150_000), null, () => {
+      if (this.healing) return;
+      if (this.attended) personReboots({ hosts: this.hosts, ask: (command) => this.ask(command), value: (key) => this.disk.value(key) }, random);
+      this.#askForReboots(random);
+    });
   }
 
   #happen(event: Event): void {
@@ -315,6 +328,8 @@ export class World {
 
   #quiet(): boolean {
     if (this.life === null || this.life.frozenUntilMs > this.timeline.nowMs || this.open.length > 0) return false;
+    const run = this.disk.value<RebootRun>("reboots/run");
+    if (run !== undefined && run.state === "running" && run.turn !== null) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     return true;
   }

@@ -15,10 +15,11 @@ import { oneEdge } from "./one-edge.ts";
 import { owed } from "./owed.ts";
 import { precedence } from "./precedence.ts";
 import { quiescence } from "./quiescence.ts";
+import { reboots } from "./reboots.ts";
 import { remedy } from "./remedy.ts";
 import { resume } from "./resume.ts";
 import { session } from "./session.ts";
 import { stop } from "./stop.ts";
 import { wentBack } from "./went-back.ts";
 
-export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy];
+export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, reboots];

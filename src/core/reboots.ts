@@ -25,6 +25,8 @@ const ALARM = "reboots:run";
 /** Beyond its limit an order is answered within this, or never. */
 const ANSWER_MS = 5_000;
 const RETRY_MS = 1_000;
+/** The run ends the brake when the host's time is over; that takes a transaction, and its own clock began with a record. */
+const BRAKE_OUTLASTS_MS = 10_000;
 /** A drained host whose turn cannot come now is put back into service. */
 const DRAINED_MAX_MS = 600_000;
 /** Where `boot` is 0 and no boot was measured. */
@@ -144,7 +146,7 @@ function giveReboot(turn: Turn, run: RebootRun, host: HostState, policy: HostPol
   const order = orderName(run);
   const awayMs = backMs(policy, host);
   const key = brakeKey("going-down", host.name);
-  const brake: BrakeRecord = { v: 1, kind: "going-down", scope: host.name, by: brakeBy(run), reason: run.reason, since: turn.stamp, until: deadlineIn(downWithinMs + awayMs + limitMs, turn.now), goneForMs: awayMs };
+  const brake: BrakeRecord = { v: 1, kind: "going-down", scope: host.name, by: brakeBy(run), reason: run.reason, since: turn.stamp, until: deadlineIn(downWithinMs + awayMs + limitMs, turn.now), goneForMs: awayMs + BRAKE_OUTLASTS_MS };
   change(turn, run, { turn: { ...begun(turn, host, policy, "ordered", order), orderedAt: turn.stamp }, orders: run.orders + 1 }, {
     host: host.name, told: `${host.name} is told to reboot, ${run.done.length + 1} of ${run.plan.length}; it may be away for ${inWords(awayMs)}`, brake: { key, value: brake }, order: { order: "reboot", id: order, limitMs },
   });
