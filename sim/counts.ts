@@ -35,7 +35,7 @@ const TOLD: readonly ToldKind[] = [
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "late-off", "contradicted",
   "withdrawn", "next-level", "held", "recovered", "done", "released", "device-answer", "device-failed", "device-ok", "resumed",
   "remedy", "remedy-answer", "outlet", "off-by-others", "label", "guarded", "unguarded",
-  "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "alarm", "alarm-over", "acknowledged",
+  "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "alarm", "alarm-over", "acknowledged", "reboots",
 ];
 
 const OTHERS = [
@@ -45,6 +45,7 @@ const OTHERS = [
   "byte: off", "byte: on", "byte: off by a watcher that did not intend it", "edge: off by us", "edge: on by us", "edge: off by others", "edge: late off after on",
   "edge: two feeds cut together", "edge: off at a second level", "pause: between swap and byte",
   "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
+  "reboots: reboot ordered", "reboots: reboot ordered again", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */

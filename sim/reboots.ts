@@ -11,18 +11,21 @@ import type { Remedied } from "../src/watcher/ports.ts";
 import type { Host } from "./hosts.ts";
 import { Random } from "./random.ts";
 
+/** Faults of the wall clock. */
+export const CLOCK_FAULTS = ["clock-jumps", "clock-unsynced", "wall-clock-jumps"] as const;
 export type OrderKind = "reboot" | "drain" | "undrain";
 export type Agents = { /** Hosts that have an agent. */ readonly hosts: ReadonlySet<string>; /** Orders that it has carried out. */ readonly done: Set<string> };
 
 /** Reboots of some worlds, from a stream of their own: all the others stay as they were. */
-export function rebootsOfWorld(seed: number): RebootsPolicy | null {
+/** `clocks`: wall clocks jump there, and a window is a matter of the wall clock: then there are none, so that nothing may change by it (clocks.ts). */
+export function rebootsOfWorld(seed: number, clocks: boolean): RebootsPolicy | null {
   const random = new Random(seed, "reboots");
   if (!random.chance(0.25)) return null;
   const drain = random.chance(0.5);
   const text = random.chance(0.3) ? random.pick(["00:02-00:09", "00:03-00:06;00:10-00:20", "00:05-00:30"]) : null;
   return {
     ...REBOOTS, means: true, needed: random.chance(0.5), self: random.chance(0.2), limitMs: 10_000, settleMs: random.pick([0, 5_000, 20_000]), downWithinMs: random.pick([20_000, 60_000]),
-    drainMs: drain ? 10_000 : null, undrainMs: drain && random.chance(0.8) ? 10_000 : null, window: text === null ? null : { text, hours: parseWindow(text) ?? [] },
+    drainMs: drain ? 10_000 : null, undrainMs: drain && random.chance(0.8) ? 10_000 : null, window: text === null || clocks ? null : { text, hours: parseWindow(text) ?? [] },
   };
 }
 
@@ -31,17 +34,17 @@ export function agentsOf(seed: number, names: readonly string[]): Agents {
   return { hosts: new Set(random.chance(0.5) ? names.filter(() => random.chance(0.7)) : []), done: new Set() };
 }
 
-type Asked = { readonly hosts: ReadonlyMap<string, Host>; ask(command: Command): void; value(key: RecordKey): unknown };
+type Asked = { readonly hosts: ReadonlyMap<string, Host>; readonly clocks: boolean; ask(command: Command): void; value(key: RecordKey): unknown };
 
 /** What people do about reboots, now and then. */
-export function personReboots({ hosts, ask, value }: Asked, random: Random): void {
+export function personReboots({ hosts, clocks, ask, value }: Asked, random: Random): void {
   const run = value("reboots/run") as RebootRun | undefined;
   if (run?.state === "held") return ask(random.chance(0.7) ? { kind: "reboots-continue" } : { kind: "reboots-stop" });
   if (run?.state === "running") return random.chance(0.2) ? ask({ kind: "reboots-stop" }) : undefined;
   const names = [...hosts.keys()];
   const some = names.filter(() => random.chance(0.6));
   const window = random.chance(0.2) ? random.pick(["00:00-00:20", "00:04-00:12", "00:01-23:59"]) : null;
-  ask({ kind: "reboots-start", hosts: random.chance(0.5) || some.length === 0 ? null : some, needed: random.chance(0.15), window, self: random.chance(0.2), reason: "new kernel" });
+  ask({ kind: "reboots-start", hosts: random.chance(0.5) || some.length === 0 ? null : some, needed: random.chance(0.15), window: clocks ? null : window, self: random.chance(0.2), reason: "new kernel" });
 }
 
 /** What comes of an order, after which time. */

@@ -8,7 +8,7 @@ import { LIMITS } from "../src/core/policy.ts";
 import { FAULTS } from "./fault-names.ts";
 import type { Fault } from "./fault-names.ts";
 import { Random } from "./random.ts";
-import { rebootsOfWorld } from "./reboots.ts";
+import { CLOCK_FAULTS, rebootsOfWorld } from "./reboots.ts";
 import { withRemedies } from "./remedies.ts";
 
 export type HostSpec = {
@@ -69,7 +69,7 @@ export function draw(seed: number): Spec {
     },
     observers: 3, lone: "hold", shared: null, limits: LIMITS,
   };
-  const reboots = rebootsOfWorld(seed);
+  const reboots = rebootsOfWorld(seed, CLOCK_FAULTS.some((fault) => faults.has(fault as Fault)));
   return {
     seed, hosts, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults,
     activeMs: random.whole(12, 26) * MINUTE_MS,

@@ -26,7 +26,8 @@ import { Life } from "./life.ts";
 import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
 import { Random } from "./random.ts";
-import { agentsOf, personReboots } from "./reboots.ts";
+import type { Fault } from "./fault-names.ts";
+import { agentsOf, CLOCK_FAULTS, personReboots } from "./reboots.ts";
 import type { Agents } from "./reboots.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
@@ -150,7 +151,7 @@ export class World {
   #askForReboots(random: Random): void {
     this.timeline.in(random.wait(150_000), null, () => {
       if (this.healing) return;
-      if (this.attended) personReboots({ hosts: this.hosts, ask: (command) => this.ask(command), value: (key) => this.disk.value(key) }, random);
+      if (this.attended) personReboots({ hosts: this.hosts, clocks: CLOCK_FAULTS.some((fault) => this.spec.faults.has(fault as Fault)), ask: (command) => this.ask(command), value: (key) => this.disk.value(key) }, random);
       this.#askForReboots(random);
     });
   }

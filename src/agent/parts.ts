@@ -7,4 +7,5 @@ import type { Part } from "./part.ts";
 type Loads = { readonly [Name in keyof AgentPartOptions]: () => Promise<Part<AgentPartOptions[Name]>> };
 
 export const PARTS: Loads = {
+  reboot: () => import("./reboot.ts").then(({ reboot }) => reboot),
 };

@@ -3,9 +3,11 @@
 
 import { z } from "zod";
 import { about, address, name, text } from "../fields.ts";
+import { reboot } from "./reboot.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 
 const parts = {
+  reboot,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */
