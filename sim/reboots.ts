@@ -92,6 +92,8 @@ export class RebootRules {
   /** Somebody asks for something. */
   asked(command: Command, known: Known): void {
     const run = known.value<RebootRun>("reboots/run");
+    // Whoever takes the brake away has his reasons.
+    if (command.kind === "unbrake" && command.brake === "going-down") this.#told.delete(command.scope);
     if (command.kind === "reboots-continue" && run?.state === "held") this.#goesOn.set(run.run, (this.#goesOn.get(run.run) ?? 0) + 1);
   }
 

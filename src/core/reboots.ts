@@ -336,7 +336,8 @@ function carryOut(turn: Turn, run: RebootRun, now: RebootTurn, order: NonNullabl
   const host = turn.host(now.host);
   const policy = turn.hostPolicy(now.host);
   if (order.order === "reboot") {
-    const stop = host === undefined || policy === undefined ? "it is no longer configured" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
+    const brake = turn.state.brakes.get(brakeKey("going-down", now.host));
+    const stop = host === undefined || policy === undefined ? "it is no longer configured" : brake === undefined || brake.endedBy !== undefined ? "its brake was ended" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
     if (stop !== null) {
       // Nothing was given: said in the place of an answer, so that nobody waits for one.
       patchReboots(turn, { given: { order: order.id, answer: { outcome: "failed", evidence: stop } } });
