@@ -29,9 +29,6 @@ import { hostsOfSelf, thisMachine } from "./self.ts";
 import type { Machine } from "./self.ts";
 import { didYouMean } from "./suggest.ts";
 
-/** Of `reboots.budget`. */
-const BUDGET = 0.9999;
-
 export type LoadOptions = {
   /** Instead of this process's environment. */
   readonly env?: Environment;
@@ -74,7 +71,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const shell: ShellConfig = {
     ...place,
     api, alerts, store, references, history: historyOf(gathered), statusPage,
-    reboots: reboots?.shell ?? { by: [], drain: null, undrain: null, budget: BUDGET },
+    reboots: reboots?.shell ?? { by: [], drain: null, undrain: null },
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };

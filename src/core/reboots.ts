@@ -314,6 +314,8 @@ export function change(turn: Turn, run: RebootRun | null, by: Change | RebootRun
   const guards = fleet === null ? [] : [RUN, ...charges].map((key) => ({ key, revision: revisions.get(key) ?? null }));
   turn.pend(txn, { kind: "reboots", next, brake, told, host: host ?? null, order: order ?? null, replies: [] });
   patchReboots(turn, { txn });
+  // What waited to be written of the brake is older than this.
+  if (brake !== null) turn.take(brake.key);
   const cause = turn.causeOf(host !== undefined && turn.host(host) !== undefined ? host : null);
   transact(turn, { txn, decided: true, swap: null, guards, writes: [{ key: RUN, value: next }, ...(brake === null ? [] : [brake])], because: told, cause });
 }
