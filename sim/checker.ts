@@ -8,6 +8,7 @@ import type { Answer } from "../src/watcher/watcher.ts";
 import type { Device, Edge, Sent } from "./devices.ts";
 import type { Records, Transaction } from "./disk.ts";
 import type { Host } from "./hosts.ts";
+import type { OrderKind } from "./reboots.ts";
 import type { Seen } from "./observed.ts";
 import type { Process } from "./scene.ts";
 
@@ -31,6 +32,8 @@ export type Checker = {
   touched?(host: string, answered: "yes" | "no" | "unknown", life: Process): void;
   /** A remedy is begun. */
   remedy?(host: string, name: string): void;
+  /** An order is given to a host, the first time or again. */
+  order?(host: string, order: OrderKind, id: string, again: boolean): void;
   told?(told: Told, life: Process): void;
   /** A datagram in a host's name is on its way to the watcher. */
   spoofed?(host: string, word: KernelWord): void;
@@ -50,7 +53,7 @@ type Hook = Exclude<keyof Checker, "invariant">;
 export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
-  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "told", "spoofed", "asked", "answered", "exiting",
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "order", "told", "spoofed", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

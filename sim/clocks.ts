@@ -14,7 +14,9 @@ export function judgeClocks(spec: Spec, judged: World): void {
   for (const fault of ["power-loss", "disk-slow", "disk-wiped", "disk-restored"] as const satisfies readonly Fault[]) faults.delete(fault);
   faults.set("clock-jumps", FAULTS["clock-jumps"].perHour * 5);
   faults.set("clock-unsynced", FAULTS["clock-unsynced"].perHour);
-  const still: Spec = { ...spec, faults, aim: 0, commitMs: 0, outages: spec.outages === null ? null : { ...spec.outages, batteryMs: Infinity } };
+  // A window is a matter of the wall clock.
+  const policy = spec.policy.reboots === undefined ? spec.policy : { ...spec.policy, reboots: { ...spec.policy.reboots, window: null } };
+  const still: Spec = { ...spec, policy, faults, aim: 0, commitMs: 0, outages: spec.outages === null ? null : { ...spec.outages, batteryMs: Infinity } };
   const jumping = commands({ ...still, inertClocks: false });
   const steady = commands({ ...still, inertClocks: true });
   judged.counts.add("clock: seeds run with and without jumps");

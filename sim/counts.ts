@@ -35,7 +35,7 @@ const TOLD: readonly ToldKind[] = [
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "late-off", "contradicted",
   "withdrawn", "next-level", "held", "recovered", "done", "released", "device-answer", "device-failed", "device-ok", "resumed",
   "remedy", "remedy-answer", "outlet", "off-by-others", "label", "guarded", "unguarded",
-  "careful", "power-sense", "return", "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "kernel", "alarm", "alarm-over", "acknowledged",
+  "careful", "power-sense", "return", "brake", "brake-ended", "command", "command-refused", "wanted", "store-failed", "store-ok", "kernel", "alarm", "alarm-over", "acknowledged", "reboots",
 ];
 
 const OTHERS = [
@@ -48,6 +48,7 @@ const OTHERS = [
   "agent: halts its host", "agent: killed in normal", "agent: killed in pre-fail", "agent: killed in shutdown",
   "planned: heard", "planned: taken back", "planned: silent and not fenced", "return: by a power cycle", "return: woken", "return: it answered before", "return: it never went down", "return: a person asks for it", "return: turned back", "return: by another life than that which heard", "return: after an empty UPS",
   "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "words: a dump holds", "words: a reboot holds", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
+  "reboots: reboot ordered", "reboots: reboot ordered again", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */

@@ -29,6 +29,7 @@ export class Host {
   /** The hardware is dead: no power cycle brings it back. */
   broken = false;
   slowBoot = false;
+  boots = 0;
   #epoch = 0;
 
   constructor(world: Scene, spec: HostSpec) {
@@ -98,6 +99,7 @@ export class Host {
   }
 
   #boot(): void {
+    this.boots += 1;
     this.#become("booting");
     const epoch = this.#epoch;
     const { random } = this.#world;

@@ -13,6 +13,7 @@ import type { Answer } from "../src/watcher/watcher.ts";
 import { Watcher } from "../src/watcher/watcher.ts";
 import type { Owner } from "./clock.ts";
 import { Random } from "./random.ts";
+import { tryOrder } from "./reboots.ts";
 import { tryRemedy } from "./remedies.ts";
 import { roundsOf } from "./rounds.ts";
 import type { World } from "./world.ts";
@@ -20,12 +21,15 @@ import type { World } from "./world.ts";
 /** The machine that the watcher runs on, from one boot to the next. */
 export type Machine = { readonly bootId: string; readonly bootedMs: number; wallOffsetMs: number; synced: boolean };
 
+const AGENTS_EVERY_MS = 2_000;
 const WALL_START_MS = Date.UTC(2027, 0, 1);
 
 export class Life implements Owner {
   readonly #world: World;
   readonly number: number;
   readonly #random: Random;
+  readonly #orders: Random;
+  readonly #heard = new Map<string, string>();
   readonly machine: Machine;
   readonly startedMs: number;
   readonly uptimeAtStartMs: number;
@@ -49,6 +53,7 @@ export class Life implements Owner {
     this.#world = world;
     this.number = number;
     this.#random = new Random(world.spec.seed, `remedies of life ${number}`);
+    this.#orders = new Random(world.spec.seed, `orders of life ${number}`);
     this.machine = machine;
     this.policy = policy;
     this.startedMs = world.timeline.nowMs;
@@ -65,6 +70,12 @@ export class Life implements Owner {
   start(wentBack: string | null, seq: number): void {
     const { disk } = this.#world;
     this.watcher.start({ kind: "start", records: disk.load(), uptimeMs: this.uptimeAtStartMs, wentBack, seq, ledger: disk.identity });
+    if (this.#world.agents.hosts.size > 0) this.hearAgents();
+  }
+
+  /** The wall clock as this life sees it. */
+  get wallMs(): number {
+    return WALL_START_MS + this.#world.timeline.nowMs + this.machine.wallOffsetMs;
   }
 
   reload(policy: Policy): void {
@@ -184,6 +195,7 @@ export class Life implements Owner {
       rouse: (host) => {
         if (this.alive) world.outages?.rouse(host);
       },
+      order: (host, order, id, { limitMs, again }) => this.#order(host, { order, id, limitMs, again }),
       exit: (because) => {
         world.counts.add("watcher: exits when asked to");
         for (const checker of world.checkers.exiting) checker.exiting?.(this, because);
@@ -223,6 +235,40 @@ export class Life implements Owner {
         resolve(answer);
       });
     });
+  }
+
+  #order(name: string, task: Parameters<typeof tryOrder>[3]): Promise<Remedied> {
+    const world = this.#world;
+    world.stir();
+    this.point("order");
+    if (!this.alive) return new Promise(() => {});
+    for (const checker of world.checkers.order) checker.order?.(name, task.order, task.id, task.again);
+    const { afterMs, answer, act } = tryOrder(world.hosts.get(name), world.network.reaches(name), world.agents, task, this.#orders);
+    world.say(() => `  ${name} is told to ${task.order}${task.again ? " (again)" : ""}: ${answer.outcome}${act === null ? ", which changes nothing" : ""}`);
+    act?.();
+    this.point("ordered");
+    if (!this.alive) return new Promise(() => {});
+    return new Promise((resolve) => {
+      world.timeline.in(afterMs, this, () => {
+        world.stir();
+        resolve(answer);
+      });
+    });
+  }
+
+  /** What agents say of their boots, as the link brings it. */
+  hearAgents(): void {
+    const world = this.#world;
+    for (const name of world.agents.hosts) {
+      const host = world.hosts.get(name);
+      const word = host?.condition === "up" && world.network.reaches(name) ? { bootId: `boot ${host.boots}`, pending: host.boots % 2 === 0 ? "a new kernel" : null } : null;
+      const known = JSON.stringify(word);
+      if (this.#heard.get(name) === known || (word === null && !this.#heard.has(name))) continue;
+      this.#heard.set(name, known);
+      world.stir();
+      this.watcher.post({ kind: "boot", host: name, boot: word });
+    }
+    world.timeline.in(AGENTS_EVERY_MS, this, () => this.hearAgents());
   }
 
   #touch(name: string): Promise<Touched> {

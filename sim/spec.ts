@@ -10,6 +10,7 @@ import type { Fault } from "./fault-names.ts";
 import type { OutageSpec } from "./outages.ts";
 import { withOutages } from "./outages.ts";
 import { Random } from "./random.ts";
+import { CLOCK_FAULTS, rebootsOfWorld } from "./reboots.ts";
 import { withRemedies } from "./remedies.ts";
 
 export type HostSpec = {
@@ -72,8 +73,9 @@ export function draw(seed: number): Spec {
     },
     observers: 3, lone: "hold", ...(outages === null ? {} : { careful: outages.careful }), shared: null, limits: LIMITS,
   };
+  const reboots = rebootsOfWorld(seed, CLOCK_FAULTS.some((fault) => faults.has(fault as Fault)));
   return {
-    seed, hosts, devices, policy, faults, outages,
+    seed, hosts, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults, outages,
     activeMs: random.whole(12, 26) * MINUTE_MS,
     aim: calm ? 0 : random.pick([0.15, 0.3, 0.6, 0.9]),
     loss: calm ? 0 : random.weigh([[6, 0], [2, 0.02], [1, 0.1]] as const),

@@ -8,7 +8,7 @@
 import type { Command } from "../src/core/io.ts";
 import type { HostPolicy, Policy } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
-import type { AnyRecord, Operation } from "../src/core/records.ts";
+import type { AnyRecord, Operation, RebootRun } from "../src/core/records.ts";
 import type { Checker, Checkers } from "./checker.ts";
 import { byHook } from "./checker.ts";
 import type { Event } from "./clock.ts";
@@ -27,6 +27,9 @@ import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
 import { Outages } from "./outages.ts";
 import { Random } from "./random.ts";
+import type { Fault } from "./fault-names.ts";
+import { agentsOf, CLOCK_FAULTS, personReboots } from "./reboots.ts";
+import type { Agents } from "./reboots.ts";
 import type { Process } from "./scene.ts";
 import type { Spec } from "./spec.ts";
 import { spoof } from "./spoofed-words.ts";
@@ -56,6 +59,7 @@ export class World {
   readonly transcript: string[] | null;
   /** Every life keeps what went in and what came out, for the replay. */
   readonly recording: boolean;
+  readonly agents: Agents;
   /** The configuration as it stands on the file system, and as it was drawn. */
   policy: Policy;
   machine: Machine;
@@ -93,6 +97,7 @@ export class World {
       for (const outlet of levels.flat()) outlet.label = this.random.chance(0.5) ? host.policy.name : null;
       this.wiring.set(host.policy.name, levels);
     }
+    this.agents = spec.policy.reboots === undefined ? { hosts: new Set(), done: new Set() } : agentsOf(spec.seed, [...this.hosts.keys()]);
     this.faults = new Faults(this);
     this.outages = spec.outages === null ? null : new Outages(this, spec.outages);
     this.checkers = byHook(checkers(this));
@@ -105,6 +110,7 @@ export class World {
     this.faults.begin();
     this.outages?.begin();
     spoof(this);
+    if (this.spec.policy.reboots !== undefined) this.#askForReboots(new Random(this.spec.seed, "people who reboot"));
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs;
@@ -147,6 +153,14 @@ export class World {
     }
     // A pause within a call may have gone beyond it.
     if (this.violation === null) timeline.nowMs = Math.max(timeline.nowMs, untilMs);
+  }
+
+  #askForReboots(random: Random): void {
+    this.timeline.in(random.wait(150_000), null, () => {
+      if (this.healing) return;
+      if (this.attended) personReboots({ hosts: this.hosts, clocks: CLOCK_FAULTS.some((fault) => this.spec.faults.has(fault as Fault)), ask: (command) => this.ask(command), value: (key) => this.disk.value(key) }, random);
+      this.#askForReboots(random);
+    });
   }
 
   #happen(event: Event): void {
@@ -324,6 +338,8 @@ export class World {
 
   #quiet(): boolean {
     if (this.life === null || this.life.frozenUntilMs > this.timeline.nowMs || this.open.length > 0) return false;
+    const run = this.disk.value<RebootRun>("reboots/run");
+    if (run !== undefined && run.state === "running" && run.turn !== null) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
     return true;
   }

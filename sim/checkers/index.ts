@@ -16,6 +16,7 @@ import { owed } from "./owed.ts";
 import { planned } from "./planned.ts";
 import { precedence } from "./precedence.ts";
 import { quiescence } from "./quiescence.ts";
+import { reboots } from "./reboots.ts";
 import { remedy } from "./remedy.ts";
 import { resume } from "./resume.ts";
 import { session } from "./session.ts";
@@ -23,4 +24,4 @@ import { stop } from "./stop.ts";
 import { wentBack } from "./went-back.ts";
 import { words } from "./words.ts";
 
-export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned, words];
+export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned, words, reboots];

@@ -5,6 +5,7 @@ import type { Command, Told } from "../../src/core/io.ts";
 import type { IncidentRecord } from "../../src/core/records.ts";
 import type { Answer } from "../../src/watcher/watcher.ts";
 import type { Checker } from "../checker.ts";
+import type { OrderKind } from "../reboots.ts";
 import type { LoggedChange } from "../store/server.ts";
 import type { FleetLife } from "./life.ts";
 import type { Look } from "./sight.ts";
@@ -20,6 +21,8 @@ export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energ
   /** A watcher is told of its session. */
   session?(life: FleetLife): void;
   told?(told: Told, life: FleetLife): void;
+  /** An order is given to a host, the first time or again. */
+  order?(host: string, order: OrderKind, id: string, again: boolean, life: FleetLife): void;
   /** A remedy is begun. */
   remedy?(host: string, name: string, life: FleetLife): void;
   incident?(record: IncidentRecord, life: FleetLife): void;
@@ -39,7 +42,7 @@ type Hook = Exclude<keyof FleetChecker, "invariant">;
 export type FleetCheckers = { readonly [Each in Hook]: readonly FleetChecker[] };
 
 const HOOKS: readonly Hook[] = [
-  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "remedy", "incident", "asked", "answered", "exiting",
+  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "order", "remedy", "incident", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

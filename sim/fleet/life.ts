@@ -19,6 +19,7 @@ import { Watcher } from "../../src/watcher/watcher.ts";
 import type { Event } from "../clock.ts";
 import type { Device } from "../devices.ts";
 import { Random } from "../random.ts";
+import { tryOrder } from "../reboots.ts";
 import { tryRemedy } from "../remedies.ts";
 import { roundsOf } from "../rounds.ts";
 import type { Path, Process } from "../scene.ts";
@@ -28,6 +29,7 @@ import type { FleetMachine, Site } from "./site.ts";
 import type { Asked, FleetWorld } from "./world.ts";
 
 const WALL_START_MS = Date.UTC(2027, 0, 1);
+const AGENTS_EVERY_MS = 2_000;
 const OPEN_AGAIN_MS = 1_000;
 const JOIN_AGAIN_MS = 500;
 
@@ -36,6 +38,8 @@ export class FleetLife implements Process {
   readonly site: Site;
   readonly number: number;
   readonly #random: Random;
+  readonly #orders: Random;
+  readonly #heard = new Map<string, string>();
   /** As the store knows it. */
   readonly name: string;
   readonly machine: FleetMachine;
@@ -71,6 +75,7 @@ export class FleetLife implements Process {
     this.number = number;
     this.name = `${site.name}#${number}`;
     this.#random = new Random(world.spec.seed, `remedies of ${this.name}`);
+    this.#orders = new Random(world.spec.seed, `orders of ${this.name}`);
     this.machine = site.machine;
     this.folder = site.folder;
     this.policy = site.policy;
@@ -117,6 +122,11 @@ export class FleetLife implements Process {
 
   start(): void {
     void this.#open();
+  }
+
+  /** The wall clock as this life sees it. */
+  get wallMs(): number {
+    return WALL_START_MS + this.nowMs + this.machine.wallOffsetMs;
   }
 
   reload(policy: Policy): void {
@@ -189,6 +199,7 @@ export class FleetLife implements Process {
         for (const input of this.#early) this.watcher.post(input);
         // It was changed while the store was being opened.
         if (this.watcher.policy !== this.policy) this.reload(this.policy);
+        if (this.#world.agents.hosts.size > 0) this.hearAgents();
         void this.#join(store);
         return;
       } catch (error) {
@@ -352,6 +363,7 @@ export class FleetLife implements Process {
       },
       touch: (host) => this.#touch(host),
       remedy: (host, name, limitMs) => this.#remedy(host, name, limitMs),
+      order: (host, order, id, { limitMs, again }) => this.#order(host, { order, id, limitMs, again }),
       reopen: (because) => {
         world.counts.add("watcher: opens the store anew");
         this.later(() => this.end(`it opens the store anew: ${because}`));
@@ -407,6 +419,38 @@ export class FleetLife implements Process {
       act();
       this.at(world.timeline.nowMs + afterMs, () => resolve(answer));
     }));
+  }
+
+  #order(name: string, task: Parameters<typeof tryOrder>[3]): Promise<Remedied> {
+    const world = this.#world;
+    world.stir();
+    this.point("order");
+    if (!this.alive) return new Promise(() => {});
+    for (const checker of world.checkers.order) checker.order?.(name, task.order, task.id, task.again, this);
+    return new Promise((resolve) => this.later(() => {
+      const { afterMs, answer, act } = tryOrder(world.hosts.get(name), this.site.network.reaches(name), world.agents, task, this.#orders);
+      world.say(() => `  ${this.name} tells ${name} to ${task.order}${task.again ? " (again)" : ""}: ${answer.outcome}${act === null ? ", which changes nothing" : ""}`);
+      act?.();
+      this.at(world.timeline.nowMs + afterMs, () => {
+        world.stir();
+        resolve(answer);
+      });
+    }));
+  }
+
+  /** What agents say of their boots to this watcher. */
+  hearAgents(): void {
+    const world = this.#world;
+    for (const name of this.began ? world.agents.hosts : []) {
+      const host = world.hosts.get(name);
+      const word = host?.condition === "up" && this.site.network.reaches(name) ? { bootId: `boot ${host.boots}`, pending: host.boots % 2 === 0 ? "a new kernel" : null } : null;
+      const known = JSON.stringify(word);
+      if (this.#heard.get(name) === known || (word === null && !this.#heard.has(name))) continue;
+      this.#heard.set(name, known);
+      world.stir();
+      this.watcher.post({ kind: "boot", host: name, boot: word });
+    }
+    this.at(this.nowMs + AGENTS_EVERY_MS, () => this.hearAgents());
   }
 
   #touch(name: string): Promise<Touched> {

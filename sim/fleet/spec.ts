@@ -4,6 +4,7 @@
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { LIMITS } from "../../src/core/policy.ts";
 import { Random } from "../random.ts";
+import { CLOCK_FAULTS, rebootsOfWorld } from "../reboots.ts";
 import { withRemedies } from "../remedies.ts";
 import type { DeviceSpec, HostSpec } from "../spec.ts";
 import { drawDevices, drawHost, HOUR_MS, MINUTE_MS } from "../spec.ts";
@@ -85,8 +86,9 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
     lone: random.chance(0.12) ? "act" : "hold",
     shared: { ttlMs, members }, limits: LIMITS,
   };
+  const reboots = rebootsOfWorld(seed, CLOCK_FAULTS.some((fault) => faults.has(fault as FleetFault)));
   return {
-    seed, devices, policy, faults, hosts, ttlMs,
+    seed, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults, hosts, ttlMs,
     callMs: random.pick([2_000, 3_000, 5_000]),
     activeMs: random.whole(4, 9) * MINUTE_MS,
     aim: calm ? 0 : random.pick([0.3, 0.6, 0.9]),

@@ -5,7 +5,7 @@
 import type { Command } from "../../src/core/io.ts";
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { outletKey } from "../../src/core/policy.ts";
-import type { AnyRecord, Operation } from "../../src/core/records.ts";
+import type { AnyRecord, Operation, RebootRun } from "../../src/core/records.ts";
 import { LEASED } from "../../src/core/records.ts";
 import type { Write } from "../../src/core/io.ts";
 import type { Guard } from "../../src/stores/store.ts";
@@ -16,12 +16,15 @@ import { Counts, PHASES } from "../counts.ts";
 import type { Outlet } from "../devices.ts";
 import { Device } from "../devices.ts";
 import { Host } from "../hosts.ts";
+import type { Agents } from "../reboots.ts";
+import { agentsOf, CLOCK_FAULTS, personReboots } from "../reboots.ts";
 import { Random } from "../random.ts";
 import { StoreServer } from "../store/server.ts";
 import type { Keep, Violation } from "../world.ts";
 import { clockText } from "../world.ts";
 import type { FleetChecker, FleetCheckers } from "./checker.ts";
 import { byHook } from "./checker.ts";
+import type { FleetFault } from "./fault-names.ts";
 import { FleetFaults } from "./faults.ts";
 import { FleetLife } from "./life.ts";
 import { Site } from "./site.ts";
@@ -61,6 +64,7 @@ export class FleetWorld {
   readonly checkers: FleetCheckers;
   readonly transcript: string[] | null;
   readonly recording: boolean;
+  readonly agents: Agents;
   /** What each transaction was asked for by. */
   readonly calls = new Map<readonly Guard[], Call>();
   open: readonly Operation[] = [];
@@ -104,6 +108,7 @@ export class FleetWorld {
       this.wiring.set(host.policy.name, levels);
     }
     for (const watcher of spec.watchers) this.sites.set(watcher.name, new Site(this, watcher));
+    this.agents = spec.policy.reboots === undefined ? { hosts: new Set(), done: new Set() } : agentsOf(spec.seed, [...this.hosts.keys()]);
     this.faults = new FleetFaults(this);
   }
 
@@ -112,9 +117,18 @@ export class FleetWorld {
     for (const site of this.sites.values()) if (site.present) this.boot(site);
     this.#audit();
     this.faults.begin();
+    if (this.spec.policy.reboots !== undefined) this.#askForReboots(new Random(this.spec.seed, "people who reboot"));
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
     return this.timeline.nowMs * this.sites.size;
+  }
+
+  #askForReboots(random: Random): void {
+    this.after(random.wait(60_000), () => {
+      if (this.healing) return;
+      if (this.attended) personReboots({ hosts: this.hosts, clocks: CLOCK_FAULTS.some((fault) => this.spec.faults.has(fault as FleetFault)), ask: (command) => this.ask(command), value: (key) => this.server.value(key) }, random);
+      this.#askForReboots(random);
+    });
   }
 
   order(): number {
@@ -365,6 +379,8 @@ export class FleetWorld {
     if (this.living().some((life) => life.store?.identity !== this.server.identity)) return false;
     for (const site of this.sites.values()) if (site.present && !(site.spec.on !== null && this.dark(site.spec.on)) && (!site.awake(this.timeline.nowMs) || site.life?.began !== true)) return false;
     for (const host of this.hosts.values()) if (host.powered && host.condition !== "up") return false;
+    const run = this.server.value<RebootRun>("reboots/run");
+    if (run !== undefined && run.state === "running" && run.turn !== null) return false;
     // What a dead watcher has asked for is cleared away when it has lain there for a while.
     for (const key of this.server.records.keys()) if (key.startsWith("ask/")) return false;
     return true;

@@ -15,4 +15,5 @@ export const PARTS: Loads = {
   health: async () => (await import("./health/health.ts")).health,
   keep: async () => (await import("./keep/keep.ts")).keep,
   orphans: async () => (await import("./orphans/orphans.ts")).orphans,
+  reboot: () => import("./reboot.ts").then(({ reboot }) => reboot),
 };

@@ -3,6 +3,7 @@
 
 import type { AvailabilityAnswer, AvailabilityParts, AvailabilityQuery } from "../core/availability.ts";
 import { availabilityOf, daysOf, monthsOf, together } from "../core/availability.ts";
+import { REBOOTS } from "../core/policy.ts";
 import { forecast, oddsTogether } from "../core/forecast.ts";
 import { iso } from "../core/report.ts";
 import type { AvailabilityLine, AvailabilityReport } from "./contract.ts";
@@ -49,7 +50,7 @@ async function report(query: Asked<(typeof AVAILABILITY_QUERY)[number]>["query"]
   const groups = [...new Set(hosts.map(({ group }) => group))].sort();
   const sizes = new Map(groups.map((group) => [group, hosts.filter((host) => host.group === group).length]));
   return {
-    site: policy.site, watcher: policy.watcher, at: iso(nowMs), from: iso(fromMs), to: iso(toMs), recordedSince: answer.sinceMs === null ? null : iso(answer.sinceMs),
+    site: policy.site, watcher: policy.watcher, at: iso(nowMs), from: iso(fromMs), to: iso(toMs), rebootsBudget: (policy.reboots ?? REBOOTS).budget, recordedSince: answer.sinceMs === null ? null : iso(answer.sinceMs),
     periods: answer.periods.map(({ total, groups: parts, hosts: lines }, index) => ({
       from: iso(periods[index]?.fromMs ?? fromMs), to: iso(periods[index]?.toMs ?? toMs), total: line(total),
       groups: parts.map((each) => ({ group: each.group, hosts: sizes.get(each.group) ?? 0, ...line(each.parts) })).sort((one, other) => (one.group < other.group ? -1 : 1)),

@@ -193,6 +193,8 @@ export type AvailabilityReport = {
   readonly at: string;
   readonly from: string;
   readonly to: string;
+  /** What of its availability planned reboots may leave a host (`reboots.budget`). */
+  readonly rebootsBudget: number;
   /** Since when it is on record how hosts stand; what lies before is unknown. Null: not yet. */
   readonly recordedSince: string | null;
   readonly periods: readonly {

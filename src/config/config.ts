@@ -49,8 +49,8 @@ export type ShellConfig = {
   readonly reboots: RebootsConfig;
 };
 
-/** What reboots a host without an agent, what drains it, and how much of a year planned reboots may leave of its availability. */
-export type RebootsConfig = { readonly by: readonly ({ readonly limitMs: number } & RemedyTask)[]; readonly drain: readonly string[] | null; readonly undrain: readonly string[] | null; readonly budget: number };
+/** What reboots a host without an agent, and what drains it. */
+export type RebootsConfig = { readonly by: readonly ({ readonly limitMs: number } & RemedyTask)[]; readonly drain: readonly string[] | null; readonly undrain: readonly string[] | null };
 
 export type HostSpec = { readonly address: string; readonly port: number | null; readonly probes: readonly ProbeSpec[]; readonly remedies: readonly RemedySpec[]; readonly wake: WakeSpec | null };
 

@@ -32,9 +32,6 @@ import { hostsOfSelf, thisMachine } from "./self.ts";
 import type { Machine } from "./self.ts";
 import { didYouMean } from "./suggest.ts";
 
-/** Of `reboots.budget`. */
-const BUDGET = 0.9999;
-
 export type LoadOptions = {
   /** Instead of this process's environment. */
   readonly env?: Environment;
@@ -79,7 +76,7 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   const shell: ShellConfig = {
     ...place,
     api, agents: agentsOf(gathered), alerts, store, references, signal, history: historyOf(gathered), netconsole, statusPage,
-    reboots: reboots?.shell ?? { by: [], drain: null, undrain: null, budget: BUDGET },
+    reboots: reboots?.shell ?? { by: [], drain: null, undrain: null },
     hosts: new Map(fleet.hosts.map(({ policy, spec }) => [policy.name, spec])),
     devices: new Map([...fleet.devices].map(([name, { spec }]) => [name, spec])),
   };

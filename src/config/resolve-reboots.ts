@@ -27,9 +27,9 @@ export function resolveReboots({ top, at, hosts, groups }: Gathered, fleet: Reso
   const policy: RebootsPolicy = {
     window: input.window ?? null, needed: input.needed, hosts: input.hosts === undefined && input.groups === undefined ? null : [...new Set([...(input.hosts ?? []), ...members])], self: input.self,
     means: by.length > 0, limitMs: by.length === 0 ? REBOOTS.limitMs : by.reduce((sum, { limitMs }) => sum + limitMs, 0), drainMs, undrainMs: input.undrain === undefined ? null : input.drainLimit,
-    downWithinMs: input.downWithin, settleMs: input.settle, offsets: offsetsOf(input.timeZone ?? null, nowMs),
+    downWithinMs: input.downWithin, settleMs: input.settle, budget: input.budget, offsets: offsetsOf(input.timeZone ?? null, nowMs),
   };
-  return { policy, shell: { by, drain: input.drain ?? null, undrain: input.undrain ?? null, budget: input.budget } };
+  return { policy, shell: { by, drain: input.drain ?? null, undrain: input.undrain ?? null } };
 }
 
 /** Without what only a remedy before power has. */

@@ -38,6 +38,8 @@ export type AvailabilityParts = {
   /** That began in the period. */
   readonly outages: number;
   readonly plannedOutages: number;
+  /** Of the planned ones the announced reboots, ours and others'. */
+  readonly reboots: number;
   /** The longest unplanned one, as far as it lies in the period. */
   readonly longestMs: number;
 };
@@ -87,7 +89,7 @@ export function together(parts: readonly AvailabilityParts[]): AvailabilityParts
   return {
     wholeMs: sum((each) => each.wholeMs), upMs: sum((each) => each.upMs), unknownMs: sum((each) => each.unknownMs), plannedMs: sum((each) => each.plannedMs), unplannedMs: sum((each) => each.unplannedMs),
     planned: recordOf(PLANNED, (by) => sum((each) => each.planned[by])), causes: recordOf(CAUSES, (by) => sum((each) => each.causes[by])),
-    outages: sum((each) => each.outages), plannedOutages: sum((each) => each.plannedOutages), longestMs: Math.max(0, ...parts.map((each) => each.longestMs)),
+    outages: sum((each) => each.outages), plannedOutages: sum((each) => each.plannedOutages), reboots: sum((each) => each.reboots), longestMs: Math.max(0, ...parts.map((each) => each.longestMs)),
   };
 }
 
@@ -234,6 +236,7 @@ function partsOf(segments: readonly Segment[], period: Period): AvailabilityPart
   const planned = recordOf(PLANNED, () => 0);
   const causes = recordOf(CAUSES, () => 0);
   const begun = { planned: 0, unplanned: 0 };
+  let reboots = 0;
   let before: What["part"] | null = null;
   let runMs = 0;
   let longestMs = 0;
@@ -245,13 +248,16 @@ function partsOf(segments: readonly Segment[], period: Period): AvailabilityPart
     sums[what.part] += lengthMs;
     if (what.part === "planned") planned[what.by] += lengthMs;
     if (what.part === "unplanned") causes[what.by] += lengthMs;
-    if ((what.part === "planned" || what.part === "unplanned") && begins && fromMs >= period.fromMs) begun[what.part] += 1;
+    if ((what.part === "planned" || what.part === "unplanned") && begins && fromMs >= period.fromMs) {
+      begun[what.part] += 1;
+      if (what.part === "planned" && what.by === "going-down") reboots += 1;
+    }
     runMs = what.part === "unplanned" ? (begins ? lengthMs : runMs + lengthMs) : 0;
     longestMs = Math.max(longestMs, runMs);
   }
   return {
     wholeMs: period.toMs - period.fromMs, upMs: sums.up, unknownMs: sums.unknown, plannedMs: sums.planned, unplannedMs: sums.unplanned, planned, causes,
-    outages: begun.unplanned, plannedOutages: begun.planned, longestMs,
+    outages: begun.unplanned, plannedOutages: begun.planned, reboots, longestMs,
   };
 }
 

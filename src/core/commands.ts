@@ -187,6 +187,9 @@ function putOn(turn: Turn, by: string, asked: Extract<Command, { kind: "brake" }
   if (asked.scope !== EVERYTHING && turn.host(asked.scope) === undefined) return noSuchHost(turn, asked.scope);
   const host = turn.host(asked.scope);
   if (kind === "kdump" && host === undefined) return answer(2, "a crash dump is that of one host: name it");
+  const ours = kind === "going-down" && host !== undefined ? turn.state.brakes.get(brakeKey(kind, host.name)) : undefined;
+  // The host says so itself as it goes down for our reboot: that brake is as long as it has to be, and ends when the host is back.
+  if (ours?.goneForMs !== undefined && ours.endedBy === undefined) return answer(0, `${asked.scope} is being rebooted by ${ours.by}, and may be away for ${inWords(ours.goneForMs)}`);
   let forMs = asked.forMs ?? DEFAULT_MS[kind];
   if (kind === "kdump" && host !== undefined) {
     if (kdumpIsSpent(turn, host)) return answer(4, "a crash dump holds fencing once an incident");

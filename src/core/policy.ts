@@ -166,12 +166,14 @@ export type RebootsPolicy = {
   /** From the order until it is gone, at most; and how long it is watched serving before the next one. */
   readonly downWithinMs: number;
   readonly settleMs: number;
+  /** What of its availability planned reboots may leave a host, for the report. */
+  readonly budget: number;
   /** Of the time zone of windows. */
   readonly offsets: Offsets;
 };
 
 /** Without a section of its own in the configuration. */
-export const REBOOTS: RebootsPolicy = { window: null, needed: true, hosts: null, self: false, means: false, limitMs: 30_000, drainMs: null, undrainMs: null, downWithinMs: 300_000, settleMs: 60_000, offsets: [] };
+export const REBOOTS: RebootsPolicy = { window: null, needed: true, hosts: null, self: false, means: false, limitMs: 30_000, drainMs: null, undrainMs: null, downWithinMs: 300_000, settleMs: 60_000, budget: 0.9999, offsets: [] };
 
 /** `device/outlet`, as people write it and as every map of the core is keyed. */
 export function outletKey(ref: OutletRef): string {

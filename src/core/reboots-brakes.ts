@@ -21,7 +21,7 @@ const NOT_OURS: ReadonlySet<BrakeName> = new Set<BrakeName>(["no-power", "self",
 
 /** Why this host is not rebooted now; null: it may be. `ours stands`: the brake of its own reboot is on already. */
 export function whyNotNow(turn: Turn, run: RebootRun, host: HostState, policy: HostPolicy, when: "before" | "ours stands" = "before"): Wait | null {
-  const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false }).find(({ name }) => !NOT_OURS.has(name) && !(when === "ours stands" && name === "rebooting"));
+  const brake = brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: when === "ours stands" }).find(({ name }) => !NOT_OURS.has(name) && !(when === "ours stands" && name === "rebooting"));
   if (brake !== undefined) return { name: brake.name, because: brake.because, forLong: false };
   const goodMs = servesFor(turn, host, policy);
   if (goodMs === null || goodMs < policy.healthyForMs) return { name: "ill", because: `${host.name} is not healthy itself`, forLong: false };

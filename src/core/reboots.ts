@@ -17,7 +17,7 @@ import type { BrakeRecord, RebootDone, RebootOutcome, RebootPhase, RebootRun, Re
 import { isFirst } from "./roster.ts";
 import type { HostState, Pending, RebootsState, Turn } from "./state.ts";
 import { ageMs, deadlineIn } from "./time.ts";
-import { chargesOf, inCharge, leaseHolds, transact } from "./transaction.ts";
+import { chargesOf, inCharge, kindOf, leaseHolds, transact } from "./transaction.ts";
 import { inWords } from "./words.ts";
 
 export const RUN: RecordKey = "reboots/run";
@@ -25,6 +25,8 @@ const ALARM = "reboots:run";
 /** Beyond its limit an order is answered within this, or never. */
 const ANSWER_MS = 5_000;
 const RETRY_MS = 1_000;
+/** The run ends the brake when the host's time is over; that takes a transaction, and its own clock began with a record. */
+const BRAKE_OUTLASTS_MS = 10_000;
 /** A drained host whose turn cannot come now is put back into service. */
 const DRAINED_MAX_MS = 600_000;
 /** Where `boot` is 0 and no boot was measured. */
@@ -34,6 +36,8 @@ const BOOTS_MAX = 20;
 const LOOK_EVERY_MS = 1_000;
 /** Rounds of a host that is away or not decided on yet cannot be told of sooner. */
 const LOOKED_AT: ReadonlySet<RebootPhase> = new Set<RebootPhase>(["ordered", "gone"]);
+
+const BRAKING = new Set(["brake", "storm", "host", "op"]);
 
 type Change = Omit<Partial<RebootRun>, "v" | "run" | "plan">;
 type Transition = { readonly told: string; readonly host?: string; readonly brake?: Write | null; readonly order?: NonNullable<Extract<Pending, { kind: "reboots" }>["order"]> };
@@ -140,11 +144,13 @@ function driveDrained(turn: Turn, run: RebootRun, now: RebootTurn, host: HostSta
 
 /** Records it, with the brake, and gives it once that is durable. */
 function giveReboot(turn: Turn, run: RebootRun, host: HostState, policy: HostPolicy): void {
+  // The end of what held it back goes on record first: nobody may find it told under a brake.
+  if (turn.state.fleet === null && [...turn.state.outbox.keys()].some((key) => BRAKING.has(kindOf(key)))) return;
   const { limitMs, downWithinMs } = rebootsOf(turn);
   const order = orderName(run);
   const awayMs = backMs(policy, host);
   const key = brakeKey("going-down", host.name);
-  const brake: BrakeRecord = { v: 1, kind: "going-down", scope: host.name, by: brakeBy(run), reason: run.reason, since: turn.stamp, until: deadlineIn(downWithinMs + awayMs + limitMs, turn.now), goneForMs: awayMs };
+  const brake: BrakeRecord = { v: 1, kind: "going-down", scope: host.name, by: brakeBy(run), reason: run.reason, since: turn.stamp, until: deadlineIn(downWithinMs + awayMs + limitMs, turn.now), goneForMs: awayMs + BRAKE_OUTLASTS_MS };
   change(turn, run, { turn: { ...begun(turn, host, policy, "ordered", order), orderedAt: turn.stamp }, orders: run.orders + 1 }, {
     host: host.name, told: `${host.name} is told to reboot, ${run.done.length + 1} of ${run.plan.length}; it may be away for ${inWords(awayMs)}`, brake: { key, value: brake }, order: { order: "reboot", id: order, limitMs },
   });
@@ -160,16 +166,16 @@ function driveOrdered(turn: Turn, run: RebootRun, now: RebootTurn, host: HostSta
   if (seen !== null) return change(turn, run, { turn: { ...now, phase: "gone", since: turn.stamp } }, { host: now.host, told: `${now.host}: ${seen}, ${inWords(agedMs)} after the order` });
   if (answer?.outcome === "failed") return putBack(turn, run, now, { outcome: "failed", because: `${now.host} was not told: ${answer.evidence}` });
   if (host.operation !== null || host.foreign !== null) return putBack(turn, run, now, { outcome: "failed", because: `an operation has begun on ${now.host}` });
-  if (agedMs > downWithinMs) return putBack(turn, run, now, { outcome: "failed", because: `${now.host} did not go down within ${inWords(downWithinMs)}${answer === null ? "" : ` (${answer.evidence})`}` });
+  // It may still go down: its brake stays until that ends by itself.
+  if (agedMs > downWithinMs) return conclude(turn, run, now, { outcome: "failed", because: `${now.host} did not go down within ${inWords(downWithinMs)}${answer === null ? "" : ` (${answer.evidence})`}` }, null);
   look(turn, host);
 }
 
 /** Of a process before this one. What would hold it back now holds it back; whoever does not know orders by name is not told twice. */
 function giveAgain(turn: Turn, run: RebootRun, now: RebootTurn, host: HostState, policy: HostPolicy): null {
   const { limitMs, downWithinMs } = rebootsOf(turn);
-  const stop = whyNotNow(turn, run, host, policy, "ours stands")?.because ?? (ageMs(now.since, turn.now) > downWithinMs ? "it is too old" : null);
-  if (stop === null) answerOf(turn, now, "reboot", limitMs);
-  else patchReboots(turn, { given: { order: now.order, answer: { outcome: "unknown", evidence: `whether it was told is not known, and it is not told again: ${stop}` } } });
+  // Whoever is told has to have the time to go down.
+  if (ageMs(now.since, turn.now) <= downWithinMs / 2 && whyNotNow(turn, run, host, policy, "ours stands") === null) answerOf(turn, now, "reboot", limitMs);
   return null;
 }
 
@@ -219,8 +225,7 @@ function putBack(turn: Turn, run: RebootRun, now: RebootTurn, ending: NonNullabl
 }
 
 /** Its turn is over. */
-function conclude(turn: Turn, run: RebootRun, now: RebootTurn, { outcome, because }: NonNullable<RebootTurn["ending"]>): void {
-  const brake = ended(turn, run, now.host);
+function conclude(turn: Turn, run: RebootRun, now: RebootTurn, { outcome, because }: NonNullable<RebootTurn["ending"]>, brake = ended(turn, run, now.host)): void {
   if (outcome === "put off") return change(turn, run, { turn: null }, { host: now.host, told: `${now.host} has to wait: ${because}`, brake });
   const done = [...run.done, entry(turn, now.host, outcome, because, outcome === "rebooted" ? tookOf(turn, now) : null)];
   const held = outcome === "failed";
@@ -312,6 +317,8 @@ export function change(turn: Turn, run: RebootRun | null, by: Change | RebootRun
   const guards = fleet === null ? [] : [RUN, ...charges].map((key) => ({ key, revision: revisions.get(key) ?? null }));
   turn.pend(txn, { kind: "reboots", next, brake, told, host: host ?? null, order: order ?? null, replies: [] });
   patchReboots(turn, { txn });
+  // What waited to be written of the brake is older than this.
+  if (brake !== null) turn.take(brake.key);
   const cause = turn.causeOf(host !== undefined && turn.host(host) !== undefined ? host : null);
   transact(turn, { txn, decided: true, swap: null, guards, writes: [{ key: RUN, value: next }, ...(brake === null ? [] : [brake])], because: told, cause });
 }
@@ -334,7 +341,8 @@ function carryOut(turn: Turn, run: RebootRun, now: RebootTurn, order: NonNullabl
   const host = turn.host(now.host);
   const policy = turn.hostPolicy(now.host);
   if (order.order === "reboot") {
-    const stop = host === undefined || policy === undefined ? "it is no longer configured" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
+    const brake = turn.state.brakes.get(brakeKey("going-down", now.host));
+    const stop = host === undefined || policy === undefined ? "it is no longer configured" : brake === undefined || brake.endedBy !== undefined ? "its brake was ended" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
     if (stop !== null) {
       // Nothing was given: said in the place of an answer, so that nobody waits for one.
       patchReboots(turn, { given: { order: order.id, answer: { outcome: "failed", evidence: stop } } });

@@ -275,6 +275,8 @@ function latest(turn: Turn, key: RecordKey, value: AnyRecord | null): AnyRecord 
   if (key.startsWith("agent/")) return turn.state.agents.get(key.slice("agent/".length)) ?? value;
   if (key.startsWith("host/")) return turn.record(key.slice("host/".length)) ?? value;
   if (key.startsWith("lock/")) return turn.state.locks.get(key.slice("lock/".length)) ?? null;
+  // One that has ended since must not come back.
+  if (turn.state.fleet === null && key.startsWith("brake/")) return turn.state.brakes.get(key) ?? null;
   if (!key.startsWith("incident/")) return value;
   const open = [...turn.state.hosts.values()].find((host) => host.incident !== null && `incident/${host.incident.incident}` === key);
   return open?.incident ?? null;

@@ -74,5 +74,7 @@ function spansAround(window: readonly Hours[], local: number): readonly { readon
 function trueTime(local: number, offsets: Offsets, nearMs: number): number {
   const all = [offsetAt(offsets, nearMs), ...offsets.map(({ offsetMs }) => offsetMs)];
   const moments = all.map((offsetMs) => ({ offsetMs, atMs: local * MINUTE_MS - offsetMs })).filter(({ offsetMs, atMs }) => offsetAt(offsets, atMs) === offsetMs);
-  return moments.length > 0 ? Math.min(...moments.map(({ atMs }) => atMs)) : local * MINUTE_MS - Math.max(...all);
+  if (moments.length > 0) return Math.min(...moments.map(({ atMs }) => atMs));
+  const [first, last] = [local * MINUTE_MS - Math.max(...all), local * MINUTE_MS - Math.min(...all)];
+  return offsets.find(({ fromMs }) => fromMs >= first && fromMs <= last)?.fromMs ?? first;
 }

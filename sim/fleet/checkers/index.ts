@@ -12,10 +12,11 @@ import { oneEdge } from "./one-edge.ts";
 import { owed } from "./owed.ts";
 import { precedence } from "./precedence.ts";
 import { quiescence } from "./quiescence.ts";
+import { reboots } from "./reboots.ts";
 import { remedy } from "./remedy.ts";
 import { resume } from "./resume.ts";
 import { session } from "./session.ts";
 import { stop } from "./stop.ts";
 import { story } from "./story.ts";
 
-export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [intent, agreement, oneEdge, session, charge, lease, owed, quiescence, brakes, precedence, resume, liveness, stop, story, remedy];
+export const FLEET_CHECKERS: readonly ((world: FleetWorld) => FleetChecker)[] = [intent, agreement, oneEdge, session, charge, lease, owed, quiescence, brakes, precedence, resume, liveness, stop, story, remedy, reboots];

@@ -13,6 +13,7 @@ const line = {
   causes: z.strictObject({ detect: milliseconds(), decide: milliseconds(), cut: milliseconds(), off: milliseconds(), boot: milliseconds(), wait: milliseconds() }).describe("Where unplanned time went: until the verdict, until the off was let go, until it was confirmed, until power was on again, until it served again; and waiting, where nothing was cut."),
   outages: count().describe("Unplanned ones that began in the period."),
   plannedOutages: count(),
+  reboots: count().describe("Of the planned ones the announced reboots."),
   longestMs: milliseconds().describe("The longest unplanned one, as far as it lies in the period."),
   availability: z.number().min(0).max(1).nullable().describe("upMs / (upMs + unplannedMs); null where nothing is known."),
 };
@@ -25,6 +26,7 @@ export const availabilityReport = named("Availability", "How available hosts and
   at: time(),
   from: time(),
   to: time(),
+  rebootsBudget: z.number().min(0).max(1).describe("`reboots.budget`: what of its availability planned reboots may leave a host."),
   recordedSince: time().nullable().describe("Since when it is on record how hosts stand; what lies before is not known."),
   periods: listOf(z.strictObject({
     from: time(),

@@ -8,7 +8,7 @@ import { csvLine } from "../csv.ts";
 import { CliError, EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import type { Cell } from "../terminal.ts";
-import { print, printable, printJson, table } from "../terminal.ts";
+import { paint, print, printable, printJson, table } from "../terminal.ts";
 
 type Named = AvailabilityLine & { readonly name: string; readonly group: string };
 type Rows = { readonly from: string; readonly to: string; readonly total: AvailabilityLine; readonly lines: readonly Named[] };
@@ -44,6 +44,7 @@ function spanOf(options: Options): Record<string, string> {
 function show(report: AvailabilityReport, periods: readonly Rows[], by: "host" | "group"): void {
   for (const { from, to, total, lines } of periods) {
     print(`${spanInWords(from, to)}: ${sentence(total)}`);
+    if (total.reboots > 0) print(rebootsInWords(total, report.rebootsBudget));
     if (lines.length > 0) for (const line of table([by === "host" ? "HOST" : "GROUP", "AVAILABLE", "OUTAGES", "LOST", "LONGEST", "PLANNED", "NOT WATCHED", "WHERE IT WENT"], lines.map(cellsOf))) print(line);
     print();
   }
@@ -62,6 +63,14 @@ function sentence(line: AvailabilityLine): string {
   const pace = plannedPaceInWords(line);
   const planned = pace === null ? "nothing planned" : `${inWords(line.plannedMs)} planned in ${line.plannedOutages} (${pace})`;
   return `available ${availabilityInWords(line.availability)}; ${lost}, ${planned}, ${line.unknownMs === 0 ? "watched all the time" : `${shareInWords(line.unknownMs / line.wholeMs)} of it not watched`}.`;
+}
+
+/** `Reboots: 11 in 365 d, 33 min (budget 52 min 36 s at 99.99 %).` Of several hosts their time is added up. */
+function rebootsInWords({ reboots, wholeMs, unknownMs, planned }: AvailabilityLine, budget: number): string {
+  const spentMs = planned["going-down"];
+  const budgetMs = (1 - budget) * (wholeMs - unknownMs);
+  const within = `budget ${inWords(budgetMs)} at ${availabilityInWords(budget)}`;
+  return `Reboots: ${reboots} in ${inWords(wholeMs)}, ${inWords(spentMs)} (${spentMs > budgetMs ? paint("yellow", `over the ${within}`) : within}).`;
 }
 
 function cellsOf(line: Named): readonly Cell[] {

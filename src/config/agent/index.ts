@@ -8,6 +8,7 @@ import { careful } from "./careful.ts";
 import { health } from "./health.ts";
 import { keep } from "./keep.ts";
 import { orphans } from "./orphans.ts";
+import { reboot } from "./reboot.ts";
 import type { AgentPartSchema, OptionsOf } from "./part-schema.ts";
 import { hungTasks } from "./hung-tasks.ts";
 import { storage } from "./storage.ts";
@@ -22,6 +23,7 @@ const parts = {
   health,
   keep,
   orphans,
+  reboot,
 } as const satisfies Readonly<Record<string, AgentPartSchema>>;
 
 /** The parts of an agent, for code that treats all alike. */

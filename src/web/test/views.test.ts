@@ -61,7 +61,7 @@ test("maintenance in a sentence", () => {
 });
 
 test("availability: months of UTC, one sentence, parts in words and in widths", () => {
-  const line: AvailabilityLine = { wholeMs: 86_400_000, upMs: 86_235_000, unknownMs: 40_000, plannedMs: 60_000, unplannedMs: 65_000, planned: { "maintenance": 60_000, "going-down": 0, "wanted-off": 0, "asked-for": 0 }, causes: { detect: 25_000, decide: 0, cut: 1_000, off: 5_000, boot: 34_000, wait: 0 }, outages: 1, plannedOutages: 1, longestMs: 65_000, availability: 86_235_000 / 86_300_000 };
+  const line: AvailabilityLine = { wholeMs: 86_400_000, upMs: 86_235_000, unknownMs: 40_000, plannedMs: 60_000, unplannedMs: 65_000, planned: { "maintenance": 60_000, "going-down": 0, "wanted-off": 0, "asked-for": 0 }, causes: { detect: 25_000, decide: 0, cut: 1_000, off: 5_000, boot: 34_000, wait: 0 }, outages: 1, plannedOutages: 1, reboots: 0, longestMs: 65_000, availability: 86_235_000 / 86_300_000 };
   assert.equal(availabilityHeadline(line), "Available 99.92 %: 1 outage, 65 s lost.");
   assert.equal(leftOut(line), "Not counted: 60 s in 1 planned absence (at this pace 6 h 5 min a year, 99.93 % by itself), and less than 0.1 % of it that nobody watched.");
   assert.equal(causesInWords(line), "25 s to detect, 1 s to cut, 5 s off, 34 s to boot, 60 s maintenance");
