@@ -45,7 +45,7 @@ const OTHERS = [
   "byte: off", "byte: on", "byte: off by a watcher that did not intend it", "edge: off by us", "edge: on by us", "edge: off by others", "edge: late off after on",
   "edge: two feeds cut together", "edge: off at a second level", "pause: between swap and byte",
   "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
-  "reboots: reboot ordered", "reboots: reboot ordered again", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
+  "reboots: reboot ordered", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */
