@@ -48,7 +48,7 @@ const OTHERS = [
   "agent: halts its host", "agent: killed in normal", "agent: killed in pre-fail", "agent: killed in shutdown",
   "planned: heard", "planned: taken back", "planned: silent and not fenced", "return: by a power cycle", "return: woken", "return: it answered before", "return: it never went down", "return: a person asks for it", "return: turned back", "return: by another life than that which heard", "return: after an empty UPS",
   "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "words: a dump holds", "words: a reboot holds", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
-  "reboots: reboot ordered", "reboots: reboot ordered again", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
+  "reboots: reboot ordered", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */
