@@ -75,7 +75,7 @@ power:
   sucker: { driver: apc, address: ${place.address}, username: apc, password: { file: sucker.password } }
 `);
   guest = await startAgentGuest({
-    name: "logos", folder: join(folder, "guest"), node: host, disks: [16 << 20], modules: ["dm_mod"], programs: ["setpriv", "timeout"],
+    name: "logos", folder: join(folder, "guest"), node: host, disks: [16 << 20], programs: ["setpriv", "timeout"],
     settings: { "upkeep.yaml": `agent:\n  watchers: [${own.address}]\n  data: /data/agent\n  netconsole: true\n` },
   });
   const { socket } = { socket: join(data, "upkeep.sock") };
@@ -126,7 +126,7 @@ power:
     // A task hangs: the kernel panics by its own policy, and says that it boots anew.
     await ready(from);
     from = machine.console.length;
-    await machine.sh("dmsetup create stuck --table \"0 $(cat /sys/block/vdc/size) linear /dev/vdc 0\" && mkdir -p /run/stuck && mount -t ext4 /dev/mapper/stuck /run/stuck && echo 5 > /proc/sys/kernel/hung_task_timeout_secs && echo 1 > /proc/sys/kernel/hung_task_panic && echo 5 > /proc/sys/kernel/panic && dmsetup suspend --noflush stuck; (dd if=/dev/zero of=/run/stuck/file bs=4096 count=64 conv=fsync; sync) >/dev/null 2>&1 & sleep 1; echo begun");
+    await machine.sh("mkdir -p /run/stuck && mount -t ext4 /dev/vdc /run/stuck && echo 5 > /proc/sys/kernel/hung_task_timeout_secs && echo 1 > /proc/sys/kernel/hung_task_panic && echo 5 > /proc/sys/kernel/panic && fsfreeze --freeze /run/stuck; dd if=/dev/zero of=/run/stuck/file bs=4096 count=64 >/dev/null 2>&1 & sleep 1; echo begun");
     await machine.says(/Rebooting in 5 seconds/, from, SAYS_WITHIN_MS);
     await until("that it boots anew is heard", async () => (await told()).some(({ sign, id }) => sign === "rebooting" && id > panic.id), SAYS_WITHIN_MS, 50);
     const second = await until("it is down, and in the kernel's own words not cut", async () => {

@@ -12,7 +12,7 @@ import { Refusal, timeIn, whole } from "./route.ts";
 
 const LINES = "application/x-ndjson; charset=utf-8";
 /** What a kernel said so long before the first bad sign belongs to it. */
-const BEFORE_MS = 5 * 60_000;
+export const WORDS_BEFORE_MS = 5 * 60_000;
 /** In `why`: what led to the word that weighs most, and what came of it. */
 const SHOWN_BEFORE = 4;
 const SHOWN = 40;
@@ -60,7 +60,7 @@ export async function lastWords(record: IncidentRecord, { kernels }: Pick<Served
 }
 
 function spanOf({ began, endedAt }: IncidentRecord): { readonly fromMs: number; readonly toMs: number } {
-  return { fromMs: began.wallMs - BEFORE_MS, toMs: endedAt?.wallMs ?? Infinity };
+  return { fromMs: began.wallMs - WORDS_BEFORE_MS, toMs: endedAt?.wallMs ?? Infinity };
 }
 
 /** Of many lines those from shortly before the first that was recognised, and which word weighs most. */

@@ -8,7 +8,7 @@ import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts
 import type { State } from "../core/state.ts";
 import type { EventLine, Health, IncidentReport, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, STEPS } from "./contract.ts";
-import { lastWords } from "./kernel.ts";
+import { lastWords, WORDS_BEFORE_MS } from "./kernel.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import { pagesOf } from "./results.ts";
 import type { Asked, Reply, Served } from "./route.ts";
@@ -148,7 +148,10 @@ async function timeline(record: IncidentRecord, feed: Feed): Promise<Lines> {
   const firstSeq = lines[0]?.seq ?? Infinity;
   // A sign is told when its round has ended, and the incident began when that round began; the two clocks round differently.
   const before = await lately({ host: record.host, sinceMs: record.began.wallMs - 10, limit: EVENTS_DEFAULT }, feed);
-  return { events: [...before.events.filter((line) => line.seq < firstSeq && line.incident === null), ...lines], missing };
+  // What its kernel said before anybody saw a bad sign leads to it all the same.
+  const said = await lately({ host: record.host, kinds: ["kernel"], sinceMs: record.began.wallMs - WORDS_BEFORE_MS, limit: WHY_EVENTS }, feed);
+  const early = new Map([...said.events, ...before.events].filter((line) => line.seq < firstSeq && line.incident === null).map((line) => [line.seq, line]));
+  return { events: [...[...early.values()].sort((a, b) => a.seq - b.seq), ...lines], missing };
 }
 
 export async function incidentNamed(name: string, { watcher, history }: Pick<Served, "watcher" | "history">): Promise<IncidentRecord | undefined> {
