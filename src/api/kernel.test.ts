@@ -7,7 +7,7 @@ import type { KernelRow } from "../journal/kernel-table.ts";
 import type { KernelLine, WhyReport } from "./contract.ts";
 
 import { ask, errorOf, follow, opened } from "./doors-for-tests.ts";
-import { inShort } from "./kernel.ts";
+import { inShort } from "./last-words.ts";
 import { kernelLine, whyReport } from "./schema/past.ts";
 import { differences } from "./schema/schema.ts";
 import { openWorld, until } from "./world-for-tests.ts";
@@ -52,6 +52,11 @@ test("lines of a host, and those around an incident, in why and by themselves", 
     world.wedged.delete("logos");
     await until("it is over", () => world.watcher.state.hosts.get("logos")?.incident === null);
     world.says("logos", "after it was over");
+    world.says("logos", "Kernel panic - not syncing: another one");
+    world.wedged.add("logos");
+    const next = await until("the next incident", () => world.watcher.state.hosts.get("logos")?.incident?.incident);
+    assert.equal((await why(next)).kernel?.said, "its kernel panicked: another one", "what was said in the incident before is that one's");
+    world.wedged.delete("logos");
     assert.ok(!(await lines(`/v1/kernel/${incident}`)).some(({ text }) => text === "after it was over"));
   } finally {
     await it.close();
