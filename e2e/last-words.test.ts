@@ -75,7 +75,7 @@ power:
   sucker: { driver: apc, address: ${place.address}, username: apc, password: { file: sucker.password } }
 `);
   guest = await startAgentGuest({
-    name: "logos", folder: join(folder, "guest"), node: host, disks: [16 << 20], modules: ["dm_mod"],
+    name: "logos", folder: join(folder, "guest"), node: host, disks: [16 << 20], programs: ["setpriv", "timeout"],
     settings: { "upkeep.yaml": `agent:\n  watchers: [${own.address}]\n  data: /data/agent\n  netconsole: true\n` },
   });
   const { socket } = { socket: join(data, "upkeep.sock") };
@@ -95,7 +95,7 @@ power:
     // The agent has set it up by itself, and what the kernel says of that is heard.
     const target = await machine.sh("cd /sys/kernel/config/netconsole/*/ && for f in enabled extended dev_name local_ip remote_ip remote_mac; do echo $f=$(cat $f); done; cat /proc/sys/kernel/printk");
     assert.match(target, new RegExp(`enabled=1\\s+extended=1\\s+dev_name=eth0\\s+local_ip=${host.address}\\s+remote_ip=${own.address}\\s+remote_mac=02:77:`));
-    await until("it is heard", async () => (await told()).some(({ text }) => text.includes("network logging started")), SAYS_WITHIN_MS, 100);
+    await until("it is heard", async () => (await told()).some(({ text }) => text.includes(`upkeep: this kernel tells ${own.address} port 6666 by eth0`)), SAYS_WITHIN_MS, 100);
 
     // A panic after which it stays dead.
     let from = machine.console.length;
@@ -126,7 +126,7 @@ power:
     // A task hangs: the kernel panics by its own policy, and says that it boots anew.
     await ready(from);
     from = machine.console.length;
-    await machine.sh("dmsetup create stuck --table \"0 $(cat /sys/block/vdc/size) linear /dev/vdc 0\" && mkdir -p /run/stuck && mount -t ext4 /dev/mapper/stuck /run/stuck && echo 5 > /proc/sys/kernel/hung_task_timeout_secs && echo 1 > /proc/sys/kernel/hung_task_panic && echo 5 > /proc/sys/kernel/panic && dmsetup suspend --noflush stuck; (dd if=/dev/zero of=/run/stuck/file bs=4096 count=64 conv=fsync; sync) >/dev/null 2>&1 & sleep 1; echo begun");
+    await machine.sh("mkdir -p /run/stuck && mount -t ext4 /dev/vdc /run/stuck && echo 5 > /proc/sys/kernel/hung_task_timeout_secs && echo 1 > /proc/sys/kernel/hung_task_panic && echo 5 > /proc/sys/kernel/panic && fsfreeze --freeze /run/stuck; dd if=/dev/zero of=/run/stuck/file bs=4096 count=64 >/dev/null 2>&1 & sleep 1; echo begun");
     await machine.says(/Rebooting in 5 seconds/, from, SAYS_WITHIN_MS);
     await until("that it boots anew is heard", async () => (await told()).some(({ sign, id }) => sign === "rebooting" && id > panic.id), SAYS_WITHIN_MS, 50);
     const second = await until("it is down, and in the kernel's own words not cut", async () => {

@@ -45,7 +45,7 @@ export type History = {
   /** The newest `limit` lines that match, in the order in which they were told. */
   events(query: EventQuery): Soon<readonly HistoryEvent[]>;
   /** The newest incidents, the newest last. */
-  incidents(limit: number): Soon<readonly IncidentRecord[]>;
+  incidents(query: number | { readonly host: string; /** That began before this. */ readonly untilMs: number; readonly limit: number }): Soon<readonly IncidentRecord[]>;
   incident(name: string): Soon<IncidentRecord | undefined>;
   /** The lines of one incident, in the order in which they were told, at most EVENTS_MAX. */
   eventsOf(incident: string): Soon<readonly HistoryEvent[]>;

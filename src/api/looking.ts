@@ -8,7 +8,7 @@ import { hostReport, incidentReport, iso, statusReport } from "../core/report.ts
 import type { State } from "../core/state.ts";
 import type { EventLine, Health, IncidentReport, WhyReport } from "./contract.ts";
 import { EVENTS_DEFAULT, EVENTS_MAX, FOLLOWERS_MAX, INCIDENTS_MAX, STEPS } from "./contract.ts";
-import { lastWords } from "./kernel.ts";
+import { lastWords, spanOf } from "./last-words.ts";
 import type { EventFilter, Feed } from "./feed.ts";
 import { pagesOf } from "./results.ts";
 import type { Asked, Reply, Served } from "./route.ts";
@@ -118,7 +118,7 @@ async function whyReport(name: string, served: Served): Promise<WhyReport> {
   const told = explain(state, policy, now(), name);
   if (told !== undefined) {
     const open = state.hosts.get(name)?.incident ?? null;
-    const lines = open === null ? await lately({ host: name, limit: WHY_EVENTS }, feed) : await timeline(open, feed);
+    const lines = open === null ? await lately({ host: name, limit: WHY_EVENTS }, feed) : await timeline(open, served);
     return { kind: "host", at, ...told, open: open === null ? null : incidentReport(open), ...lines, kernel: open === null ? null : await lastWords(open, served) };
   }
   const record = await incidentNamed(name, { watcher, history });
@@ -128,7 +128,7 @@ async function whyReport(name: string, served: Served): Promise<WhyReport> {
     return { kind: "event", at, event, events, missing: null };
   }
   if (record === undefined) throw new Refusal(404, `there is no host and no incident ${name}; hosts: ${hostNames(policy)}`);
-  return { kind: "incident", at, incident: incidentReport(record), ...(await timeline(record, feed)), kernel: await lastWords(record, served) };
+  return { kind: "incident", at, incident: incidentReport(record), ...(await timeline(record, served)), kernel: await lastWords(record, served) };
 }
 
 type Lines = { readonly events: readonly EventLine[]; readonly missing: string | null };
@@ -143,12 +143,16 @@ async function lately(query: Parameters<Feed["events"]>[0], feed: Feed): Promise
 }
 
 /** The lines of an incident, and the bad signs before it had a name. */
-async function timeline(record: IncidentRecord, feed: Feed): Promise<Lines> {
+async function timeline(record: IncidentRecord, served: Served): Promise<Lines> {
+  const { feed } = served;
   const { events: lines, missing } = await lately({ incident: record.incident, limit: EVENTS_MAX }, feed);
   const firstSeq = lines[0]?.seq ?? Infinity;
   // A sign is told when its round has ended, and the incident began when that round began; the two clocks round differently.
   const before = await lately({ host: record.host, sinceMs: record.began.wallMs - 10, limit: EVENTS_DEFAULT }, feed);
-  return { events: [...before.events.filter((line) => line.seq < firstSeq && line.incident === null), ...lines], missing };
+  // What its kernel said before anybody saw a bad sign leads to it all the same.
+  const said = await lately({ host: record.host, kinds: ["kernel"], sinceMs: (await spanOf(record, served)).fromMs, limit: WHY_EVENTS }, feed);
+  const early = new Map([...said.events, ...before.events].filter((line) => line.seq < firstSeq && line.incident === null).map((line) => [line.seq, line]));
+  return { events: [...[...early.values()].sort((a, b) => a.seq - b.seq), ...lines], missing };
 }
 
 export async function incidentNamed(name: string, { watcher, history }: Pick<Served, "watcher" | "history">): Promise<IncidentRecord | undefined> {

@@ -250,7 +250,7 @@ function historyOf(lag: number, witness: Ports["journal"]): { journal: Ports["jo
     },
     history: {
       events: async ({ sinceMs = -Infinity, afterSeq = -1, host, limit }) => written().filter((line) => line.atMs >= sinceMs && line.seq > afterSeq && (host === undefined || line.host === host)).slice(-limit),
-      incidents: async (limit) => [...incidents.values()].slice(-limit),
+      incidents: async (query) => (typeof query === "number" ? [...incidents.values()].slice(-query) : [...incidents.values()].filter(({ host, began }) => host === query.host && began.wallMs < query.untilMs).slice(-query.limit)),
       incident: async (name) => incidents.get(name),
       availability: async (query) => availabilityOf({ standings, incidents: ({ host }) => [...incidents.values()].filter((record) => record.host === host) }, query),
       results: async () => ({ text: "", nextMs: null }),

@@ -27,6 +27,7 @@ class FakeKernel {
   readonly printk: string;
   readonly #answers: Record<string, string>;
   readonly asked: string[] = [];
+  readonly said: string[] = [];
   module = true;
 
   constructor(name: string, answers: Record<string, string> = {}) {
@@ -40,6 +41,10 @@ class FakeKernel {
   makeTarget(path: string): void {
     mkdirSync(path);
     for (const [name, value] of Object.entries({ enabled: "0", extended: "0", dev_name: "eth0", local_port: "6665", remote_port: "6666", local_ip: "0.0.0.0", remote_ip: "0.0.0.0", remote_mac: "ff:ff:ff:ff:ff:ff" })) writeFileSync(join(path, name), `${value}\n`);
+  }
+
+  log(line: string): void {
+    this.said.push(line);
   }
 
   removeTarget(path: string): void {
@@ -112,6 +117,7 @@ test("a target for each watcher, with the gateway's hardware address, and the co
   assert.deepEqual(await settled(), { subject: "netconsole", verdict: "good", because: `the kernel tells 127.0.0.1:${port} by eth0, level 7`, mayCut: false });
   assert.deepEqual(kernel.target(), { enabled: "1", extended: "1", dev_name: "eth0", local_port: "6665", remote_port: String(port), local_ip: "10.0.0.11", remote_ip: "127.0.0.1", remote_mac: MAC });
   assert.equal(readFileSync(kernel.printk, "utf8"), "7");
+  assert.deepEqual(kernel.said, [`<5>upkeep: this kernel tells 127.0.0.1 port ${port} by eth0\n`]);
   kernel.set("ip neigh show", "10.0.0.1 lladdr 52:54:00:99:99:99 REACHABLE\n");
   kernel.set("ip route get", "127.0.0.1 via 10.0.0.1 dev bond0 src 10.0.0.12 \n");
   tick();

@@ -31,12 +31,15 @@ export type Kernel = {
   /** Makes the folder of a target: the kernel puts its files there. */
   makeTarget(path: string): void;
   removeTarget(path: string): void;
+  /** A line in its log. */
+  log(line: string): void;
   run(guard: Guard, argv: readonly string[], signal: AbortSignal): Promise<Ran>;
 };
 
 const KERNEL: Kernel = {
   configfs: "/sys/kernel/config", printk: "/proc/sys/kernel/printk",
   makeTarget: (path) => void mkdirSync(path), removeTarget: (path) => rmdirSync(path),
+  log: (line) => writeFileSync("/dev/kmsg", line),
   run: (guard, argv, signal) => runChild(guard, argv, { limitMs: CHILD_LIMIT_MS }, signal),
 };
 
@@ -121,6 +124,8 @@ class Netconsole {
       this.#report("warn", missing);
       return true;
     }
+    // First, so that what is said once a target stands is sent as well.
+    const level = this.#raise();
     const [standing, troubles]: [string[], string[]] = [[], []];
     const kept = new Set<string>();
     for (const { host, port } of options.targets) {
@@ -139,7 +144,6 @@ class Netconsole {
     }
     // Targets of watchers that are not named any more.
     if (!troubles.some((trouble) => trouble.includes("does not resolve"))) for (const name of this.#targets()) if (isOurs(name) && !kept.has(name) && !dryRun) this.#remove(name);
-    const level = this.#raise();
     if (troubles.length > 0) this.#report("warn", `${troubles.join("; ")}${standing.length > 0 ? `; the kernel tells ${standing.join(", ")}` : ""}`);
     else this.#report("good", `${dryRun ? "would have the kernel tell" : "the kernel tells"} ${standing.join(", ")}${level === null ? "" : `, level ${level}`}`);
     return troubles.length === 0;
@@ -174,7 +178,18 @@ class Netconsole {
       return { trouble: `${way.device} cannot carry it: ${error instanceof Error ? error.message : String(error)} (see the kernel's log: not every interface can be polled)`, device: way.device };
     }
     // What the kernel took is what counts: it says 1 and means 0 where an interface cannot be polled.
-    return { trouble: this.#read(join(this.#folder, name, "enabled"))?.trim() === "1" ? null : `${way.device} cannot carry it (see the kernel's log: not every interface can be polled)`, device: way.device };
+    if (this.#read(join(this.#folder, name, "enabled"))?.trim() !== "1") return { trouble: `${way.device} cannot carry it (see the kernel's log: not every interface can be polled)`, device: way.device };
+    this.#prove(remote, way.device);
+    return { trouble: null, device: way.device };
+  }
+
+  /** The first line that goes that way: where the watcher has it, the rest will come, too. */
+  #prove({ address, port }: Remote, device: string): void {
+    try {
+      this.#kernel.log(`<5>upkeep: this kernel tells ${address} port ${port} by ${device}\n`);
+    } catch {
+      // A sandbox without /dev/kmsg: the kernel itself needs none.
+    }
   }
 
   #present(name: string): Partial<Record<Attribute, string>> {

@@ -128,6 +128,8 @@ function lastWords({ kernel, at: now }: Extract<WhyReport, { kind: "host" | "inc
 
 /** `+25.1 s`: in an outage of a minute tenths are what one looks for. */
 function offset(sinceMs: number): string {
+  // What its kernel said came before the first bad sign was seen.
+  if (sinceMs <= -50) return sinceMs > -120_000 ? `${(sinceMs / 1_000).toFixed(1)} s` : `-${inWords(-sinceMs)}`;
   return sinceMs < 120_000 ? `+${(Math.max(0, sinceMs) / 1_000).toFixed(1)} s` : `+${inWords(sinceMs)}`;
 }
 
