@@ -24,7 +24,7 @@ async function begin({ folder = join(root, String((folders += 1))), bootId = "b1
   const running = await reboot.start({
     options: { command, limitMs }, host: "logos", folder, dryRun, guard: childGuard(),
     now: () => ({ bootMs: 0, wallMs: 0, bootId, synced: true }), at: () => () => {}, say: () => {}, report: (finding) => void findings.push(finding), forget: () => {},
-    announce: () => Promise.resolve([]), contacts: () => [],
+    announce: () => Promise.resolve([]), leases: { ask: () => {}, onAnswer: () => {} }, contacts: () => [],
     onOrder: (order, then) => {
       assert.equal(order, "reboot");
       carryOut = then;

@@ -3,7 +3,8 @@
 // held, nothing is watched before the records are there, and "ready" is said when the first rounds are on their way.
 
 import type { Agents } from "./agents/agents.ts";
-import { bootOf, commandOf, heardBy, ordersBy } from "./agents/join.ts";
+import { commandOf, heardBy } from "./agents/join.ts";
+import { BootWords, ordersByAgents } from "./boot-words.ts";
 import type { Calling } from "../alerts/alerts.ts";
 import { createAlerts } from "../alerts/alerts.ts";
 import { startDeadman } from "../alerts/deadman.ts";
@@ -93,7 +94,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
 
   /** Of hosts, where the configuration has a door for them. */
   let agents: Agents | null = null;
-  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), agents: ordersBy(() => agents), heard: heardBy(() => agents, () => clock.now().bootMs), warn };
+  const tools = { icmp: openIcmp(), names: createNames(), stalls: watchStalls(bootClock), wakes: new Map(), agents: ordersByAgents((host) => agents?.heard(host) ?? null, (host, order, signal) => agents?.order(host, order, signal) ?? Promise.resolve({ outcome: "failed", evidence: "no door for agents" })), heard: heardBy(() => agents, () => clock.now().bootMs), warn };
   let site = makeSite(config, parts, tools);
   for (const refusal of site.refusals()) warn(refusal);
   const alerts = createAlerts({ site: config.policy.site, watcher: config.policy.watcher, dataDir, ...callingOf(config) }, warn);
@@ -182,6 +183,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         if (ended) return;
         watcher.follow(makeWatcher());
         start(old.state.seq);
+        bootWords.forget();
+        tellBoots(config.policy.hosts.keys());
         if (stopping.aborted) watcher.current.stop();
       }
       reopening = false;
@@ -235,6 +238,8 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
       return { accepted: false, problems };
     };
 
+    const bootWords = new BootWords();
+    const tellBoots = (hosts: Iterable<string>) => bootWords.look(hosts, (host) => agents?.heard(host) ?? null, (input) => watcher.current.post(input));
     const openAgents = async (): Promise<void> => {
       const { listen, address } = config.shell.agents;
       if (listen === null) {
@@ -248,7 +253,7 @@ async function serve(first: Config, options: DaemonOptions, log: ReturnType<type
         command: (by, command) => watcher.command(by, command),
         door: (door) => watcher.current.post({ kind: "door", door }),
         onAnnouncement: async (host, announced) => (await watcher.command(`the agent of ${host}`, commandOf(host, announced))).exit === 0,
-        onHeard: (host) => watcher.current.post(bootOf(host, made.heard(host))),
+        onHeard: (host) => tellBoots([host]),
         onLeases: (host, contact, request) => {
           const { current } = watcher;
           // Where nothing is leased nothing of it is written down either.

@@ -52,7 +52,7 @@ function agent(options: { readonly reap: boolean; readonly atOnce?: number; read
   const told: HostFinding[] = [];
   const said: string[] = [];
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-  const world = { options: { every: 60_000, grace: 900_000, termFor: 10_000, atOnce: 3, ...options }, host: "logos", folder: where, dryRun: options.dryRun === true, guard: childGuard(), now: () => ({ bootMs: nowMs, wallMs: nowMs, bootId: boot, synced: true }), at: () => () => {}, say: (_level: string, text: string) => said.push(text), report: (finding: HostFinding) => told.push(finding), forget: () => {}, announce: () => Promise.resolve([]), onOrder: () => {}, contacts: () => [] } as const;
+  const world = { options: { every: 60_000, grace: 900_000, termFor: 10_000, atOnce: 3, ...options }, host: "logos", folder: where, dryRun: options.dryRun === true, guard: childGuard(), now: () => ({ bootMs: nowMs, wallMs: nowMs, bootId: boot, synced: true }), at: () => () => {}, say: (_level: string, text: string) => said.push(text), report: (finding: HostFinding) => told.push(finding), forget: () => {}, announce: () => Promise.resolve([]), onOrder: () => {}, leases: { ask: () => {}, onAnswer: () => {} }, contacts: () => [] } as const;
   const watch = watchOrphans(world);
   return {
     where, said,

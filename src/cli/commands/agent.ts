@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { AgentConfig } from "../../config/load-agent.ts";
 import type { Options } from "../options.ts";
 import { EXIT } from "../exit.ts";
-import { complain } from "../terminal.ts";
+import { complain, print } from "../terminal.ts";
 import { findConfigPath } from "../../config/data-dir.ts";
 import { becomeDaemon } from "./watch.ts";
 
