@@ -25,7 +25,7 @@ export async function runAgentUninstall(options: Options): Promise<number> {
     complain(NONE);
     return EXIT.configuration;
   }
-  return becomeDaemon("agent", config, options.log, ["uninstall"]);
+  return becomeDaemon("agent", config, options.log, [options.keepKey === true ? "uninstall-keep-key" : "uninstall"]);
 }
 
 /** Every problem of the section `agent`, one a line. */
