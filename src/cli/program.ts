@@ -289,7 +289,8 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options, code) => (await import("./commands/agent-enroll.ts")).runAgentEnroll(needed(code), options, version))
     .option("--watcher <address>", "the watcher that made the code, HOST or HOST:PORT, instead of those of the section agent");
   make(agent, "uninstall", "Take back all that the agent has set up on this host", "Stop the agent first. Its key is deleted as well: revoke it at a watcher.", ["systemctl disable --now upkeep-agent && upkeep agent uninstall"],
-    async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options));
+    async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options))
+    .option("--keep-key", "keep the host's key and the watchers that it knows, for an agent that will be back");
   const carefully = group("careful", "Careful shutdown of this host", "Where it stands, and what its sensors see.", agent);
   make(carefully, "status", "Where a careful shutdown of this host stands", "From the agent's own record. Exit 1 while the host is on its way down or back.", ["upkeep agent careful status", "upkeep agent careful status --json"],
     async (options) => (await import("./commands/agent-careful.ts")).runCarefulStatus(options));

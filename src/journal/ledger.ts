@@ -20,13 +20,11 @@ import { openDatabase, quickCheck, rows, transaction, Unreadable } from "./sqlit
 const FORMAT = 1;
 const APPLICATION = 0x75706b70; // "upkp"
 const RECORD_VERSION = 1;
-/** Which kinds a ledger may hold; a new kind does not compile before it is decided on here. */
-const HELD: { readonly [Kind in RecordKind]: boolean } = {
-  host: true, brake: true, storm: true, op: true, lock: true, incident: true, meta: true, ack: true, alarm: true, reboots: true, lease: true, agent: true, door: true,
-  // Of several watchers only.
-  watcher: false, alive: false, charge: false, vote: false, ballot: false, guard: false, ask: false,
-};
-const KINDS: ReadonlySet<string> = new Set(Object.entries(HELD).filter(([, held]) => held).map(([kind]) => kind));
+/** A kind that only a shared store has is named here; one that is forgotten would make the next start take the ledger for corrupt. */
+type SharedOnly = "watcher" | "alive" | "charge" | "vote" | "ballot" | "guard" | "ask";
+const KINDS: ReadonlySet<string> = new Set(Object.keys({
+  host: true, brake: true, storm: true, op: true, lock: true, incident: true, meta: true, ack: true, alarm: true, agent: true, door: true, reboots: true, lease: true,
+} satisfies Record<Exclude<RecordKind, SharedOnly>, true>));
 /** The write-ahead log is reused from its start after so many pages: a full disk then finds it already allocated. */
 const OPTIONS: OpenOptions = { application: APPLICATION, owner: "a ledger", synchronous: "FULL", cacheKiB: 512, checkpointPages: 64 };
 

@@ -28,7 +28,7 @@ export async function runAgentUninstall(options: Options): Promise<number> {
     complain(NONE);
     return EXIT.configuration;
   }
-  return becomeDaemon("agent", config, options.log, ["uninstall"]);
+  return becomeDaemon("agent", config, options.log, [options.keepKey === true ? "uninstall-keep-key" : "uninstall"]);
 }
 
 /** What the agent keeps running and what of it is to be left alone stands in its folder: it looks there before it does anything, and need not run for this. */

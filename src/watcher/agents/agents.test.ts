@@ -48,6 +48,7 @@ test("a code lets one host in, once; then its findings come whole, and changes a
   for (let n = 0; n < 130; n += 1) logos.findings.set(`health:${n}`, bad(`health:${n}`));
   logos.begin();
   await until(() => at.agents.heard("logos")?.connected === true, "the agent is there");
+  assert.equal(at.agents.pending, 0, "who is known takes no place of those who are not");
   assert.equal(at.agents.heard("logos")?.findings.length, 130);
   assert.deepEqual([...new Set(at.heard)], ["logos"]);
   for (let n = 1; n < 130; n += 1) logos.forget(`health:${n}`);

@@ -116,6 +116,11 @@ export class Agents {
     return this.#door?.port ?? null;
   }
 
+  /** Connections that have not shown yet whose they are. */
+  get pending(): number {
+    return this.#door?.pending ?? 0;
+  }
+
   get connected(): number {
     return this.#guests.size;
   }

@@ -33,7 +33,8 @@ export type Door = {
 
 /** Rejects where it cannot listen. */
 export async function openDoor({ listen, identity, came }: DoorOptions): Promise<Door> {
-  const pending = new Map<Socket, string>();
+  // By the other end as it was when it came: once TLS has taken the connection over, its socket no longer says.
+  const pending = new Map<Socket, { readonly from: string; readonly port: number | undefined }>();
   const tls = createTlsServer({ ...TLS, key: identity.key, cert: identity.cert, requestCert: true, handshakeTimeout: HANDSHAKE_LIMIT_MS });
   tls.on("tlsClientError", (_error, socket) => socket.destroy());
   tls.on("secureConnection", (socket) => {
@@ -41,14 +42,14 @@ export async function openDoor({ listen, identity, came }: DoorOptions): Promise
     if (certificate === undefined) return socket.destroy();
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     came(socket, certificate, () => {
-      for (const raw of pending.keys()) if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) pending.delete(raw);
+      for (const [raw, { from, port }] of pending) if (port === socket.remotePort && from === socket.remoteAddress) pending.delete(raw);
     });
   });
   const server: Server = createServer((socket) => {
     const from = socket.remoteAddress ?? "";
     socket.on("error", () => undefined);
     if (pending.size >= PENDING_MAX || count(pending, from) >= PENDING_FROM_ONE_MAX) return socket.destroy();
-    pending.set(socket, from);
+    pending.set(socket, { from, port: socket.remotePort });
     socket.on("close", () => pending.delete(socket));
     tls.emit("connection", socket);
   });
@@ -74,8 +75,8 @@ export async function openDoor({ listen, identity, came }: DoorOptions): Promise
   };
 }
 
-function count(pending: ReadonlyMap<Socket, string>, from: string): number {
+function count(pending: ReadonlyMap<Socket, { readonly from: string }>, from: string): number {
   let found = 0;
-  for (const address of pending.values()) if (address === from) found += 1;
+  for (const each of pending.values()) if (each.from === from) found += 1;
   return found;
 }
