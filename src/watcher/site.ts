@@ -8,7 +8,7 @@ import { loadPowerDrivers } from "../power/index.ts";
 import type { PowerDevice } from "../power/power.ts";
 import type { Probes } from "../probes/index.ts";
 import { loadProbes } from "../probes/index.ts";
-import type { Icmp, Probe, ProbeTools } from "../probes/probe.ts";
+import type { HeardAgents, Icmp, Probe, ProbeTools } from "../probes/probe.ts";
 import { assert } from "../core/errors.ts";
 import type { Stalls } from "../process/boot-clock.ts";
 import { bootClock, clockSynced } from "../process/boot-clock.ts";
@@ -32,7 +32,7 @@ export type Site = {
   close(): void;
 };
 
-export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void };
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly warn: (text: string) => void; /** Absent: this watcher has no door for agents. */ readonly agents?: HeardAgents };
 
 const WAKE_LATE_MS = 1_000;
 
@@ -53,7 +53,7 @@ export async function loadParts({ shell }: Config): Promise<Parts> {
 /** `parts` are those of this configuration. */
 export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
-  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name) };
+  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name), ...(tools.agents === undefined ? {} : { agents: tools.agents }) };
   const woken = [...policy.hosts.values()].map(({ name, levels }) => ({ levels, wake: shell.hosts.get(name)?.wake ?? null }));
   const after = (ms: number, then: () => void): (() => void) => {
     const atMs = bootClock.nowMs() + ms;

@@ -65,7 +65,7 @@ export class Looker {
       hear({ kind: "ended", why });
     };
     // A session of its own: it is told by its group, and no terminal's signal ends it in the middle.
-    this.#child = spawn("/bin/sh", ["-c", SCRIPT, "upkeep-storage", file, lock], { cwd: "/", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" }, detached: true, stdio: ["pipe", "pipe", "ignore"] });
+    this.#child = spawn(findProgram("sh") ?? "/bin/sh", ["-c", SCRIPT, "upkeep-storage", file, lock], { cwd: "/", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" }, detached: true, stdio: ["pipe", "pipe", "ignore"] });
     const { stdin, stdout } = this.#child;
     stdin?.on("error", () => {});
     stdout?.on("error", () => {});
