@@ -30,7 +30,9 @@ fi
 fail() { printf 'failed %s %s\\n' "$1" "$2"; }
 printf 'ready\\n'
 while read -r token; do
-  said=$(rm -f -- "$1" 2>&1) || { fail remove "$said"; continue; }
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    said=$(rm -f -- "$1" 2>&1) || { fail remove "$said"; continue; }
+  fi
   said=$(printf '%${PAYLOAD_BYTES}s' "$token" | dd "of=$1" bs=${PAYLOAD_BYTES} count=1 iflag=fullblock oflag=nofollow conv=excl,fsync status=none 2>&1) || { fail write "$said"; rm -f -- "$1" 2>/dev/null; continue; }
   printf 'wrote\\n'
   said=$(dd "if=$1" bs=${PAYLOAD_BYTES} count=1 iflag=direct,nofollow status=none 2>&1) || {
