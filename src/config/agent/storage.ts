@@ -6,7 +6,8 @@ import { about, duration } from "../fields.ts";
 import { defineAgentPart } from "./part-schema.ts";
 
 const MOUNTS_MAX = 64;
-const path = z.string().regex(/^\/[^\x00-\x1f\x7f]*$/, "an absolute path such as /var").max(1_024);
+const path = z.string().regex(/^\/[^\x00-\x1f\x7f]*$/).max(1_024);
+expectations.add(path, { says: "an absolute path such as /var" });
 const mounts = z.union([z.literal("auto"), z.array(path).min(1).max(MOUNTS_MAX)]);
 expectations.add(mounts, { says: "auto or a list of paths such as [/, /var]", flat: true });
 
