@@ -231,12 +231,10 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
   make(program, "watch", "The watcher itself", "Looks, decides, fences and tells, in the foreground; systemd runs it as a service.", ["upkeep watch -c upkeep.yaml"],
     async (options) => (await import("./commands/watch.ts")).runWatch(options))
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
-  const agent = make(program, "agent", "The agent of this host", "What can only be known or done from inside a host; in the foreground, systemd runs it as a service. It opens no port.", ["upkeep agent -c /etc/upkeep/upkeep.yaml", "upkeep agent --dry-run"],
+  make(program, "agent", "The agent of this host", "What can only be known or done from inside a host; in the foreground, systemd runs it as a service. It opens no port.", ["upkeep agent -c /etc/upkeep/upkeep.yaml", "upkeep agent --dry-run"],
     async (options) => (await import("./commands/agent.ts")).runAgent(options))
     .option("--dry-run", "decide and tell everything, do nothing")
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
-  make(agent, "check", "Every problem of the section agent", "Exit 3 with errors.", ["upkeep agent check", "upkeep agent check -c upkeep.yaml --json"],
-    async (options) => (await import("./commands/agent.ts")).runAgentCheck(options));
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
   make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));
