@@ -37,7 +37,7 @@ export type AgentGuestOptions = {
   readonly boot?: string;
   /** More of QEMU's arguments: `-device i6300esb -action watchdog=reset`. */
   readonly qemu?: readonly string[];
-  /** This machine's programs in the guest, beside dd, dmsetup and flock. */
+  /** This machine's programs in the guest, beside sh, dd, rm, flock and dmsetup (busybox's shell prefers busybox's own). */
   readonly programs?: readonly string[];
 };
 
@@ -67,7 +67,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
   thirdParty("Linux, Debian's, in QEMU", ["cat", join(PARTS, "kernel")]);
   mkdirSync(folder, { recursive: true });
   const program = join(folder, "program.ext4");
-  await makeGuestImage(program, folder, options.settings, { init: "guest-agent-init.sh", hostname: name, modules: true, programs: ["dd", "flock", "dmsetup", ...(options.programs ?? [])] });
+  await makeGuestImage(program, folder, options.settings, { init: "guest-agent-init.sh", hostname: name, modules: true, bundled: true, programs: ["sh", "dd", "rm", "flock", "dmsetup", ...(options.programs ?? [])] });
   const data = join(folder, "data.ext4");
   const contents = join(folder, "data");
   mkdirSync(contents, { recursive: true });

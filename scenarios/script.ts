@@ -8,6 +8,9 @@ import type { CarefulPolicy, HostPolicy, OutletRef, Policy, RebootsPolicy } from
 import { REBOOTS } from "../src/core/policy.ts";
 import { parseWindow } from "../src/core/window.ts";
 
+/** What its agent says, where it has one. */
+export type Word = "good" | "bad" | "silent";
+
 /** serves · frozen: ping answers, no banner · silent · refuses · late: the banner comes after the time-out · flaps: every second look is bad. */
 export type Life = "serves" | "frozen" | "silent" | "refuses" | "late" | "flaps";
 export const LIVES: ReadonlySet<string> = new Set<Life>(["serves", "frozen", "silent", "refuses", "late", "flaps"]);
@@ -48,7 +51,7 @@ export function parseHost(words: readonly string[], known?: HostLine): HostLine 
     everyMs: ms("every", before?.everyMs, "5s"), timeoutMs: ms("timeout", before?.timeoutMs, "1s"), threshold: Number(option("threshold") ?? before?.threshold ?? 5),
     retryMs: retry === undefined ? (before?.retryMs ?? []) : retry.split(",").map(duration),
     debounceMs: ms("debounce", before?.debounceMs, "40s"), bootMs: ms("boot", before?.bootMs, "5m"), offForMs: 5_000, healthyForMs: 10_000, offConfirmMs: 30_000, onConfirmMs: 30_000, settleMs: 30_000,
-    probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }], goodNeeded: null, levels,
+    probes: [{ id: "ping", counts: false }, { id: "ssh", counts: true }, ...(words.includes("agent") ? [{ id: "agent", counts: true, abstains: true as const }] : [])], goodNeeded: null, levels,
     budget: { cycles: Number(option("cycles") ?? before?.budget.cycles ?? 3), withinMs: 6 * 3_600_000 }, storeMembers: 0, self: words.includes("self"),
     ...(words.includes("after") ? { after: (option("after") ?? "").split(",") } : {}),
     ...(words.includes("wakes") ? { wakes: true as const } : {}),

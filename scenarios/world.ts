@@ -16,10 +16,10 @@ import { step } from "../src/core/step.ts";
 import type { Now } from "../src/core/time.ts";
 import { reloadProblems } from "../src/watcher/reload.ts";
 import { Devices } from "./devices.ts";
-import type { HostLine, Life } from "./script.ts";
+import type { HostLine, Life, Word } from "./script.ts";
 import { duration, LIVES, parseBrakes, parseCareful, parseCommand, parseHost, parseReboots } from "./script.ts";
 
-type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number };
+type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number; word: Word };
 type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
 
 const DAY_MS = 86_400_000;
@@ -92,7 +92,7 @@ export class World {
     const name = words[1] as string;
     const known = this.#hosts.get(name);
     const line = parseHost(words, known?.line);
-    this.#hosts.set(name, known === undefined ? { line, life: "serves", bootedAtMs: 0, off: false, looks: 0 } : { ...known, line });
+    this.#hosts.set(name, known === undefined ? { line, life: "serves", bootedAtMs: 0, off: false, looks: 0, word: "good" } : { ...known, line });
     for (const outlet of line.policy.levels.flat()) this.#devices.wire(outletKey(outlet), null);
     for (const outlet of line.wiring.flat()) this.#devices.wire(outletKey(outlet), name);
   }
@@ -128,6 +128,7 @@ export class World {
     else if (subject === "outlet") this.#edge(verb, words[2] as "on" | "off");
     else if (host !== undefined && LIVES.has(verb)) host.life = verb as Life;
     else if (host !== undefined && verb === "says") this.#says(subject, words.slice(2).join(" "));
+    else if (host !== undefined && verb === "agent") host.word = words[2] as Word;
     else this.#input({ kind: "command", id: 1, by: "anna", command: parseCommand(words) });
   }
 
@@ -202,7 +203,7 @@ export class World {
       } else if (!dead && host.off) {
         host.off = false;
         host.bootedAtMs = Math.max(host.bootedAtMs, this.#nowMs);
-        if (host.line.cures) host.life = "serves";
+        if (host.line.cures) Object.assign(host, { life: "serves", word: "good" });
       }
     }
   }
@@ -250,6 +251,7 @@ export class World {
     const result = (probe: string, good: boolean): ProbeResult =>
       good ? { probe, outcome: "good", sign: "answer", evidence: probe === "ssh" ? "SSH-2.0" : "1 ms", latencyMs: 1 } : { probe, outcome: "bad", sign: life === "refuses" ? "refused" : "silent", evidence: life === "refuses" ? "connection refused" : "no answer within 1000 ms", latencyMs: 1_000 };
     const results = [result("ping", life !== "silent"), result("ssh", life === "serves")];
+    if (host.line.policy.probes.some(({ id }) => id === "agent")) results.push(wordOf(life === "serves" ? host.word : "silent"));
     const startedAtMs = this.#now().bootMs;
     this.#input({ kind: "round", round: { host: name, hash, startedAtMs, endedAtMs: startedAtMs, references: this.#references, results } });
     if (life === "late") this.#later(2_000, { kind: "late", host: name, hash, startedAtMs, results: [{ probe: "ssh", outcome: "slow", sign: "answer", evidence: "SSH-2.0 after 2000 ms", latencyMs: 2_000 }] });
@@ -411,4 +413,11 @@ export class World {
     this.#queue.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
     return (this.#queue[0]?.atMs ?? Infinity) <= untilMs ? this.#queue.shift() : undefined;
   }
+}
+
+/** What the probe `agent` finds; an agent is silent when its host is. */
+function wordOf(word: Word): ProbeResult {
+  const result = (outcome: ProbeResult["outcome"], sign: ProbeResult["sign"], evidence: string): ProbeResult => ({ probe: "agent", outcome, sign, evidence, latencyMs: 0 });
+  if (word === "silent") return result("unknown", "not-run", "its agent is not connected");
+  return word === "good" ? result("good", "answer", "storage:/: a write comes to the disk and back within 10 ms") : result("bad", "answer", "storage:/: a write has not reached the disk for 30 s (waits in io_schedule)");
 }

@@ -99,7 +99,7 @@ function page(schema: JsonSchema, smallest: string, full: string): string {
     "",
     ...table(at("alerts", "escalate", "*")),
     "",
-    ...["watcher", "brakes", "api"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),
+    ...["watcher", "brakes", "api", "agent"].flatMap((section) => [`## ${section}`, "", at(section).description ?? "", "", ...table(at(section)), ""]),
     "## store",
     "",
     "`embedded`: a ledger in the data folder, and one watcher. Several watchers agree in etcd or ZooKeeper; each has the same",

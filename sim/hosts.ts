@@ -2,6 +2,8 @@
 // anybody believes; with power back it boots. Wedges are what field.md §1.28 names: most of them still answer pings and
 // even accept connections, and only what is served shows that nobody is at home.
 
+import { agentOf } from "./agents.ts";
+import type { Agent } from "./agents.ts";
 import type { Sign } from "../src/core/round.ts";
 import type { Scene } from "./scene.ts";
 import type { HostSpec } from "./spec.ts";
@@ -9,7 +11,7 @@ import type { HostSpec } from "./spec.ts";
 export const WEDGES = ["frozen", "banner-silent", "refused", "link", "dead", "names-fail", "flapping", "slow"] as const;
 export type Wedge = (typeof WEDGES)[number];
 /** halted: it has power, and its system has ended. */
-export type Condition = "off" | "stopping" | "booting" | "up" | "halted" | Wedge;
+export type Condition = "off" | "stopping" | "booting" | "up" | "halted" | Wedge | "cannot-persist";
 
 /** `latencyMs` Infinity: nothing comes. `right`: what comes is what the probe wants. */
 export type Answer = { readonly right: boolean; readonly sign: Sign; readonly latencyMs: number };
@@ -30,12 +32,16 @@ export class Host {
   broken = false;
   slowBoot = false;
   boots = 0;
+  /** On hosts whose configuration asks one. */
+  readonly agent: Agent | null;
   #epoch = 0;
 
-  constructor(world: Scene, spec: HostSpec) {
+  /** `seed`: of the agents' links; without one there are none. */
+  constructor(world: Scene, spec: HostSpec, seed: number | null = null) {
     this.#world = world;
     this.spec = spec;
     this.name = spec.policy.name;
+    this.agent = seed === null ? null : agentOf(seed, spec.policy);
   }
 
   /** Serves everything that is asked of it, right now. */
@@ -46,7 +52,7 @@ export class Host {
   /** Dies, until its power is cycled; by itself after `recoversInMs`, if that is given. */
   wedge(kind: Wedge, recoversInMs: number | null): void {
     if (this.condition !== "up") return;
-    this.#become(kind);
+    this.#become(this.agent?.seesAlone() === true ? "cannot-persist" : kind);
     if (recoversInMs === null) return;
     const epoch = this.#epoch;
     this.#world.timeline.in(recoversInMs, null, () => {
@@ -122,6 +128,7 @@ export class Host {
     const { random } = this.#world;
     switch (this.condition) {
       case "up":
+      case "cannot-persist":
         return GOOD;
       case "off":
       case "halted":
@@ -142,6 +149,29 @@ export class Host {
         return random.chance(0.5) ? GOOD : SILENT;
       case "slow":
         return { right: true, sign: "answer", latencyMs: Math.round(this.spec.policy.timeoutMs * (0.7 + random.unit() * 3)) };
+    }
+  }
+
+  /** What its agent says to a watcher that its network reaches or not: null is silence. */
+  agentSays(reached: boolean): "good" | "bad" | null {
+    const linked = this.agent?.speaks(this.#world.timeline.nowMs) === true;
+    switch (this.condition) {
+      case "up":
+      case "banner-silent":
+      case "refused":
+      case "names-fail":
+      case "slow":
+        return linked && reached ? "good" : null;
+      case "cannot-persist":
+        return linked && reached ? "bad" : null;
+      case "off":
+      case "stopping":
+      case "booting":
+      case "link":
+      case "dead":
+      case "frozen":
+      case "flapping":
+        return null;
     }
   }
 

@@ -2,7 +2,7 @@
 // ask the core what it thought. Rounds of the present life only; an earlier life's observations must not cut power.
 
 import type { HostRecord, Operation, RecordKey } from "../src/core/records.ts";
-import type { Outcome, Round } from "../src/core/round.ts";
+import type { Outcome, ProbeResult, Round } from "../src/core/round.ts";
 import type { Late } from "../src/watcher/ports.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -74,7 +74,7 @@ export class Observed {
       host: round.host, startedMs, atMs: this.#world.timeline.nowMs, order: this.#world.order(),
       outcome,
       refused: round.results.some((result) => result.sign === "refused"),
-      silent: round.results.every((result) => result.outcome === "bad" && result.sign === "silent"),
+      silent: round.results.every((result) => (result.outcome === "bad" && result.sign === "silent") || mute(result)),
       round,
       late: new Set(),
       recordedOnly: outcome === "good" && this.#recordedOnly(round.host),
@@ -96,10 +96,11 @@ export class Observed {
     if (last === undefined || last.round.startedAtMs !== late.startedAtMs || last.outcome !== "bad" || passed === undefined) return;
     for (const result of late.results) last.late.add(result.probe);
     const policy = this.#world.life?.policy.hosts.get(late.host);
-    const counting = policy?.probes.filter((probe) => probe.counts && passed.has(probe.id)) ?? [];
+    const all = policy?.probes.filter((probe) => probe.counts && passed.has(probe.id)) ?? [];
+    const counting = all.filter((probe) => !last.round.results.some((result) => result.probe === probe.id && mute(result)));
     const answered = counting.filter((probe) => last.late.has(probe.id) || last.round.results.find((result) => result.probe === probe.id)?.outcome === "good").length;
     // What came after its time-out and within the round was slow and not bad.
-    if (answered >= Math.min(policy?.goodNeeded ?? counting.length, counting.length)) last.outcome = "slow";
+    if (answered >= Math.max(1, Math.min(policy?.goodNeeded ?? all.length, all.length) - (all.length - counting.length))) last.outcome = "slow";
   }
 
   /** An operation was intended; one that only switches on has no byte that a good round could withdraw. */
@@ -124,12 +125,26 @@ export class Observed {
     if (round.endedAtMs - round.startedAtMs > policy.timeoutMs + SLACK_MS) return "unknown";
     let counting = 0;
     let good = 0;
+    let muted = 0;
     for (const probe of policy.probes) {
       if (!probe.counts || !passed.has(probe.id)) continue;
+      // Who says nothing is not there: neither his good word nor his bad one is missed.
+      if (round.results.some((result) => result.probe === probe.id && mute(result))) {
+        muted += 1;
+        continue;
+      }
       counting += 1;
       if (round.results.find((result) => result.probe === probe.id)?.outcome === "good") good += 1;
     }
     if (counting === 0) return "unknown";
-    return good >= Math.min(policy.goodNeeded ?? counting, counting) ? "good" : "bad";
+    const needed = policy.goodNeeded === null ? counting : Math.max(1, Math.min(policy.goodNeeded, counting + muted) - muted);
+    const outcome = good >= needed ? "good" : "bad";
+    if (muted > 0) this.#world.counts.add(`agent: silent in a ${outcome} round`);
+    return outcome;
   }
+}
+
+/** An agent that says nothing. */
+function mute({ probe, outcome }: ProbeResult): boolean {
+  return probe === "agent" && outcome === "unknown";
 }

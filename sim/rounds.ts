@@ -3,6 +3,7 @@
 
 import type { Outcome, ProbeResult, References, Round } from "../src/core/round.ts";
 import type { Late, Rounds } from "../src/watcher/ports.ts";
+import { agentResult } from "./agents.ts";
 import type { Event, Timeline } from "./clock.ts";
 import type { Answer, Host } from "./hosts.ts";
 import type { Network } from "./network.ts";
@@ -36,7 +37,7 @@ export function roundsOf(world: View, life: Pick<Process, "alive" | "frozenUntil
         world.observed.round(round, startedMs);
         onRound(round);
       };
-      if (host.condition === "up" && world.network.loss === 0 && world.network.reaches(name)) {
+      if (host.condition === "up" && world.network.loss === 0 && world.network.reaches(name) && (host.agent === null || host.agentSays(true) !== null)) {
         return cancelling(world.timeline.in(3, life, () => deliver(healthy.get(name) as readonly ProbeResult[])));
       }
       const { results, endsInMs, late } = look(world, host, policy.timeoutMs, limitMs, policy.probes.map((probe) => probe.id));
@@ -63,6 +64,7 @@ function look(world: View, host: Host, timeoutMs: number, limitMs: number, probe
   const late: { result: ProbeResult; atMs: number }[] = [];
   let endsInMs = 1;
   const results = probes.map((probe): ProbeResult => {
+    if (probe === "agent") return agentResult(host.agentSays(world.network.reaches(host.name)));
     const answer: Answer = world.network.carry(host.name, probe, host.answer(probe));
     if (answer.latencyMs <= timeoutMs) {
       endsInMs = Math.max(endsInMs, answer.latencyMs);

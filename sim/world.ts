@@ -92,7 +92,7 @@ export class World {
     this.machine = { bootId: "boot-0", bootedMs: -spec.uptimeMs, wallOffsetMs: 0, synced: true };
     for (const device of spec.devices) this.devices.set(device.policy.name, new Device(this, device));
     for (const host of spec.hosts) {
-      this.hosts.set(host.policy.name, new Host(this, host));
+      this.hosts.set(host.policy.name, new Host(this, host, spec.seed));
       const levels = host.wiring.map((level) => level.map((ref) => (this.devices.get(ref.device) as Device).outlet(ref)));
       for (const outlet of levels.flat()) outlet.label = this.random.chance(0.5) ? host.policy.name : null;
       this.wiring.set(host.policy.name, levels);

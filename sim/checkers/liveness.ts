@@ -10,11 +10,11 @@ import { remediesMs } from "../remedies.ts";
 import { HOUR_MS } from "../spec.ts";
 import type { World } from "../world.ts";
 
-const DEAD = new Set(["frozen", "banner-silent", "refused", "link", "dead", "names-fail"]);
+const DEAD = new Set(["frozen", "banner-silent", "refused", "link", "dead", "names-fail", "cannot-persist"]);
 /** Everything has been still for so long before the host dies: debounces, boots, storms and graces are over. */
 const STILL_MS = 240_000;
 
-type Obligation = { readonly host: Host; readonly policy: HostPolicy; readonly sinceMs: number; readonly dueMs: number };
+type Obligation = { readonly host: Host; readonly condition: string; readonly policy: HostPolicy; readonly sinceMs: number; readonly dueMs: number };
 
 export function liveness(world: World): Checker {
   let obligations: Obligation[] = [];
@@ -28,6 +28,8 @@ export function liveness(world: World): Checker {
 
   function truthfullyServed(policy: HostPolicy, condition: string): boolean {
     const broken = policy.probes.filter((probe) => probe.counts).filter((probe) => {
+      // Its agent may be silent, or well: nothing is owed where that would make the difference.
+      if (probe.id === "agent" || condition === "cannot-persist") return probe.id === "agent" && condition === "cannot-persist";
       if (condition === "dead" || condition === "link") return true;
       if (condition === "names-fail") return probe.id === "dns";
       if (condition === "banner-silent") return probe.id === "ssh";
@@ -54,6 +56,7 @@ export function liveness(world: World): Checker {
       if (key.startsWith("host/") && (value as HostRecord).hold !== null) return null;
     }
     for (const other of world.hosts.values()) if (other !== host && (!other.healthy || nowMs - other.sinceMs < STILL_MS || !world.network.reaches(other.name) || world.observed.last(other.name)?.outcome !== "good")) return null;
+    if (host.condition === "cannot-persist" && host.agent?.sure !== true) return null;
     if (!world.network.reaches(host.name) || world.network.referencesLost > 0 || world.spec.commitMs > 100) return null;
     for (const device of world.devices.values()) {
       if (!device.usable || device.stale > 0 || nowMs < device.ghostUntilMs || device.acknowledgementsToLose > 0 || device.commandsToDelay > 0) return null;
@@ -81,7 +84,7 @@ export function liveness(world: World): Checker {
       disturbed();
       if (policy === null || truthfullyServed(policy, host.condition)) return;
       void before;
-      obligations.push({ host, policy, sinceMs: world.timeline.nowMs, dueMs: world.timeline.nowMs + boundMs(policy) });
+      obligations.push({ host, condition: host.condition, policy, sinceMs: world.timeline.nowMs, dueMs: world.timeline.nowMs + boundMs(policy) });
     },
     strikes(fault) {
       // Harmless ones, and the death itself, which is announced after it has happened.
@@ -103,6 +106,7 @@ export function liveness(world: World): Checker {
       if (action === "off") cycles.push({ host: operation.host, atMs: sentMs });
       for (const each of obligations) if (each.host.name === operation.host) {
         world.counts.add("obligation: a dead host was cut in time");
+        if (each.condition === "cannot-persist") world.counts.add("obligation: a host of which only its agent knew was cut in time");
         world.counts.add("death to off: milliseconds", sentMs - each.sinceMs);
       }
       obligations = obligations.filter((each) => each.host.name !== operation.host);

@@ -30,7 +30,9 @@ fi
 fail() { printf 'failed %s %s\\n' "$1" "$2"; }
 printf 'ready\\n'
 while read -r token; do
-  said=$(rm -f -- "$1" 2>&1) || { fail remove "$said"; continue; }
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    said=$(rm -f -- "$1" 2>&1) || { fail remove "$said"; continue; }
+  fi
   said=$(printf '%${PAYLOAD_BYTES}s' "$token" | dd "of=$1" bs=${PAYLOAD_BYTES} count=1 iflag=fullblock oflag=nofollow conv=excl,fsync status=none 2>&1) || { fail write "$said"; rm -f -- "$1" 2>/dev/null; continue; }
   printf 'wrote\\n'
   said=$(dd "if=$1" bs=${PAYLOAD_BYTES} count=1 iflag=direct,nofollow status=none 2>&1) || {
@@ -65,7 +67,7 @@ export class Looker {
       hear({ kind: "ended", why });
     };
     // A session of its own: it is told by its group, and no terminal's signal ends it in the middle.
-    this.#child = spawn("/bin/sh", ["-c", SCRIPT, "upkeep-storage", file, lock], { cwd: "/", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" }, detached: true, stdio: ["pipe", "pipe", "ignore"] });
+    this.#child = spawn(findProgram("sh") ?? "/bin/sh", ["-c", SCRIPT, "upkeep-storage", file, lock], { cwd: "/", env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" }, detached: true, stdio: ["pipe", "pipe", "ignore"] });
     const { stdin, stdout } = this.#child;
     stdin?.on("error", () => {});
     stdout?.on("error", () => {});

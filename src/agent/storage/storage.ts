@@ -176,6 +176,8 @@ class Storage implements Running {
         return this.#ended(place, nowMs, reply);
       case "taken":
         place.looker = null;
+        // An agent that is ending needs a moment, and no more.
+        place.nextMs = nowMs + TICK_MS;
         if (place.state === "taken") return;
         place.state = "taken";
         return this.#found(place, { kind: "cannot", because: "a look that an earlier agent began has not ended" });

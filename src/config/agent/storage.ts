@@ -6,7 +6,8 @@ import { about, duration } from "../fields.ts";
 import { defineAgentPart } from "./part-schema.ts";
 
 const MOUNTS_MAX = 64;
-const path = z.string().regex(/^\/[^\x00-\x1f\x7f]*$/, "an absolute path such as /var").max(1_024);
+const path = z.string().regex(/^\/[^\x00-\x1f\x7f]*$/).max(1_024);
+expectations.add(path, { says: "an absolute path such as /var" });
 const mounts = z.union([z.literal("auto"), z.array(path).min(1).max(MOUNTS_MAX)]);
 expectations.add(mounts, { says: "auto or a list of paths such as [/, /var]", flat: true });
 
@@ -17,6 +18,6 @@ export const storage = defineAgentPart({
     every: duration("How often each of them is tried.", { minMs: 1_000, maxMs: 3_600_000, default: "10s" }).default(10_000),
     deadline: duration("How long a write, its way to the disk and back may take. Later the host counts as one that cannot persist.", { minMs: 1_000, maxMs: 3_600_000, default: "30s" }).default(30_000),
     frozen: duration("The same for a file system that somebody has frozen (`fsfreeze`, a snapshot, `dmsetup suspend`): a backup is no reason to cut power.", { minMs: 1_000, maxMs: 86_400_000, default: "5m" }).default(300_000),
-  }),
+  }).meta(about("Whether this host can persist: a write to each mount, its way to the disk, and back ([guide](../guides/hung-storage.md)).")),
   resolve: ({ mounts: chosen, except, every, deadline, frozen }) => ({ mounts: chosen === "auto" ? null : [...new Set(chosen)], except, everyMs: every, deadlineMs: deadline, frozenMs: Math.max(frozen, deadline) }),
 });
