@@ -62,6 +62,7 @@ test("each border is seen when it is crossed", async () => {
     "src/web/offence.ts": 'export { readFileSync } from "node:fs";\n',
     "src/api/offence.ts": 'export { PAGES } from "../web/pages/index.ts";\n',
     "src/process/offence.ts": 'export { apc } from "../power/apc.ts";\n',
+    "src/link/offence.ts": 'export { createLog } from "../process/log.ts";\n',
     "src/agent/offence.ts": 'export { step } from "../watcher/watcher.ts";\n',
     "src/watcher/offence.ts": 'export { Agent } from "../agent/agent.ts";\n',
     "src/config/offence.ts": 'export * from "../cli/main.ts";\n',

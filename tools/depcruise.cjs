@@ -13,8 +13,9 @@ module.exports = {
     { name: "import-knows-the-configuration", severity: "error", from: { path: "^src/import/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(import|config)/" } },
     // Whoever looks round a network switches nothing: of power it knows the facts of models and the questions of an agent.
     { name: "discovery-switches-nothing", severity: "error", from: { path: "^src/discovery/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(discovery|config|core|probes|protocol|power/(snmp-client|snmp-models|power)\\.ts)" } },
-    { name: "nothing-imports-a-shell", severity: "error", from: { path: "^src/(core|config|probes|power|stores|journal|protocol|child|process|alerts|discovery|import)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(cli|api)/" } },
+    { name: "nothing-imports-a-shell", severity: "error", from: { path: "^src/(core|config|probes|power|stores|journal|protocol|child|process|link|alerts|discovery|import)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(cli|api)/" } },
     { name: "process-knows-core", severity: "error", from: { path: "^src/process/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(process|core)/" } },
+    { name: "the-link-is-nobodys", severity: "error", from: { path: "^src/link/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(link|core|protocol)/" } },
     { name: "the-agent-is-no-watcher", severity: "error", from: { path: "^src/agent/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(watcher|api|journal|stores|power|cli|alerts|web)/" } },
     { name: "parts-know-no-other-part", severity: "error", from: { path: "^src/agent/([^/]+)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/agent/[^/]+/", pathNot: "^src/agent/$1/" } },
     { name: "nobody-imports-the-agent", severity: "error", from: { path: "^(src|sim|lab)/", pathNot: "^src/agent/|\\.test\\.ts$" }, to: { path: "^src/agent/" } },

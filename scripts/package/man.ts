@@ -30,6 +30,7 @@ export async function manPages(version: string, date: string): Promise<ReadonlyM
     section("files"),
     tagged(bold("/etc/upkeep/upkeep.yaml"), text("The configuration, where neither option nor environment names one and there is no ./upkeep.yaml. The service starts when it is there.")),
     tagged(bold("/var/lib/upkeep"), text("What the watcher must remember: the ledger, the history, the control socket.")),
+    tagged(bold("/var/lib/upkeep-agent"), text("What the agent of this host must remember: its key, and the watchers that it knows.")),
     tagged(bold("/usr/share/doc/upkeep/html"), text("Guides and reference, to be read in a browser.")),
     tagged(bold("/usr/share/doc/upkeep/examples"), text("Configurations to begin with.")),
     section("see also"), `${bold("upkeep.yaml")}(5), ${bold("systemctl")}(1)`,

@@ -60,7 +60,7 @@ export async function contents(what: Contents): Promise<readonly PackedFile[]> {
     ...beside.map((path): PackedFile => ({ path: `${HOME}/${path}`, content: { from: join(root, path) } })),
     ...KOFFI.map((path): PackedFile => ({ path: `${HOME}/node_modules/koffi/${path}`, content: { from: join(koffi, path) } })),
     ...["package.json", "index.js", `linux_${architecture.node}/koffi.node`].map((path): PackedFile => ({ path: `${HOME}/node_modules/@koromix/koffi-linux-${architecture.node}/${path}`, content: { from: join(compiled, path) } })),
-    { path: "usr/lib/systemd/system/upkeep-watch.service", content: read("packaging/systemd/upkeep-watch.service").replaceAll("/opt/upkeep/bin/upkeep", "/usr/bin/upkeep") },
+    ...["upkeep-watch", "upkeep-agent"].map((unit): PackedFile => ({ path: `usr/lib/systemd/system/${unit}.service`, content: read(`packaging/systemd/${unit}.service`).replaceAll("/opt/upkeep/bin/upkeep", "/usr/bin/upkeep") })),
     ...["sysusers.d/upkeep.conf", "tmpfiles.d/upkeep.conf", "sysctl.d/50-upkeep.conf"].map((path): PackedFile => ({ path: `usr/lib/${path}`, content: read(`packaging/${path}`) })),
     ...Object.entries(COMPLETIONS).map(([shell, path]): PackedFile => ({ path, content: `${SCRIPTS[shell] ?? ""}\n` })),
     ...[...(await manPages(version, date.toISOString().slice(0, 10)))].map(([name, page]): PackedFile => ({ path: `usr/share/man/man${name.slice(-1)}/${name}.gz`, content: packed(page) })),

@@ -7,11 +7,11 @@ const EXIT_INTERNAL = 70;
 
 process.stdout.on("error", () => {});
 
-const [config = "", log, version = "", how] = process.argv.slice(2);
+const [config = "", log, version = "", how = ""] = process.argv.slice(2);
 let code = EXIT_INTERNAL;
 try {
   const options = { config, log: log === "text" ? "text" : "json", version, dryRun: how === "dry-run" } as const;
-  code = how === "uninstall" ? await (await import("./uninstall.ts")).uninstallAgent(options) : await runAgentDaemon(options);
+  code = how.startsWith("uninstall") ? await (await import("./uninstall.ts")).uninstallAgent(options, how === "uninstall-keep-key") : await runAgentDaemon(options);
 } catch (error) {
   process.stderr.write(`upkeep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }

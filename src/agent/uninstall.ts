@@ -21,7 +21,7 @@ const EXIT_CONFIGURATION = 3;
 const EXIT_NOT_AVAILABLE = 69;
 
 /** Resolves with the exit code: 0 all is taken back, 5 something was not, which has been told. */
-export async function uninstallAgent(options: AgentOptions): Promise<number> {
+export async function uninstallAgent(options: AgentOptions, keepKey: boolean): Promise<number> {
   const log = createLog(options.log);
   const loaded = await loadAgentApart(options.config);
   if (!loaded.ok) {
@@ -46,9 +46,11 @@ export async function uninstallAgent(options: AgentOptions): Promise<number> {
       log.say("error", `${name} could not take everything back: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  forgetKnown(join(config.dataDir, "link"));
-  forgetIdentity(join(config.dataDir, "link"));
+  if (!keepKey) {
+    forgetKnown(join(config.dataDir, "link"));
+    forgetIdentity(join(config.dataDir, "link"));
+  }
   release();
-  if (left === 0) process.stdout.write(`upkeep: the agent of ${config.host} has taken back all that it had set up; revoke it at a watcher (upkeep agents revoke ${config.host})\n`);
+  if (left === 0) process.stdout.write(`upkeep: the agent of ${config.host} has taken back all that it had set up${keepKey ? "" : `; revoke it at a watcher (upkeep agents revoke ${config.host})`}\n`);
   return left === 0 ? 0 : 5;
 }

@@ -11,8 +11,8 @@ import { Refusal, json, missing, nameOf } from "./route.ts";
 
 const WORST_FIRST = ["bad", "warn", "unknown", "good"] as const;
 
-export function agents(_asked: Asked, served: Served): Reply {
-  const records = [...served.watcher.state.agents.values()].sort((one, other) => (one.host < other.host ? -1 : 1));
+export function agents({ query }: Asked<"host">, served: Served): Reply {
+  const records = [...served.watcher.state.agents.values()].filter(({ host }) => query.host === undefined || host === query.host).sort((one, other) => (one.host < other.host ? -1 : 1));
   return json(records.map((record): AgentReport => reportOf(record, served, served.now())));
 }
 

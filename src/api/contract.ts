@@ -71,7 +71,7 @@ export const PATHS = {
   /** POST AlertTestRequest → AlertTest[]: each of those channels is tried once. */
   alertTest: "/v1/alerts/test",
   /**
-   * GET → AgentReport[]; `/v1/agents/HOST`: GET → AgentDetails; POST AgentCodeRequest → AgentCode, a code that is good once;
+   * GET → AgentReport[], `?host=NAME` only of this one; `/v1/agents/HOST`: GET → AgentDetails; POST AgentCodeRequest → AgentCode, a code that is good once;
    * DELETE → AgentAnswer: revoked.
    */
   agents: "/v1/agents",

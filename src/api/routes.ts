@@ -61,7 +61,7 @@ export const ROUTES: readonly Route[] = [
   route("GET", PATHS.alerts, "viewer", alerts),
   route("POST", PATHS.alertTest, "operator", alertTest),
   route("GET", PATHS.leases, "viewer", leases),
-  route("GET", PATHS.agents, "viewer", agents),
+  route("GET", PATHS.agents, "viewer", agents, { query: ["host"] }),
   route("GET", `${PATHS.agents}/:name`, "viewer", agent),
   route("POST", `${PATHS.agents}/:name`, "admin", agentCode),
   route("DELETE", `${PATHS.agents}/:name`, "admin", agentRevoke),

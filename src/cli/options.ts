@@ -54,6 +54,7 @@ export type Options = {
   readonly log?: "text" | "json";
   // agent
   readonly dryRun?: boolean;
+  readonly keepKey?: boolean;
   /** Where a watcher takes agents in: HOST or HOST:PORT. */
   readonly watcher?: string;
   // lab

@@ -261,7 +261,8 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options, code) => (await import("./commands/agent-enroll.ts")).runAgentEnroll(needed(code), options, version))
     .option("--watcher <address>", "the watcher that made the code, HOST or HOST:PORT, instead of those of the section agent");
   make(agent, "uninstall", "Take back all that the agent has set up on this host", "Stop the agent first. Its key is deleted as well: revoke it at a watcher.", ["systemctl disable --now upkeep-agent && upkeep agent uninstall"],
-    async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options));
+    async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options))
+    .option("--keep-key", "keep the host's key and the watchers that it knows, for an agent that will be back");;
   const watcher = group("watcher", "The watchers of this fleet", "One that is gone counts among those of whom a majority is wanted until it is forgotten.");
   make(watcher, "list", "Who watches, and who is in charge of how much", "Exit 1 when one of them is not there.", ["upkeep watcher list", "upkeep watcher list --json | jq '.[] | select(.alive | not)'"],
     async (options) => (await import("./commands/watcher.ts")).runWatcherList(options));

@@ -20,7 +20,11 @@ import { openDatabase, quickCheck, rows, transaction, Unreadable } from "./sqlit
 const FORMAT = 1;
 const APPLICATION = 0x75706b70; // "upkp"
 const RECORD_VERSION = 1;
-const KINDS: ReadonlySet<string> = new Set<RecordKind>(["host", "brake", "storm", "op", "lock", "incident", "meta", "ack", "alarm", "lease"]);
+/** A kind that only a shared store has is named here; one that is forgotten would make the next start take the ledger for corrupt. */
+type SharedOnly = "watcher" | "alive" | "charge" | "vote" | "ballot" | "guard" | "ask";
+const KINDS: ReadonlySet<string> = new Set(Object.keys({
+  host: true, brake: true, storm: true, op: true, lock: true, incident: true, meta: true, ack: true, alarm: true, agent: true, door: true, lease: true,
+} satisfies Record<Exclude<RecordKind, SharedOnly>, true>));
 /** The write-ahead log is reused from its start after so many pages: a full disk then finds it already allocated. */
 const OPTIONS: OpenOptions = { application: APPLICATION, owner: "a ledger", synchronous: "FULL", cacheKiB: 512, checkpointPages: 64 };
 

@@ -25,5 +25,5 @@ export async function runAgentUninstall(options: Options): Promise<number> {
     complain(NONE);
     return EXIT.configuration;
   }
-  return becomeDaemon("agent", config, options.log, ["uninstall"]);
+  return becomeDaemon("agent", config, options.log, [options.keepKey === true ? "uninstall-keep-key" : "uninstall"]);
 }

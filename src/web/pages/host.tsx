@@ -3,7 +3,7 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { HostReport, IncidentReport, ResultLine, RollupLine, WhyReport } from "../../api/contract.ts";
+import type { AgentDetails, AgentReport, HostReport, IncidentReport, ResultLine, RollupLine, WhyReport } from "../../api/contract.ts";
 import { PATHS } from "../../api/contract.ts";
 import { actionsOn } from "../actions.ts";
 import { ask, askLines } from "../api.ts";
@@ -66,6 +66,7 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
       </div>
       <h2>Probes</h2>
       <Probes host={host} />
+      <Agent host={host.name} turn={turn} />
       <h2>Power</h2>
       <Power host={report} />
       {report.observers.length < 2 ? null : <Observers host={report} />}
@@ -75,6 +76,27 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
       {own.length > 10 ? <p><a href={`/incidents?host=${encodeURIComponent(host.name)}`}>All {own.length}</a></p> : null}
       <h2>What happened lately</h2>
       {about === null ? <Waiting what="Reading" /> : <Timeline events={about.events} began={null} newestFirst />}
+    </>
+  );
+}
+
+/** Its agent and what of its findings is not good; nothing where none is enrolled. */
+function Agent({ host, turn }: { readonly host: string; readonly turn: number }) {
+  const agents = useAsked<readonly AgentReport[]>((signal) => ask<readonly AgentReport[]>(`${PATHS.agents}?host=${encodeURIComponent(host)}`, { signal }), [host, turn]);
+  const [agent] = agents.body ?? [];
+  return agent === undefined || agent.enrolled === null ? null : <Enrolled agent={agent} turn={turn} />;
+}
+
+function Enrolled({ agent, turn }: { readonly agent: AgentReport; readonly turn: number }) {
+  const details = useAsked<AgentDetails>((signal) => ask<AgentDetails>(`${PATHS.agents}/${encodeURIComponent(agent.host)}`, { signal }), [agent.host, turn]);
+  const ill = details.body?.found.filter(({ verdict }) => verdict !== "good") ?? [];
+  const { findings, state, since, heard } = agent;
+  const all = findings.good + findings.warn + findings.bad + findings.unknown;
+  return (
+    <>
+      <h2>Agent</h2>
+      <p>{state === "connected" ? "Connected" : state === "revoked" ? "Revoked" : "Not connected to this watcher"}{since === null ? null : <> for <Ago at={since} /></>}{state === "away" && heard !== null ? <>; what follows is from <At at={heard} /></> : null}. {all === 0 ? "It has found nothing yet." : `${findings.good} of ${plural(all, "finding")} good.`}</p>
+      {ill.length === 0 ? null : <ul class="says">{ill.map((finding) => <li key={finding.subject}><b>{finding.subject}</b> {finding.verdict}: {finding.because}{finding.mayCut ? " (power may be the cure)" : ""}</li>)}</ul>}
     </>
   );
 }
