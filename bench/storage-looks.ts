@@ -28,7 +28,7 @@ const clock = systemClock();
 let looks = 0;
 const part = await storage.start({
   options: { mounts: paths, except: [], everyMs: EVERY_MS, deadlineMs: 30_000, frozenMs: 300_000 }, host: "bench", folder, dryRun: false, guard: () => [],
-  now: clock.now, at: clock.at, say: () => {}, report: () => (looks += 1), forget: () => {}, announce: () => Promise.resolve([]), onOrder: () => {}, contacts: () => [],
+  now: clock.now, at: clock.at, say: () => {}, report: () => (looks += 1), forget: () => {}, announce: () => Promise.resolve([]), onOrder: () => {}, leases: { ask: () => {}, onAnswer: () => {} }, contacts: () => [],
 });
 /** The shells, by their parent. */
 const shells = (): readonly string[] => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && stat(pid)?.[1] === String(process.pid));

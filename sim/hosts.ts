@@ -167,6 +167,7 @@ export class Host {
       case "off":
       case "stopping":
       case "booting":
+      case "halted":
       case "link":
       case "dead":
       case "frozen":

@@ -10,17 +10,20 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runOne } from "./campaign.ts";
+import { runLeases } from "./leases/world.ts";
 
 export type Mutant = {
   readonly name: string;
   /** What is broken, and which rule of safety.md that offends. */
   readonly sentence: string;
-  /** It is looked for in worlds of several watchers. */
-  readonly fleet: boolean;
+  /** Where it is looked for: with one watcher, with several, or with leases (sim/leases). */
+  readonly world: MutantWorld;
   /** A seed that has caught it, and the invariant by which it did. */
   readonly seed: number;
   readonly invariant: string;
 };
+
+export type MutantWorld = "one" | "fleet" | "leases";
 
 /** What the child process says. */
 export type Verdict = { readonly kind: "caught"; readonly seed: number; readonly invariant: string; readonly what: string } | { readonly kind: "escaped"; readonly crashed: number };
@@ -30,7 +33,7 @@ export type Outcome = { readonly mutant: Mutant; readonly ms: number } & ({ read
 export const SEEDS = 1_000;
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(import.meta.dirname, "mutants");
-const HEAD = /^(\S.*)\n(fleet )?seed: (\d+) \(([^)]+)\)\n\n---/;
+const HEAD = /^(\S.*)\n(?:(fleet|leases) )?seed: (\d+) \(([^)]+)\)\n\n---/;
 /** A thousand seeds on a machine that others use, too. */
 const LIMIT_MS = 600_000;
 
@@ -41,12 +44,12 @@ export function mutants(names: readonly string[] = []): Mutant[] {
   if (unknown.length > 0) throw new Error(`there is no mutant ${unknown.join(", ")}; mutants: ${all.join(", ")}`);
   return (names.length === 0 ? all : names).map((name) => {
     const text = readFileSync(patchOf(name), "utf8");
-    const [, sentence, fleet, seed, invariant] = HEAD.exec(text) ?? [];
-    if (sentence === undefined || seed === undefined || invariant === undefined) throw new Error(`${patchOf(name)}: the head is a sentence, then "seed: NUMBER (Invariant)" or "fleet seed: …", then an empty line`);
+    const [, sentence, world, seed, invariant] = HEAD.exec(text) ?? [];
+    if (sentence === undefined || seed === undefined || invariant === undefined) throw new Error(`${patchOf(name)}: the head is a sentence, then "seed: NUMBER (Invariant)", "fleet seed: …" or "leases seed: …", then an empty line`);
     if (!sentence.includes("safety.md §")) throw new Error(`${patchOf(name)}: the sentence names no rule of safety.md`);
     const elsewhere = [...text.matchAll(/^\+\+\+ (\S+)/gm)].find(([, path]) => path?.startsWith("b/src/") !== true);
     if (elsewhere !== undefined) throw new Error(`${patchOf(name)} changes ${elsewhere[1]}: only src/ may be broken`);
-    return { name, sentence, fleet: fleet !== undefined, seed: Number(seed), invariant };
+    return { name, sentence, world: (world as MutantWorld | undefined) ?? "one", seed: Number(seed), invariant };
   });
 }
 
@@ -63,11 +66,11 @@ export async function tryMutant(mutant: Mutant, seeds = SEEDS): Promise<Outcome>
     copyTree(copy);
     const patched = await run("patch", ["-p1", "--fuzz=0", "--batch", "--input", patchOf(mutant.name)], copy);
     if (patched.code !== 0) return { ...ended(), ok: false, because: `the patch no longer applies: ${(patched.error || patched.out).trim()}` };
-    const child = await run(process.execPath, ["--disable-warning=ExperimentalWarning", "sim/mutants-child.ts", String(mutant.seed), String(seeds), mutant.fleet ? "fleet" : "one"], copy);
+    const child = await run(process.execPath, ["--disable-warning=ExperimentalWarning", "sim/mutants-child.ts", String(mutant.seed), String(seeds), mutant.world], copy);
     if (child.code !== 0) return { ...ended(), ok: false, because: `the run of the seeds ended with ${child.code}: ${child.error.slice(-500)}` };
     const verdict = JSON.parse(child.out) as Verdict;
     if (verdict.kind === "escaped") return { ...ended(), ok: false, because: `not caught within ${seeds} seeds${verdict.crashed > 0 ? `; it crashed in ${verdict.crashed}, which proves nothing` : ""}` };
-    const { violation } = await runOne(verdict.seed, mutant.fleet ? {} : undefined);
+    const { violation } = mutant.world === "leases" ? runLeases(verdict.seed) : await runOne(verdict.seed, mutant.world === "fleet" ? {} : undefined);
     if (violation !== undefined) return { ...ended(), ok: false, because: `seed ${verdict.seed} fails without it, too (${violation.invariant}: ${violation.what}): that comes first` };
     return { ...ended(), ok: true, seed: verdict.seed, invariant: verdict.invariant, what: verdict.what };
   } finally {
@@ -104,7 +107,7 @@ export async function tryAll(wanted: readonly Mutant[], jobs: number, seeds: num
 
 function remember({ mutant, seed, invariant }: Extract<Outcome, { ok: true }>): void {
   const text = readFileSync(patchOf(mutant.name), "utf8");
-  writeFileSync(patchOf(mutant.name), text.replace(/^(fleet )?seed: .*$/m, `$1seed: ${seed} (${invariant})`));
+  writeFileSync(patchOf(mutant.name), text.replace(/^((?:fleet |leases )?)seed: .*$/m, `$1seed: ${seed} (${invariant})`));
 }
 
 async function main(): Promise<void> {

@@ -52,7 +52,7 @@ export function draw(seed: number): Spec {
   const count = random.weigh([[26, 1], [22, 2], [18, 3], [12, 4], [8, 5], [14, random.whole(6, 8)]] as const);
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`);
   const devices = drawDevices(random);
-  const { policies, outages } = withOutages(seed, withAgents(seed, withRemedies(seed, names.map((name, at) => drawHost(random, name, at, names, devices))));
+  const { policies, outages } = withOutages(seed, withAgents(seed, withRemedies(seed, names.map((name, at) => drawHost(random, name, at, names, devices)))));
   const hosts = policies.map((policy) => ({ policy, wiring: policy.levels, bootMs: Math.min(random.whole(8_000, 40_000), Math.max(8_000, policy.bootMs * 0.7)) }));
   const faults = new Map<Fault, number>();
   const calm = random.chance(0.22);

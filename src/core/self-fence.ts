@@ -110,9 +110,14 @@ export function leased({ lease, givenBack }: LeasedService, { dog, ending }: Fen
   return lease !== null && lease.epoch > givenBack && nowMs < lease.untilMs && dog.is !== "refused" && !ending;
 }
 
+/** Whether it is known not to run: a stop has ended well and the status says so, or it was never ours and the status says so. */
+export function isStopped({ is, stopEnded, lease }: LeasedService): boolean {
+  return is === "stopped" && (stopEnded || lease === null);
+}
+
 /** When the host goes down with it; null: it is stopped, or was never ours in this boot. */
-export function resetDueMs({ is, lease }: LeasedService, policy: FencePolicy): number | null {
-  return is === "stopped" || lease === null ? null : lease.untilMs + policy.stopWithinMs;
+export function resetDueMs(service: LeasedService, policy: FencePolicy): number | null {
+  return isStopped(service) || service.lease === null ? null : service.lease.untilMs + policy.stopWithinMs;
 }
 
 export function fenceStep(before: FenceState, input: FenceInput, nowMs: number, policy: FencePolicy): FenceStep {
@@ -131,7 +136,7 @@ export function fenceStep(before: FenceState, input: FenceInput, nowMs: number, 
 
   function watchdog(): void {
     if (policy.resetWithinMs === null) return;
-    const needed = state.services.some((each) => leased(each, { ...state, dog: { is: "closed" } }, nowMs) || (each.lease !== null && each.is !== "stopped"));
+    const needed = state.services.some((each) => leased(each, { ...state, dog: { is: "closed" } }, nowMs) || (each.lease !== null && !isStopped(each)));
     const { dog } = state;
     if (needed && (dog.is === "closed" || (dog.is === "refused" && nowMs >= dog.retryMs))) {
       state = { ...state, dog: { is: "opening" } };
@@ -150,7 +155,7 @@ export function fenceStep(before: FenceState, input: FenceInput, nowMs: number, 
       else if (lease !== null && kept.epoch >= lease.epoch && (policy.resetWithinMs === null || state.dog.is === "open")) run(service, "start");
       return;
     }
-    if (is === "stopped" || act?.command === "stop") return;
+    if (isStopped(service) || act?.command === "stop") return;
     if (stopEnded) {
       if (act === null && nowMs >= nextMs) run(service, "status");
     // What is being started or looked at is not waited for.
@@ -236,7 +241,7 @@ function ended({ act, stopEnded, lease }: LeasedService, { ok, is, evidence }: E
     default: {
       // Under a lease a service may fall by itself; without one only a stop that ended well makes "stopped" true.
       const proven = held || stopEnded || lease === null;
-      if (is === "stopped" && proven) return { is, evidence, stopEnded: true, nextMs: nowMs };
+      if (is === "stopped" && proven) return { is, evidence, nextMs: nowMs };
       return { is: is === "running" ? is : "unknown", evidence, stopEnded: false, nextMs: nowMs + (held && is === "running" ? LOOK_EVERY_MS : RETRY_MS), ...(stopEnded ? { stopAgainMs: nowMs + RETRY_MS } : {}) };
     }
   }
@@ -253,7 +258,7 @@ function request({ services, dog }: FenceState, policy: FencePolicy, n: number, 
   const { ttlMs, stopWithinMs, resetWithinMs } = policy;
   // Without the watchdog that is promised nothing is asked for, but now and then, to try again.
   const wants = dog.is !== "refused" || nowMs >= dog.retryMs;
-  return { n, terms: { ttlMs, stopWithinMs, resetWithinMs }, services: services.map(({ service, lease, is, kept }) => ({ service, wants, epoch: lease?.epoch ?? 0, is, givenBack: is === "stopped" ? kept.givenBack : 0 })) };
+  return { n, terms: { ttlMs, stopWithinMs, resetWithinMs }, services: services.map((each) => ({ service: each.service, wants, epoch: each.lease?.epoch ?? 0, is: each.is, givenBack: isStopped(each) ? each.kept.givenBack : 0 })) };
 }
 
 function whyStopped({ lease, givenBack }: LeasedService, { dog, ending }: FenceState, nowMs: number): string {

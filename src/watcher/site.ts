@@ -37,7 +37,7 @@ export type Site = {
   close(): void;
 };
 
-export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly agents: AgentOrders; readonly heard: HeardAgents; readonly warn: (text: string) => void; /** Absent: this watcher has no door for agents. */ readonly agents?: HeardAgents };
+export type SiteTools = { readonly icmp: Icmp; readonly names: Names; readonly stalls: Stalls; readonly wakes: PendingWakes; readonly agents: AgentOrders; readonly heard: HeardAgents; readonly warn: (text: string) => void; };
 
 const WAKE_LATE_MS = 1_000;
 const ROUSE_AT_MS = [0, 2_000, 5_000];
@@ -59,7 +59,7 @@ export async function loadParts({ shell }: Config): Promise<Parts> {
 /** `parts` are those of this configuration. */
 export function makeSite(config: Config, { probes, drivers }: Parts, tools: SiteTools): Site {
   const { policy, shell } = config;
-  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name), ...(shell.agents.listen === null ? {} : { agents: tools.heard }), ...(tools.agents === undefined ? {} : { agents: tools.agents }) };
+  const probeTools: ProbeTools = { icmp: tools.icmp, clockSynced, resolve: (name) => tools.names.address(name), ...(shell.agents.listen === null ? {} : { agents: tools.heard }) };
   const woken = [...policy.hosts.values()].map(({ name, levels }) => ({ levels, wake: shell.hosts.get(name)?.wake ?? null }));
   const after = (ms: number, then: () => void): (() => void) => {
     const atMs = bootClock.nowMs() + ms;

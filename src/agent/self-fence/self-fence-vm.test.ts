@@ -13,7 +13,7 @@ import { makeHost, makeSite, until } from "../../watcher/agents/link-for-tests.t
 
 const [TTL_S, STOP_S, DOG_S] = [12, 15, 30];
 /** Of a machine that is emulated while others want the processor, too. */
-const SLOW_MS = 240_000;
+const SLOW_MS = 600_000;
 const why = guestRefusal();
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -27,7 +27,7 @@ const SERVICE = {
   status: ["/bin/sh", "-c", `[ -n "${PID}" ] && kill -0 ${PID} 2>/dev/null || exit 3`],
 };
 
-test("a host that has lost its watchers stops what it leased, and is reset only when that fails or its agent stands still", { skip: why ?? false, timeout: 1_200_000 }, async (context) => {
+test("a host that has lost its watchers stops what it leased, and is reset only when that fails or its agent stands still", { skip: why ?? false, timeout: 3_000_000 }, async (context) => {
   const site = await makeSite();
   closing.push(site.close);
   const port = site.agents.port ?? 0;

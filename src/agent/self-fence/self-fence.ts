@@ -4,7 +4,7 @@
 
 import { Child, evidenceOf } from "../../child/child.ts";
 import type { FenceEffect, FenceInput, FencePolicy, FenceState, LeasedService, ServiceIs } from "../../core/self-fence.ts";
-import { beginFencing, fenceStep, leased } from "../../core/self-fence.ts";
+import { beginFencing, fenceStep, isStopped, leased } from "../../core/self-fence.ts";
 import { definePart } from "../part.ts";
 import type { PartWorld } from "../part.ts";
 import { KeptLeases, readKept } from "./kept-leases.ts";
@@ -95,7 +95,7 @@ class SelfFence {
       for (const effect of effects) this.#carryOut(effect);
     }
     this.#deciding = false;
-    if (this.#state.ending && this.#state.services.every(({ is }) => is === "stopped")) for (const stopped of this.#stopped.splice(0)) stopped();
+    if (this.#state.ending && this.#state.services.every(isStopped)) for (const stopped of this.#stopped.splice(0)) stopped();
   }
 
   #carryOut(effect: FenceEffect): void {
@@ -170,7 +170,7 @@ class SelfFence {
   #wordOf(service: LeasedService, nowMs: number): { readonly verdict: "good" | "warn" | "bad"; readonly because: string } {
     const { lease, is, evidence } = service;
     if (leased(service, this.#state, nowMs)) return { verdict: is === "running" ? "good" : "warn", because: `lease ${lease?.epoch}, and it is ${is}${is === "running" ? "" : ` (${evidence})`}` };
-    if (is === "stopped") return { verdict: "good", because: lease === null ? "no lease, and it is stopped" : `lease ${lease.epoch} has ended, and it is stopped` };
+    if (isStopped(service)) return { verdict: "good", because: lease === null ? "no lease, and it is stopped" : `lease ${lease.epoch} has ended, and it is stopped` };
     return { verdict: "bad", because: `no lease, and it is not known to be stopped (${evidence})` };
   }
 
