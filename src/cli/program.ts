@@ -235,8 +235,6 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/agent.ts")).runAgent(options))
     .option("--dry-run", "decide and tell everything, do nothing")
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
-  make(agent, "check", "Every problem of the section agent", "Exit 3 with errors.", ["upkeep agent check", "upkeep agent check -c upkeep.yaml --json"],
-    async (options) => (await import("./commands/agent.ts")).runAgentCheck(options));
   make(agent, "orphans", "Containers of this host that have lost their supervisor", "As the agent found them last. `orphan`: its supervisor is known to be gone; `suspect`: nobody supervises it, perhaps on purpose, and it is never touched. Exit 1 when there is an orphan.", ["upkeep agent orphans", "upkeep agent orphans --json | jq '.found[]'"],
     async (options) => (await import("./commands/agent.ts")).runAgentOrphans(options));
   make(agent, "hold <service>", "Leave a service of this host alone", "The agent looks at what it keeps running and does nothing about this, until it is released; also while the agent does not run, and over its restarts.", ["upkeep agent hold web --reason \"new version\"", "upkeep agent release web"],

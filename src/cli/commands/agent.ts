@@ -1,4 +1,5 @@
-// `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does; and `upkeep agent check`.
+// `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does; and what it is told and asked on
+// its own host, by files in its folder, so that none of it needs a socket.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,24 +20,6 @@ export async function runAgent(options: Options): Promise<number> {
     return EXIT.configuration;
   }
   return becomeDaemon("agent", config, options.log, options.dryRun === true ? ["dry-run"] : []);
-}
-
-/** Every problem of the section `agent`, one a line. */
-export async function runAgentCheck(options: Options): Promise<number> {
-  const config = findConfigPath(options.config);
-  if (config === null) {
-    complain(NONE);
-    return EXIT.configuration;
-  }
-  const [{ loadAgentConfig }, { formatProblem }] = await Promise.all([import("../../config/load-agent.ts"), import("../../config/problems.ts")]);
-  const loaded = await loadAgentConfig(config);
-  if (options.json === true) {
-    print(JSON.stringify({ file: config, ok: loaded.ok, problems: loaded.problems }));
-  } else {
-    for (const problem of loaded.problems) print(formatProblem(problem));
-    if (loaded.ok && loaded.problems.length === 0) print(`${config}: no problems; the agent of ${loaded.config.host}: ${Object.keys(loaded.config.parts).join(", ") || "nothing is configured"}`);
-  }
-  return loaded.ok ? EXIT.yes : EXIT.configuration;
 }
 
 /** What the agent keeps running and what of it is to be left alone stands in its folder: it looks there before it does anything, and need not run for this. */
