@@ -215,7 +215,7 @@ test("disks by smartctl's JSON, and by its refusals", () => {
 test("what is grave asks for power only where the configuration says so, what is gone is forgotten, and a look that does not end is told", async () => {
   const told: HostFinding[] = [];
   const forgotten: string[] = [];
-  const timers: { atMs: number; then: () => void }[] = [];
+  const timers: { atMs: number; run: () => void }[] = [];
   let turn = 0;
   const sensors: Sensor[] = [
     { name: "fs-read-only", look: () => Promise.resolve((turn += 1) === 1 ? [{ of: "/var", verdict: "grave" as const, because: "x" }] : []) },
@@ -225,14 +225,14 @@ test("what is grave asks for power only where the configuration says so, what is
   ];
   clockMs = 0;
   const running = watchHealth({ options: { ...OPTIONS, mayCut: ["fs-read-only"] }, guard, now: () => ({ bootMs: clockMs, wallMs: 0, bootId: "b", synced: true }), at: (atMs: number, then: () => void) => {
-    const timer = { atMs, then };
+    const timer = { atMs, run: then };
     timers.push(timer);
     return () => void timers.splice(timers.indexOf(timer), timers.includes(timer) ? 1 : 0);
   }, report: (finding: HostFinding) => told.push(finding), forget: (subject: string) => forgotten.push(subject) } as never, sensors, root);
   for (; clockMs <= 65_000; clockMs += 250) {
     for (const timer of timers.filter(({ atMs }) => atMs <= clockMs)) {
       timers.splice(timers.indexOf(timer), 1);
-      timer.then();
+      timer.run();
     }
     await new Promise((resolve) => setImmediate(resolve));
   }

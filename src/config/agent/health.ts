@@ -24,6 +24,6 @@ const settings = z.strictObject({
   wear: percent("How much of its life an NVMe disk may have used.", { default: "90%" }).default(0.9),
   correctedPerHour: whole("From so many corrected memory errors an hour on they are told.", 1, 1_000_000, { default: 10 }).default(10),
   clockWithin: duration("How far from the truth the clock may be, by the kernel's own bound.", { minMs: 1, default: "1s" }).default(1_000),
-});
+}).meta(about("What is looked at on the host itself; `{}` looks at everything. Findings `health:…`, for a person."));
 
 export const health = defineAgentPart({ settings, resolve: (written) => written });

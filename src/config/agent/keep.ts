@@ -72,7 +72,7 @@ const service = z.strictObject({
 expectations.add(service, { says: "a service: { unit: nginx.service }, { command: [/usr/bin/x] }, …" });
 
 const KINDS = ["unit", "nspawn", "lxc", "docker", "podman", "command"] as const;
-const services = z.record(z.string().regex(new RegExp(NAME_PATTERN)), service);
+const services = z.record(z.string().regex(new RegExp(NAME_PATTERN)), service.meta(about("What is kept running, by one of `unit`, `nspawn`, `lxc`, `docker`, `podman`, `command`."))).meta(about("What is kept running on this host, by name: started again where it is."));
 expectations.add(services, { says: "a mapping of services by name" });
 
 export const keep = defineAgentPart({

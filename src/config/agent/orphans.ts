@@ -1,7 +1,7 @@
 // `agent.orphans`: containers whose supervisor is gone. `orphans: {}` finds and shows them.
 
 import { z } from "zod";
-import { duration, flag, whole } from "../fields.ts";
+import { about, duration, flag, whole } from "../fields.ts";
 import { defineAgentPart } from "./part-schema.ts";
 
 /** In the part's folder: what was found last, for `upkeep agent orphans`. */
@@ -16,6 +16,6 @@ export const orphans = defineAgentPart({
     reap: flag("Whether orphans are ended. Left out, they are only shown.", { default: false }).default(false),
     termFor: duration("How long an orphan's first process has to end by itself before it is killed.", { maxMs: 3_600_000, default: "10s" }).default(10_000),
     atOnce: whole("More orphans than this at one time are a fault of whoever supervises them, or of the finding: then none is ended, and a person is told.", 1, 1_000, { default: 3 }).default(3),
-  }),
+  }).meta(about("Containers whose supervisor is gone: found and shown, and with `reap` ended.")),
   resolve: (written) => written,
 });
