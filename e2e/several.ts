@@ -117,9 +117,11 @@ export function edgesAt(fleet: Fleet, host: string, mark = 0): readonly RecordOf
   return recordsOf(fleet.records.slice(mark), "edge").filter((edge) => edge.outlet === fleet.outlet(host));
 }
 
-/** Waits for an edge at a host's outlet. */
-export function edge(fleet: Fleet, host: string, state: "on" | "off", mark: number, limitMs = PATIENCE_MS): Promise<RecordOf<"edge">> {
-  return until(`${host}'s outlet goes ${state}`, () => edgesAt(fleet, host, mark).find((each) => each.state === state), limitMs, 10);
+/** Waits for an edge at a host's outlet, and until power has come there: the device tells of it before the host feels it. */
+export async function edge(fleet: Fleet, host: string, state: "on" | "off", mark: number, limitMs = PATIENCE_MS): Promise<RecordOf<"edge">> {
+  const found = await until(`${host}'s outlet goes ${state}`, () => edgesAt(fleet, host, mark).find((each) => each.state === state), limitMs, 10);
+  if (state === "on" && edgesAt(fleet, host, mark).at(-1)?.state === "on") await until(`${host} has power`, () => fleet.host(host).powered, limitMs, 10);
+  return found;
 }
 
 /** Who sent the command behind an edge: the name of a watcher. */

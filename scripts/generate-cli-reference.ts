@@ -60,7 +60,7 @@ export function leaves(parent: Command, prefix = ""): readonly Leaf[] {
     if (command.name() === "help") return [];
     const name = `${prefix}${command.name()}`;
     // A command may do something itself and have others under it.
-    const own = command.commands.length === 0 || command.registeredArguments.length > 0 ? [{ name, command }] : [];
+    const own = command.commands.length === 0 || command.registeredArguments.length > 0 || name === "agent" ? [{ name, command }] : [];
     return [...own, ...leaves(command, `${name} `)];
   });
 }

@@ -28,7 +28,7 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
   const loaded = await loadAgentApart(options.config);
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
-    process.stderr.write(`upkeep: ${options.config} has errors: nothing was started (upkeep agent check -c ${options.config})\n`);
+    process.stderr.write(`upkeep: ${options.config} has errors: nothing was started (upkeep check -c ${options.config})\n`);
     return EXIT_CONFIGURATION;
   }
   for (const problem of loaded.problems) log.say("warning", formatProblem(problem));

@@ -235,9 +235,9 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/agent.ts")).runAgent(options))
     .option("--dry-run", "decide and tell everything, do nothing")
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
-  make(agent, "check", "Every problem of the section agent", "Exit 3 with errors.", ["upkeep agent check", "upkeep agent check -c upkeep.yaml --json"],
-    async (options) => (await import("./commands/agent.ts")).runAgentCheck(options));
   const careful = group("careful", "Careful shutdown of this host", "Where it stands, and what its sensors see.", agent);
+  make(careful, "plan", "What would be run on this host, in its order", "", ["upkeep agent careful plan"],
+    async (options) => (await import("./commands/agent-careful.ts")).runCarefulPlan(options));
   make(careful, "status", "Where a careful shutdown of this host stands", "From the agent's own record. Exit 1 while the host is on its way down or back.", ["upkeep agent careful status", "upkeep agent careful status --json"],
     async (options) => (await import("./commands/agent-careful.ts")).runCarefulStatus(options));
   make(careful, "test", "Look at the signal once", "Switches nothing, and may be run beside the agent. Exit 0 the power is good, 1 it is lost, 5 unknown.", ["upkeep agent careful test"],

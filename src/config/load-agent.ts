@@ -2,8 +2,7 @@
 // watchers' part, and on a watcher's machine the same file serves both.
 
 import { dirname, join, resolve, sep } from "node:path";
-import { agent } from "./agent/index.ts";
-import { AGENT_PARTS } from "./agent/index.ts";
+import { AGENT_PARTS, agent } from "./agent/index.ts";
 import type { AgentInput, AgentPartOptions } from "./agent/index.ts";
 import type { Address } from "./address.ts";
 import { isMapping, parseSection } from "./expect.ts";
@@ -25,6 +24,14 @@ export type AgentConfig = {
 };
 
 export type LoadedAgent = { readonly ok: true; readonly config: AgentConfig; readonly problems: readonly Problem[] } | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Whom a file is for: a file with nothing but an agent is no watcher's. A file that is not even YAML is a watcher's, who tells what is wrong with it. */
+export async function servesWhom(path: string, readFile?: LoadOptions["readFile"]): Promise<{ readonly agent: boolean; readonly watcher: boolean }> {
+  const read = await readSource(path, { file: path, line: 1, column: 1 }, new ProblemList(), readFile);
+  const keys = isMapping(read?.source.value) ? Object.keys(read.source.value) : [];
+  const has = keys.includes("agent");
+  return { agent: has, watcher: !has || keys.length > 1 };
+}
 
 /** Reads the section `agent` of a file; never rejects for what is in it. */
 export async function loadAgentConfig(path: string, options: LoadOptions = {}): Promise<LoadedAgent> {

@@ -1,8 +1,8 @@
-// `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does; and `upkeep agent check`.
+// `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does.
 
 import type { Options } from "../options.ts";
 import { EXIT } from "../exit.ts";
-import { complain, print } from "../terminal.ts";
+import { complain } from "../terminal.ts";
 import { findConfigPath } from "../../config/data-dir.ts";
 import { becomeDaemon } from "./watch.ts";
 
@@ -16,26 +16,4 @@ export async function runAgent(options: Options): Promise<number> {
     return EXIT.configuration;
   }
   return becomeDaemon("agent", config, options.log, options.dryRun === true ? ["dry-run"] : []);
-}
-
-/** Every problem of the section `agent`, one a line. */
-export async function runAgentCheck(options: Options): Promise<number> {
-  const config = findConfigPath(options.config);
-  if (config === null) {
-    complain(NONE);
-    return EXIT.configuration;
-  }
-  const [{ loadAgentConfig }, { formatProblem }] = await Promise.all([import("../../config/load-agent.ts"), import("../../config/problems.ts")]);
-  const loaded = await loadAgentConfig(config);
-  if (options.json === true) {
-    print(JSON.stringify({ file: config, ok: loaded.ok, problems: loaded.problems }));
-  } else {
-    for (const problem of loaded.problems) print(formatProblem(problem));
-    if (loaded.ok && loaded.problems.length === 0) print(`${config}: no problems; the agent of ${loaded.config.host}: ${Object.keys(loaded.config.parts).join(", ") || "nothing is configured"}`);
-    if (loaded.ok && loaded.config.parts.careful !== undefined) {
-      const { plannedLines } = await import("./agent-careful.ts");
-      for (const line of plannedLines(loaded.config.parts.careful)) print(line);
-    }
-  }
-  return loaded.ok ? EXIT.yes : EXIT.configuration;
 }

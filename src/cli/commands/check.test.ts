@@ -75,3 +75,15 @@ test("--schema: the JSON Schema, without a configuration", async () => {
   assert.equal(await runCheck({ schema: true, config: "/nowhere" }, { print: (line) => lines.push(line) }), 0);
   assert.equal((JSON.parse(lines.join("\n")) as { title: string }).title, "Upkeep's configuration");
 });
+
+test("a file with nothing but an agent is an agent's; beside hosts both are looked at, each mistake once", async () => {
+  const alone = await check("agent: { name: logos, watchers: [192.0.2.2] }\n");
+  assert.deepEqual([alone.code, alone.lines], [0, [`${alone.path}: no problems; an agent, of logos: nothing is configured`]]);
+  const wrong = await check("agent: { watchers: [\"192.0.2.2:0\"] }\n");
+  assert.deepEqual([wrong.code, wrong.lines.length], [3, 1]);
+  assert.match(wrong.lines[0] ?? "", /:1:21: error ADDRESS_INVALID /);
+  const both = await check(`${GOOD}agent: { wachters: [] }\n`);
+  assert.equal(both.code, 3);
+  assert.equal(both.lines.filter((line) => line.includes("KEY_UNKNOWN")).length, 1);
+  assert.equal((await check(`${GOOD}agent: { watchers: [] }\n`)).code, 0);
+});

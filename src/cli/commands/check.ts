@@ -7,6 +7,7 @@
 import type { StatusReport } from "../../api/contract.ts";
 import { CONFIG_PATHS, findConfigPath } from "../../config/data-dir.ts";
 import type { Loaded } from "../../config/load.ts";
+import type { LoadedAgent } from "../../config/load-agent.ts";
 import type { Problem } from "../../config/problems.ts";
 
 export type CheckOptions = {
@@ -30,8 +31,15 @@ export async function runCheck(options: CheckOptions, out: Out): Promise<number>
   }
   const path = findConfigPath(options.config);
   if (path === null) return reportNone(options, out);
+  const { loadAgentConfig, servesWhom } = await import("../../config/load-agent.ts");
+  const serves = await servesWhom(path);
+  const agent = serves.agent ? await loadAgentConfig(path) : null;
+  if (!serves.watcher && agent !== null) return tellAgent(path, agent, options, out);
   const { loadConfig } = await import("../../config/load.ts");
-  const loaded = await loadConfig(path, { measured: await measuredBoots(path) });
+  const watcher = await loadConfig(path, { measured: await measuredBoots(path) });
+  // What is wrong with the section itself is told by either of them.
+  const problems = [...watcher.problems, ...(agent?.problems ?? []).filter((one) => !watcher.problems.some((other) => formatted(other) === formatted(one)))];
+  const loaded: Loaded = watcher.ok && agent?.ok !== false ? { ...watcher, problems } : { ok: false, problems };
   if (options.effective !== undefined && loaded.ok) return showEffective(loaded, options.effective, options, out);
   const errors = loaded.problems.filter(({ severity }) => severity === "error").length;
   const warnings = loaded.problems.length - errors;
@@ -39,6 +47,21 @@ export async function runCheck(options: CheckOptions, out: Out): Promise<number>
   else await printProblems(path, loaded, out);
   if (!loaded.ok) return 3;
   return warnings > 0 && options.strict === true ? 1 : 0;
+}
+
+/** A file with nothing but an agent. */
+async function tellAgent(path: string, agent: LoadedAgent, options: CheckOptions, out: Out): Promise<number> {
+  const errors = agent.problems.filter(({ severity }) => severity === "error").length;
+  const warnings = agent.problems.length - errors;
+  if (options.json === true) out.print(JSON.stringify({ file: path, ok: agent.ok, errors, warnings, problems: agent.problems }));
+  else for (const problem of agent.problems) out.print((await import("../../config/problems.ts")).formatProblem(problem));
+  if (options.json !== true && agent.ok && agent.problems.length === 0) out.print(`${path}: no problems; an agent, of ${agent.config.host}: ${Object.keys(agent.config.parts).join(", ") || "nothing is configured"}`);
+  if (!agent.ok) return 3;
+  return warnings > 0 && options.strict === true ? 1 : 0;
+}
+
+function formatted({ file, line, column, code }: Problem): string {
+  return `${file}:${line}:${column} ${code}`;
 }
 
 /** The longest boots that a running watcher of this configuration knows; a lint, and none where nobody answers. */
