@@ -1,5 +1,5 @@
 // What careful shutdown costs a rack: the pings that a power node gets from thirty real agents, with and without jitter, and the
-// memory and processor time of an agent that only looks. `bin/node24 bench/agents.ts [--quick]`; samples go to
+// memory and processor time of an agent that only looks. `bin/node24 bench/agents.ts [--quick] [rack]`; samples go to
 // bench/results/agents.json and figures into docs/performance.md, unless it is quick.
 //
 //   rack      the core alone at the defaults, a look a minute, an hour: looks a second over all hosts
@@ -30,7 +30,7 @@ type Measured = { readonly jitter: number; readonly slices: readonly number[]; r
 /** The core at the defaults: how many look in each second of an hour, all begun in one moment. */
 function rack(jitter: number): Rack {
   const hourMs = 3_600_000;
-  const perSecond = new Array<number>(hourMs / 1_000).fill(0);
+  const perSecond = Array.from({ length: hourMs / 1_000 }, () => 0);
   for (let host = 0; host < 30; host += 1) {
     const policy: CarefulPolicy = { host: hostName(host), lookEveryMs: 60_000, waitMs: 300_000, jitter, unknownAfterMs: null, afterMs: 0, steadyMs: 60_000, stages: [], stuckMs: 180_000, haltMs: 300_000, observes: null };
     let nowMs = 0;
@@ -132,19 +132,19 @@ function histogram(counts: readonly number[]): string {
 const refusal = networkRefusal();
 if (refusal !== null) throw new Error(refusal);
 const racks = [rack(0), rack(0.2)];
-const measured = [await agents(0), await agents(0.2)];
+const measured = process.argv.includes("rack") ? [] : [await agents(0), await agents(0.2)];
 const whole = (slices: readonly number[]): number[] => Array.from({ length: Math.floor(slices.length / 10) }, (_, at) => slices.slice(at * 10, at * 10 + 10).reduce((sum, count) => sum + count, 0));
 const percent = (jitter: number): string => `${jitter * 100} %`;
 const lines = [
-  `${AGENTS} agents and one power node, ${cpus()[0]?.model ?? "?"}, load ${measured.map(({ load }) => load.toFixed(1)).join(" and ")}. \`bin/node24 bench/agents.ts\`.`,
+  ...(measured.length === 0 ? [] : [`${AGENTS} agents and one power node, ${cpus()[0]?.model ?? "?"}, load ${measured.map(({ load }) => load.toFixed(1)).join(" and ")}. \`bin/node24 bench/agents.ts\`.`]),
   `The core at the defaults (30 hosts, a look a minute, begun in one moment, an hour):`,
   ["| jitter | looks a second at most | on average | seconds by looks in them |", "|---|---|---|---|", ...racks.map(({ jitter, perSecond }) => `| ${percent(jitter)} | ${Math.max(...perSecond)} | ${(perSecond.reduce((sum, count) => sum + count, 0) / perSecond.length).toFixed(2)} | ${histogram(perSecond)} |`)].join("\n"),
-  `Real agents, a look every ${EVERY_S} s, let go at one moment; echo requests at the power node in ${MEASURED_MS / 1_000} s:`,
+  ...(measured.length === 0 ? [] : [`Real agents, a look every ${EVERY_S} s, let go at one moment; echo requests at the power node in ${MEASURED_MS / 1_000} s:`,
   ["| jitter | requests | a second at most | in 100 ms at most | seconds by requests in them |", "|---|---|---|---|---|", ...measured.map(({ jitter, slices }) => `| ${percent(jitter)} | ${slices.reduce((sum, count) => sum + count, 0)} | ${Math.max(...whole(slices))} | ${Math.max(...slices)} | ${histogram(whole(slices))} |`)].join("\n"),
-  `An agent with careful shutdown and nothing else, looking every ${EVERY_S} s: RSS ${median(measured.flatMap(({ residentMiB }) => residentMiB)).toFixed(0)} MiB (private ${median(measured.flatMap(({ privateMiB }) => privateMiB)).toFixed(0)} MiB), ${median(measured.flatMap(({ cpuPercent }) => cpuPercent)).toFixed(2)} % of a core (medians).`,
+  `An agent with careful shutdown and nothing else, looking every ${EVERY_S} s: RSS ${median(measured.flatMap(({ residentMiB }) => residentMiB)).toFixed(0)} MiB (private ${median(measured.flatMap(({ privateMiB }) => privateMiB)).toFixed(0)} MiB), ${median(measured.flatMap(({ cpuPercent }) => cpuPercent)).toFixed(2)} % of a core (medians).`]),
 ];
 for (const line of lines) process.stdout.write(`${line}\n\n`);
-if (!quick) {
+if (!quick && measured.length > 0) {
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(join(RESULTS, "agents.json"), `${JSON.stringify({ everyS: EVERY_S, agents: AGENTS, sliceMs: SLICE_MS, racks: racks.map(({ jitter, perSecond }) => ({ jitter, max: Math.max(...perSecond) })), measured }, null, 1)}\n`);
   writeSection("## A rack of agents", lines);

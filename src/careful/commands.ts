@@ -1,4 +1,4 @@
-// The commands of a careful shutdown, for who runs them (src/agent/careful) and who shows them (`upkeep agent check`).
+// The commands of a careful shutdown, for who runs them (src/agent/careful) and who shows them (`upkeep agent careful plan`).
 
 import { existsSync } from "node:fs";
 import type { StagePlan } from "../core/careful.ts";

@@ -292,6 +292,8 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/agent.ts")).runAgentUninstall(options))
     .option("--keep-key", "keep the host's key and the watchers that it knows, for an agent that will be back");
   const carefully = group("careful", "Careful shutdown of this host", "Where it stands, and what its sensors see.", agent);
+  make(carefully, "plan", "What would be run on this host, in its order", "", ["upkeep agent careful plan"],
+    async (options) => (await import("./commands/agent-careful.ts")).runCarefulPlan(options));
   make(carefully, "status", "Where a careful shutdown of this host stands", "From the agent's own record. Exit 1 while the host is on its way down or back.", ["upkeep agent careful status", "upkeep agent careful status --json"],
     async (options) => (await import("./commands/agent-careful.ts")).runCarefulStatus(options));
   make(carefully, "test", "Look at the signal once", "Switches nothing, and may be run beside the agent. Exit 0 the power is good, 1 it is lost, 5 unknown.", ["upkeep agent careful test"],

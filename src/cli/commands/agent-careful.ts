@@ -1,4 +1,4 @@
-// `upkeep agent careful status | test`: where a shutdown stands, from the agent's own record; and one look at the signal, which
+// `upkeep agent careful plan | status | test`: what would be done, where a shutdown stands, from the agent's own record; and one look at the signal, which
 // switches nothing and may be made beside a running agent.
 
 import { readFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import type { Options } from "../options.ts";
 import { complain, print, printable, printJson } from "../terminal.ts";
 
 /** What would be done, in its order. */
-export function plannedLines({ policy, powerOff, observe }: CarefulOptions): readonly string[] {
+function plannedLines({ policy, powerOff, observe }: CarefulOptions): readonly string[] {
   const { lookEveryMs, waitMs, afterMs, unknownAfterMs, stages } = policy;
   const words = (argv: readonly string[]): string => argv.join(" ");
   return [
@@ -45,6 +45,15 @@ async function configured(options: Options): Promise<{ readonly config: AgentCon
   if (careful !== undefined) return { config: loaded.config, careful };
   complain(`${path} has no section agent.careful`);
   return EXIT.configuration;
+}
+
+export async function runCarefulPlan(options: Options): Promise<number> {
+  const found = await configured(options);
+  if (typeof found === "number") return found;
+  const lines = plannedLines(found.careful);
+  if (options.json === true) printJson(lines);
+  else for (const line of lines) print(printable(line));
+  return EXIT.yes;
 }
 
 /** Exit 1 while the host is on its way down or back. */
