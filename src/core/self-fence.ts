@@ -92,6 +92,8 @@ export type FenceStep = { readonly state: FenceState; readonly effects: readonly
 const RENEWALS_KEPT = 16;
 const LOOK_EVERY_MS = 10_000;
 const RETRY_MS = 1_000;
+/** What was never leased here is nobody's promise. */
+const RETRY_UNLEASED_MS = 30_000;
 const START_AGAIN_MS = 10_000;
 const DOG_AGAIN_MS = 10_000;
 
@@ -237,7 +239,7 @@ function ended({ act, stopEnded, lease }: LeasedService, { ok, is, evidence }: E
     case "start":
       return { is: "unknown", evidence, nextMs: ok ? nowMs : nowMs + START_AGAIN_MS };
     case "stop":
-      return { is: "unknown", stopEnded: ok, evidence, nextMs: nowMs, stopAgainMs: nowMs + RETRY_MS };
+      return { is: "unknown", stopEnded: ok, evidence, nextMs: nowMs, stopAgainMs: nowMs + (lease === null ? RETRY_UNLEASED_MS : RETRY_MS) };
     default: {
       // Under a lease a service may fall by itself; without one only a stop that ended well makes "stopped" true.
       const proven = held || stopEnded || lease === null;

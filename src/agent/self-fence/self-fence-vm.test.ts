@@ -42,7 +42,7 @@ test("a host that has lost its watchers stops what it leased, and is reset only 
   const folder = mkdtempSync(join(tmpdir(), "upkeep-fence-"));
   closing.push(() => rmSync(folder, { recursive: true, force: true }));
   const guest: AgentGuest = await startAgentGuest({
-    name: "logos", folder: join(folder, "guest"), modules: ["i6300esb"],
+    name: "logos", folder: join(folder, "guest"), modules: ["i6300esb"], programs: ["setpriv", "timeout"],
     settings: {
       "upkeep.yaml": JSON.stringify({ agent: { name: "logos", watchers: [`10.0.2.2:${port}`], data: "/data/agent", selfFence: { watchdog: "/dev/watchdog", timeout: `${DOG_S}s`, ttl: `${TTL_S}s`, stopWithin: `${STOP_S}s`, services: { db: SERVICE } } } }),
       ...Object.fromEntries(readdirSync(key, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => [`link-${name}`, readFileSync(join(key, name), "utf8")])),

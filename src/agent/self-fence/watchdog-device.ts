@@ -2,7 +2,7 @@
 // closed after the letter V, it does not; closed in any other way, also by the death of whoever had it open, it goes on counting.
 // Whoever opens it again in time goes on petting. The numbers are those of x86-64 and arm64 (include/uapi/linux/watchdog.h).
 
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename } from "node:path";
 
@@ -58,7 +58,8 @@ const WHY: Readonly<Record<string, string>> = {
 export function openWatchdog(path: string, timeoutMs: number, ioctl: Ioctl = loadIoctl()): OpenedWatchdog {
   let descriptor: number;
   try {
-    descriptor = openSync(path, "w");
+    // Never made where it is missing: that would be a file in /dev.
+    descriptor = openSync(path, constants.O_WRONLY);
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     return { ok: false, because: `${path}: ${WHY[code] ?? message}` };
