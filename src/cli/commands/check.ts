@@ -56,7 +56,6 @@ async function tellAgent(path: string, agent: LoadedAgent, options: CheckOptions
   if (options.json === true) out.print(JSON.stringify({ file: path, ok: agent.ok, errors, warnings, problems: agent.problems }));
   else for (const problem of agent.problems) out.print((await import("../../config/problems.ts")).formatProblem(problem));
   if (options.json !== true && agent.ok && agent.problems.length === 0) out.print(`${path}: no problems; an agent, of ${agent.config.host}: ${Object.keys(agent.config.parts).join(", ") || "nothing is configured"}`);
-  if (options.json !== true && agent.ok && agent.config.parts.careful !== undefined) for (const line of (await import("./agent-careful.ts")).plannedLines(agent.config.parts.careful)) out.print(line);
   if (!agent.ok) return 3;
   return warnings > 0 && options.strict === true ? 1 : 0;
 }
