@@ -19,7 +19,7 @@ module.exports = {
     { name: "the-agent-is-no-watcher", severity: "error", from: { path: "^src/agent/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/(watcher|api|journal|stores|power|cli|alerts|web)/" } },
     { name: "parts-know-no-other-part", severity: "error", from: { path: "^src/agent/([^/]+)/", pathNot: "\\.test\\.ts$" }, to: { path: "^src/agent/[^/]+/", pathNot: "^src/agent/$1/" } },
     { name: "careful-looks-only", severity: "error", from: { path: "^src/careful/", pathNot: "\\.test\\.ts$" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(careful|core|config|probes|protocol|child|process)/" } },
-    { name: "nobody-imports-the-agent", severity: "error", from: { path: "^(src|sim|lab)/", pathNot: "^src/agent/|\\.test\\.ts$" }, to: { path: "^src/agent/" } },
+    { name: "nobody-imports-the-agent", severity: "error", from: { path: "^(src|sim|lab)/", pathNot: "^src/agent/|\\.test\\.ts$|-for-tests\\.ts$" }, to: { path: "^src/agent/" } },
     { name: "web-knows-the-contract", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { path: "^(src|lab|sim)/", pathNot: "^src/(web/|api/(contract|live)\\.ts$)" } },
     { name: "web-runs-in-a-browser", severity: "error", from: { path: "^src/web/", pathNot: "^src/web/test/" }, to: { dependencyTypes: ["core"] } },
     { name: "nobody-imports-the-page", severity: "error", from: { path: "^(src|lab|sim)/", pathNot: "^src/web/" }, to: { path: "^src/web/" } },

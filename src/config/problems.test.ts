@@ -105,6 +105,7 @@ const ERRORS: readonly Case[] = [
   ["a group without hosts", `${ONE}groups: { §g: { every: 10s } }\n`, ["KEY_MISSING"]],
   ["a group on the status page that is none", `${ONE}statusPage: { groups: [§b] }\n`, ["GROUP_UNKNOWN"]],
   ["two groups that disagree", `${ONE}groups:\n  g: { hosts: [a], every: 10s }\n  h: { hosts: [a], §every: 20s }\n`, ["GROUP_CONFLICT"], /upkeep.yaml:3/],
+  ["hosts that start after each other", "hosts: { a: { address: h1, after: §[b] }, b: { address: h2, after: [a] } }\n", ["AFTER_CIRCLE"], /leave one/],
   ["the watcher on an unknown host", `${ONE}watcher: { host: §aa }\n`, ["HOST_UNKNOWN"], /"a"/],
   ["a reference without an address", `${ONE}watcher: { references: [{ §tcp: { port: 22 } }] }\n`, ["KEY_MISSING"]],
   ["a reference with a bad address", `${ONE}watcher: { references: [§10.0.0] }\n`, ["ADDRESS_INVALID"]],

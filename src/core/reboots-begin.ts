@@ -2,7 +2,8 @@
 
 import type { Command } from "./io.ts";
 import type { HostPolicy } from "./policy.ts";
-import { change, nextOf, rebootsOf, RUN } from "./reboots.ts";
+import { change, nextOf, RUN } from "./reboots.ts";
+import { rebootsOf } from "./reboots-brakes.ts";
 import type { Answer, RebootRun } from "./records.ts";
 import { isFirst } from "./roster.ts";
 import type { Turn } from "./state.ts";

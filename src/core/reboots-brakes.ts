@@ -4,14 +4,28 @@
 
 import { brakeOn } from "./brake-records.ts";
 import type { BrakeName } from "./brakes.ts";
-import { brakesOn } from "./brakes.ts";
-import type { HostPolicy } from "./policy.ts";
-import { backMs, rebootsOf } from "./reboots.ts";
+import { bootMs, brakesOn } from "./brakes.ts";
+import type { HostPolicy, RebootsPolicy } from "./policy.ts";
+import { REBOOTS } from "./policy.ts";
 import type { RebootRun } from "./records.ts";
 import { membersOf, setsOf } from "./storm.ts";
 import type { HostState, Turn } from "./state.ts";
 import { inWords } from "./words.ts";
 import { openingAt, opensInMs } from "./window.ts";
+
+/** Where `boot` is 0 and no boot was measured. */
+const BACK_LEAST_MS = 300_000;
+
+export function rebootsOf(turn: Pick<Turn, "policy">): RebootsPolicy {
+  return turn.policy.reboots ?? REBOOTS;
+}
+
+/** How long a host may be away for a reboot of ours, and what has to be left of a window: twice the longest that was measured. */
+export function backMs(policy: HostPolicy, host: HostState): number {
+  const longestMs = 2 * Math.max(0, ...(host.record.rebootsMs ?? []));
+  const bound = Math.max(bootMs(policy, host), longestMs);
+  return bound === 0 ? BACK_LEAST_MS : bound;
+}
 
 /** `name`: the same as long as it is the same reason. `forLong`: not over in minutes. */
 export type Wait = { readonly name: string; readonly because: string; readonly forLong: boolean };

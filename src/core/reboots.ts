@@ -8,11 +8,9 @@
 
 import { over, raise } from "./alarms.ts";
 import { brakeKey } from "./brake-records.ts";
-import { bootMs } from "./brakes.ts";
 import type { Input, Write } from "./io.ts";
-import type { HostPolicy, RebootsPolicy } from "./policy.ts";
-import { REBOOTS } from "./policy.ts";
-import { leftOut, servesFor, whyNotNow } from "./reboots-brakes.ts";
+import type { HostPolicy } from "./policy.ts";
+import { backMs, leftOut, rebootsOf, servesFor, whyNotNow } from "./reboots-brakes.ts";
 import type { BrakeRecord, RebootDone, RebootOutcome, RebootPhase, RebootRun, RebootTurn, RecordKey } from "./records.ts";
 import { isFirst } from "./roster.ts";
 import type { HostState, Pending, RebootsState, Turn } from "./state.ts";
@@ -29,8 +27,6 @@ const RETRY_MS = 1_000;
 const BRAKE_OUTLASTS_MS = 10_000;
 /** A drained host whose turn cannot come now is put back into service. */
 const DRAINED_MAX_MS = 600_000;
-/** Where `boot` is 0 and no boot was measured. */
-const BACK_LEAST_MS = 300_000;
 const BOOTS_MAX = 20;
 /** A host that goes down is looked at more often than at its own pace: a quick boot must not fall between two rounds. */
 const LOOK_EVERY_MS = 1_000;
@@ -41,17 +37,6 @@ const BRAKING = new Set(["brake", "storm", "host", "op"]);
 
 type Change = Omit<Partial<RebootRun>, "v" | "run" | "plan">;
 type Transition = { readonly told: string; readonly host?: string; readonly brake?: Write | null; readonly order?: NonNullable<Extract<Pending, { kind: "reboots" }>["order"]> };
-
-export function rebootsOf(turn: Pick<Turn, "policy">): RebootsPolicy {
-  return turn.policy.reboots ?? REBOOTS;
-}
-
-/** How long a host may be away for a reboot of ours, and what has to be left of a window: twice the longest that was measured. */
-export function backMs(policy: HostPolicy, host: HostState): number {
-  const longestMs = 2 * Math.max(0, ...(host.record.rebootsMs ?? []));
-  const bound = Math.max(bootMs(policy, host), longestMs);
-  return bound === 0 ? BACK_LEAST_MS : bound;
-}
 
 export function patchReboots(turn: Turn, change: Partial<RebootsState>): void {
   turn.patch({ reboots: { ...turn.state.reboots, ...change } });

@@ -441,7 +441,7 @@ function isoBoot(atMs: number, now: Now): string {
 }
 
 /** A stamp of this boot by the wall clock of now, which may have been set right since; one of another boot as it was written. */
-function isoStamp(at: Stamp, now: Now): string {
+export function isoStamp(at: Stamp, now: Now): string {
   return at.bootId === now.bootId ? isoBoot(at.bootMs, now) : iso(at.wallMs);
 }
 

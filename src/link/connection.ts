@@ -5,9 +5,8 @@ import type { TLSSocket } from "node:tls";
 import type { z } from "zod";
 import type { Bye } from "./messages.ts";
 import { LINE_BYTES_MAX, parseMessage } from "./messages.ts";
+import { ALIVE_EVERY_MS, SILENT_MAX_MS } from "./pace.ts";
 
-export const ALIVE_EVERY_MS = 10_000;
-export const SILENT_MAX_MS = 30_000;
 const BACKLOG_BYTES_MAX = 2 * 1_048_576;
 const MESSAGES_A_SECOND = 50;
 const MESSAGES_AT_ONCE = 400;

@@ -24,7 +24,7 @@ export const selfFence = defineAgentPart({
     watchdog: text("The watchdog of this host, such as `/dev/watchdog`. Opened only while a lease is held. Left out: leases end on this agent's word alone, and only its word or a person's gives them to another host.", { max: 256 }).optional(),
     timeout: duration("How long after its last petting the watchdog resets this host, in whole seconds. At least three times what the service manager takes to start the agent again.", { minMs: 3_000, maxMs: 600_000, default: "15s" }).default(15_000),
     services: services.meta(about("What runs here only under a lease, by the name of the lease.", {}, "mapping of names to services")),
-  }),
+  }).meta(about("Services that run on this host only under a lease of the watchers, and what becomes of them when it ends.")),
   resolve({ ttl, stopWithin, startWithin, watchdog, timeout, services: written }, { problems, place }) {
     const names = Object.keys(written);
     if (names.length === 0 || names.length > SERVICES_MAX) problems.add(place(["services"]), "VALUE_INVALID", names.length === 0 ? "there is no service to hold a lease of" : `${names.length} services`, `from 1 to ${SERVICES_MAX}`);

@@ -3,7 +3,7 @@
 
 import type { Announcement } from "../../core/finding.ts";
 import type { Command } from "../../core/io.ts";
-import { ALIVE_EVERY_MS } from "../../link/connection.ts";
+import { ALIVE_EVERY_MS } from "../../link/pace.ts";
 import type { HeardAgents } from "../../probes/probe.ts";
 import type { Agents } from "./agents.ts";
 
