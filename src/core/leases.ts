@@ -9,8 +9,9 @@
 import type { Command } from "./io.ts";
 import type { LeaseRecord, RecordKey } from "./records.ts";
 import type { LeaseTerms, RenewRequest } from "./self-fence.ts";
+import { iso } from "./report.ts";
 import type { LeaseWatch, Reply, Turn } from "./state.ts";
-import type { Now, Stamp } from "./time.ts";
+import type { Now } from "./time.ts";
 import { chargesOf, inCharge, nameOf } from "./transaction.ts";
 import { inWords } from "./words.ts";
 
@@ -234,15 +235,14 @@ export type LeaseReport = {
 };
 
 export function leaseReports(state: Turn["state"], now: Now): readonly LeaseReport[] {
-  const iso = (at: Stamp): string => new Date(at.wallMs).toISOString();
   return [...state.leases.values()].toSorted((one, other) => (one.service < other.service ? -1 : 1)).map((lease) => {
     const watch = state.leaseWatches.get(lease.service);
     const current = watch !== undefined && watch.epoch === lease.epoch ? watch : undefined;
     return {
-      service: lease.service, host: lease.host, epoch: lease.epoch, phase: lease.phase, next: lease.next, since: iso(lease.since), by: lease.by, reason: lease.reason,
+      service: lease.service, host: lease.host, epoch: lease.epoch, phase: lease.phase, next: lease.next, since: iso(lease.since.wallMs), by: lease.by, reason: lease.reason,
       ttlMs: lease.terms?.ttlMs ?? null, stopWithinMs: lease.terms?.stopWithinMs ?? null, resetWithinMs: lease.terms?.resetWithinMs ?? null, boundMs: boundMs(lease.terms),
       renewedMs: current === undefined || lease.terms === null ? null : Math.max(0, now.bootMs - current.lastMs), is: current?.is ?? "unknown",
-      fencedAt: lease.fenced === null ? null : iso(lease.fenced), freeInMs: lease.phase === "taking-back" ? freeInMs(lease, now) : null,
+      fencedAt: lease.fenced === null ? null : iso(lease.fenced.wallMs), freeInMs: lease.phase === "taking-back" ? freeInMs(lease, now) : null,
     };
   });
 }
