@@ -152,10 +152,12 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
         const [from, to] = [heard.indexOf(`\n${begin}\n`), heard.indexOf(`\n${end}\n`)];
         if (from < 0 || to < 0) return;
         socket.off("data", look);
+        socket.off("close", dark);
         resolve(heard.slice(from + begin.length + 2, to));
       };
       socket.on("data", look);
-      socket.once("close", () => reject(new Error(`${name} lost its power while it was asked: ${text}`)));
+      const dark = (): void => reject(new Error(`${name} lost its power while it was asked: ${text}`));
+      socket.once("close", dark);
       // Quoted apart, so that an echo of the line is no answer.
       socket.write(`echo; echo "<<<"${asked}; { ${text}\n} </dev/null 2>&1; echo; echo ${asked}">>>"\n`);
     });

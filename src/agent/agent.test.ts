@@ -42,7 +42,7 @@ test("a finding is told when it changes, and only a bad one may ask for power", 
   });
   assert.deepEqual(changes.map(([subject, finding]) => [subject, finding?.verdict, finding?.mayCut]), [["storage:/", "good", false], ["storage:/", "bad", true], ["storage:/srv", "warn", false], ["storage:/srv", undefined, undefined]]);
   assert.deepEqual(hooks.findings(), [{ subject: "storage:/", verdict: "bad", because: "no end within 30 s", mayCut: true }]);
-  assert.deepEqual(said, ["storage:/: good, written in 3 ms", "storage:/: bad, no end within 30 s", "storage:/srv: warn, full"]);
+  assert.deepEqual(said, ["storage:/: good, written in 3 ms", "storage:/: bad, no end within 30 s (power may be the cure)", "storage:/srv: warn, full"]);
 });
 
 test("an order is carried out once an id, and what nobody takes is refused", async () => {

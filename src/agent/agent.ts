@@ -91,7 +91,7 @@ export class Agent {
     if (before !== undefined && before.verdict === verdict && before.because === finding.because && before.mayCut === finding.mayCut) return;
     if (before === undefined && this.#findings.size >= FINDINGS_MAX) return;
     this.#findings.set(finding.subject, finding);
-    if (before?.verdict !== verdict) this.#shell.log.say(verdict === "bad" || verdict === "warn" ? "warning" : "info", `${finding.subject}: ${verdict}, ${finding.because}`);
+    if (before?.verdict !== verdict) this.#shell.log.say(verdict === "bad" || verdict === "warn" ? "warning" : "info", `${finding.subject}: ${verdict}, ${finding.because}${finding.mayCut ? " (power may be the cure)" : ""}`);
     this.#link.changed(finding.subject, finding);
   }
 
