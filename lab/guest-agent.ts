@@ -161,7 +161,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
       // Quoted apart, so that an echo of the line is no answer.
       socket.write(`echo; echo "<<<"${asked}; { ${text}\n} </dev/null 2>&1; echo; echo ${asked}">>>"\n`);
     });
-    return within(withinMs, answered, () => `${name} does not answer within ${withinMs} ms: ${text}\n${heard.slice(-500)}\n${shown.slice(-1_000)}`).finally(() => line?.removeAllListeners("data"));
+    return within(withinMs, answered, () => `${name} does not answer within ${withinMs} ms: ${text}\n${heard.slice(-500)}\n${shown.slice(-1_000)}`).finally(() => line?.removeAllListeners("data").removeAllListeners("close"));
   };
   return {
     powerOn, says,

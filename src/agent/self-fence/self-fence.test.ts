@@ -19,7 +19,7 @@ after(() => {
   for (const folder of folders) rmSync(folder, { recursive: true });
 });
 
-type Bench = { readonly folder: string; readonly asked: RenewRequest[]; readonly findings: Map<string, HostFinding>; running: Running; answer(answer: LeaseAnswer): void; begin(): Promise<void>; on: boolean };
+type Bench = { readonly folder: string; readonly asked: RenewRequest[]; readonly findings: Map<string, HostFinding>; readonly said: string[]; running: Running; answer(answer: LeaseAnswer): void; begin(): Promise<void>; on: boolean };
 
 /** A service that is a file. `ttlMs` is short: here nothing is slow. */
 async function bench(change: Partial<SelfFenceOptions> = {}, dryRun = false): Promise<Bench> {
@@ -31,11 +31,11 @@ async function bench(change: Partial<SelfFenceOptions> = {}, dryRun = false): Pr
     services: [{ service: "db", start: ["touch", file], stop: ["/bin/sh", "-c", `[ ! -e ${folder}/stuck ] && rm -f ${file}`], status: ["/bin/sh", "-c", `[ -e ${file} ] || exit 3`] }], ...change,
   };
   const made: Bench = {
-    folder, asked: [], findings: new Map(), answer: () => {}, running: { stop: () => Promise.resolve() }, on: true,
+    folder, asked: [], findings: new Map(), said: [], answer: () => {}, running: { stop: () => Promise.resolve() }, on: true,
     async begin() {
       made.running = await selfFence.start({
         options, host: "logos", folder, dryRun, guard: childGuard(), now: clock.now, at: clock.at,
-        say: () => {}, report: (finding) => made.findings.set(finding.subject, finding), forget: (subject) => made.findings.delete(subject),
+        say: (_level, text) => made.said.push(text), report: (finding) => made.findings.set(finding.subject, finding), forget: (subject) => made.findings.delete(subject),
         announce: () => Promise.resolve([]), onOrder: () => {}, contacts: () => [],
         leases: {
           ask: (request) => {
@@ -86,6 +86,8 @@ test("given back: said only when it is stopped, and never started under that num
   host.answer({ n: last?.n ?? 0, granted: [], giveBack: [{ service: "db", epoch: 3 }] });
   await until(() => host.findings.get("lease:db")?.verdict === "bad", "it cannot be stopped");
   assert.ok(host.asked.every(({ services }) => services[0]?.givenBack === 0));
+  await until(() => host.said.filter((text) => text.startsWith("db is stopped: ")).length >= 3, "it is tried again and again");
+  assert.deepEqual(host.said.filter((text) => text.includes("has failed")), ["db: stop has failed: exit 1"], "once");
   rmSync(join(host.folder, "stuck"));
   await until(() => host.asked.at(-1)?.services[0]?.givenBack === 3, "it is given back");
   assert.equal(runs(host), false);

@@ -2,6 +2,7 @@
 // decided stands in src/core/self-fence.ts; this asks it once a second and whenever something has happened, and does as it says.
 // The watchdog is petted in that same turn of the loop, so an agent that does not decide does not pet.
 
+import type { Ran } from "../../child/child.ts";
 import { Child, evidenceOf } from "../../child/child.ts";
 import type { FenceEffect, FenceInput, FencePolicy, FenceState, LeasedService, ServiceIs } from "../../core/self-fence.ts";
 import { beginFencing, fenceStep, isStopped, leased } from "../../core/self-fence.ts";
@@ -34,6 +35,8 @@ class SelfFence {
   readonly #policy: FencePolicy;
   readonly #kept: KeptLeases;
   readonly #children = new Map<string, Child>();
+  /** Of each service's command, the failure that was said last. */
+  readonly #failures = new Map<string, string>();
   readonly #stopped: (() => void)[] = [];
   #state: FenceState;
   #dog: Watchdog | null = null;
@@ -151,7 +154,22 @@ class SelfFence {
     if (this.#children.get(service) === child) this.#children.delete(service);
     const code = "code" in ran.end ? ran.end.code : null;
     const is: ServiceIs = code === 0 ? "running" : code !== null && STOPPED.has(code) ? "stopped" : "unknown";
+    // What was ended for the next one has not failed.
+    if (act === this.#actOf(service)) this.#sayFailure(`${service}: ${command}`, ran, code === 0 || (command === "status" && is === "stopped"));
     this.#decide({ kind: "acted", act, ok: code === 0, evidence: `${command}: ${evidenceOf(ran)}`, ...(command === "status" ? { is } : {}) });
+  }
+
+  #actOf(service: string): number | null {
+    return this.#state.services.find((each) => each.service === service)?.act?.id ?? null;
+  }
+
+  /** Once for each change: what is tried every second fails every second. Numbers of processes and times of day are no change. */
+  #sayFailure(what: string, ran: Ran, ok: boolean): void {
+    if (ok) return void this.#failures.delete(what);
+    const failure = `${JSON.stringify(ran.end)} ${ran.said.replace(/\d+/g, "0")}`;
+    if (failure === this.#failures.get(what)) return;
+    this.#failures.set(what, failure);
+    this.#world.say("warning", `${what} has failed: ${evidenceOf(ran)}`);
   }
 
   #tell(): void {
