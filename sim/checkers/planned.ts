@@ -1,4 +1,4 @@
-// Planned shutdown and the return of power (safety.md §5.21, ADR 28). What an agent announced and was heard is not fenced; a start
+// Planned shutdown and the return of power (ADR 28, ADR 28). What an agent announced and was heard is not fenced; a start
 // touches no outlet before `haltBound` has passed since the last sign of life that reached the watcher, nor before power has been
 // good for `returnAfter` in the watcher's own sense, unless a person wants it; it starts what its event shut down and nothing else,
 // in the order of `after`; a host that is truly up is not cycled. Who stays up past its time is told of.
