@@ -127,7 +127,7 @@ function otherwise(world: World, life: Life, random: Random): void {
   for (const [index, { input, now }] of life.inputs.entries()) {
     const policy = policyAt(life, index);
     let instead = input;
-    if (input.kind === "round" && isPlainBad(input.round) && (better === null || (input.round.host === better && !teaches(state, input.round))) && random.chance(share)) {
+    if (input.kind === "round" && isPlainBad(input.round) && (better === null ? votes(policy, input.round) : (input.round.host === better && !teaches(state, input.round))) && random.chance(share)) {
       instead = { kind: "round", round: turned(input.round, better === null ? "unknown" : "good") };
       changed += 1;
     }
@@ -150,6 +150,12 @@ function otherwise(world: World, life: Life, random: Random): void {
 /** A refused connection is a sign of an orderly reboot, a brake; to take it away may well add an off. */
 function isPlainBad(round: Round): boolean {
   return round.results.some((result) => result.outcome === "bad") && round.results.every((result) => result.sign !== "refused");
+}
+
+/** Of a probe that abstains, unknown is no vote: without it such a round may be a good one, and those come under the rules of good ones. */
+function votes({ hosts }: Policy, round: Round): boolean {
+  const probes = hosts.get(round.host)?.probes ?? [];
+  return round.results.every((result) => result.outcome !== "bad" || probes.find(({ id }) => id === result.probe)?.abstains !== true);
 }
 
 /** A first pass is what guards a host at all: to give it one earlier may well add an off. */

@@ -34,6 +34,8 @@ const LOOK_EVERY_MS = 1_000;
 const LOOKED_AT: ReadonlySet<RebootPhase> = new Set<RebootPhase>(["ordered", "gone"]);
 
 const BRAKING = new Set(["brake", "storm", "host", "op"]);
+/** With several watchers hosts and operations have lanes of their own, and are guarded there. */
+const BRAKING_ALL = new Set(["brake", "storm"]);
 
 type Change = Omit<Partial<RebootRun>, "v" | "run" | "plan">;
 type Transition = { readonly told: string; readonly host?: string; readonly brake?: Write | null; readonly order?: NonNullable<Extract<Pending, { kind: "reboots" }>["order"]> };
@@ -130,7 +132,8 @@ function driveDrained(turn: Turn, run: RebootRun, now: RebootTurn, host: HostSta
 /** Records it, with the brake, and gives it once that is durable. */
 function giveReboot(turn: Turn, run: RebootRun, host: HostState, policy: HostPolicy): void {
   // The end of what held it back goes on record first: nobody may find it told under a brake.
-  if (turn.state.fleet === null && [...turn.state.outbox.keys()].some((key) => BRAKING.has(kindOf(key)))) return;
+  const braking = turn.state.fleet === null ? BRAKING : BRAKING_ALL;
+  if ([...turn.state.outbox.keys()].some((key) => braking.has(kindOf(key)))) return;
   const { limitMs, downWithinMs } = rebootsOf(turn);
   const order = orderName(run);
   const awayMs = backMs(policy, host);
