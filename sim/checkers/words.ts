@@ -17,6 +17,8 @@ type Trouble = { badSinceMs: number | null; readonly dumps: number[]; readonly r
 
 export function words(world: World): Checker {
   const troubles = new Map<string, Trouble>();
+  /** Dumps that a good round has ended since they went on record. */
+  const ended = new Set<string>();
   const troubleOf = (host: string): Trouble => {
     const trouble = troubles.get(host) ?? { badSinceMs: null, dumps: [], reboots: [] };
     troubles.set(host, trouble);
@@ -34,7 +36,10 @@ export function words(world: World): Checker {
 
   return {
     invariant: "Words",
-    lifeBegins: () => troubles.clear(),
+    lifeBegins() {
+      troubles.clear();
+      ended.clear();
+    },
     round({ host, outcome, atMs }) {
       if (outcome === "good") troubles.delete(host);
       else if (outcome === "bad") troubleOf(host).badSinceMs ??= atMs;
@@ -45,6 +50,7 @@ export function words(world: World): Checker {
     told({ kind, host, because }) {
       // From here on the watcher counts from zero: the next bad round begins another trouble.
       if (RESETS.has(kind)) for (const name of host === null ? [...troubles.keys()] : [host]) troubleOf(name).badSinceMs = null;
+      if (kind === "brake-ended" && because.startsWith("kdump by netconsole")) ended.add(`brake/kdump/${host}`);
       if (kind !== "refused" || host === null || !because.includes("(netconsole)")) return;
       const trouble = troubleOf(host);
       world.counts.add("words: a reboot holds");
@@ -57,7 +63,8 @@ export function words(world: World): Checker {
         if (brake === null || brake.by !== "netconsole" || known?.since.bootMs === brake.since.bootMs) continue;
         world.counts.add("words: a dump holds");
         if (brake.until === null || brake.until.lengthMs > DUMP_MS) world.fail("Words", `${key} holds for ${brake.until?.lengthMs ?? "ever"}`);
-        if (known?.by === "netconsole") world.fail("Words", `${key} is renewed`);
+        // Ended and put on again may leave the outbox as one write.
+        if (known?.by === "netconsole" && !ended.delete(key)) world.fail("Words", `${key} is renewed`);
         const { dumps, badSinceMs } = troubleOf(brake.scope);
         dumps.push(world.timeline.nowMs);
         const heldMs = badSinceMs === null ? 0 : dumps.reduce((sum, atMs) => sum + Math.max(0, atMs + DUMP_MS - Math.max(atMs, badSinceMs)), 0);
