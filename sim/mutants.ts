@@ -30,7 +30,7 @@ export type Verdict = { readonly kind: "caught"; readonly seed: number; readonly
 
 export type Outcome = { readonly mutant: Mutant; readonly ms: number } & ({ readonly ok: true; readonly seed: number; readonly invariant: string; readonly what: string } | { readonly ok: false; readonly because: string });
 
-export const SEEDS = 1_000;
+export const SEEDS = 2_800;
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(import.meta.dirname, "mutants");
 const HEAD = /^(\S.*)\n(?:(fleet|leases) )?seed: (\d+) \(([^)]+)\)\n\n---/;
