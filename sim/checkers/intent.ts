@@ -41,7 +41,8 @@ export function intent(world: World): Checker {
       return null;
     }
     const owed = operation.cut.includes(outlet.key) || operation.sent.includes(outlet.key);
-    if (owed && storeFailedLately()) {
+    // As of the watcher's last look at the clock: a pause between that and the byte is none of its own.
+    if (owed && storeFailedLately(sent.life.sawMs)) {
       world.counts.add("byte: an owed on without a fresh record");
       return null;
     }
@@ -49,9 +50,9 @@ export function intent(world: World): Checker {
   }
 
   let failedMs = -Infinity;
-  function storeFailedLately(): boolean {
+  function storeFailedLately(seenMs = world.timeline.nowMs): boolean {
     if (world.disk.failing) failedMs = world.timeline.nowMs;
-    return world.timeline.nowMs - failedMs < 30_000;
+    return seenMs - failedMs < 30_000;
   }
 
   return {
