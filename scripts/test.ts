@@ -3,7 +3,7 @@
 // part with their versions, and one line with the sums. `bin/node24 scripts/test.ts [part of a path …]` runs some.
 
 import { spawn } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
@@ -12,11 +12,15 @@ const AT_ONCE = 2;
 const FILE_LIMIT_MS = 1_200_000;
 /** Fleets of watchers wait for leases to end, a stranger for graces, most of the time: they go on beside the others. */
 const PATIENT = /^e2e\/(fleet|chaos|quarter-hour)/;
+/** Emulated machines take a whole core each: one at a time. */
+const MACHINE = /hung-storage|e2e\/last-words|own-machine|small-machine|self-fence-vm|acpi/;
 /** Long ones first, so that the last to end is a short one. */
-const LONG = ["sim/", "third-party", "end-to-end", "e2e", "lab/"];
+const LONG = [MACHINE, /^sim\//, /third-party/, /^e2e\//, /^lab\//];
+/** Processes know by this variable which file they were started for, and so do we when they outlive it. */
+const MARK = "UPKEEP_TEST_OF";
 
 type Line = { type: "test:pass" | "test:fail" | "test:summary"; name: string; suite: boolean; skip?: boolean | string; todo?: boolean | string; error?: string };
-type Outcome = { file: string; passed: number; failures: string[]; skips: string[]; ms: number };
+type Outcome = { file: string; passed: number; failures: string[]; skips: string[]; left: string[]; ms: number };
 
 const asked = process.argv.slice(2);
 const noSkip = process.env["UPKEEP_NO_SKIP"] === "1";
@@ -28,17 +32,18 @@ const files = globSync("{src,sim,scenarios,lab,scripts,bench,e2e}/**/*.test.ts",
   .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 
 function rank(file: string): number {
-  const at = LONG.findIndex((part) => file.includes(part));
+  const at = LONG.findIndex((part) => part.test(file));
   return at < 0 ? LONG.length : at;
 }
 
 function runFile(file: string): Promise<Outcome> {
   const began = performance.now();
+  const mark = `${process.pid}/${(runs += 1)}`;
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", `--test-reporter=${join(ROOT, "scripts/test-reporter.ts")}`, file], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, UPKEEP_TEST_THIRD_PARTY: thirdPartyFile },
+      env: { ...process.env, UPKEEP_TEST_THIRD_PARTY: thirdPartyFile, [MARK]: mark },
     });
     let out = "";
     let noise = "";
@@ -47,13 +52,27 @@ function runFile(file: string): Promise<Outcome> {
     const limit = setTimeout(() => child.kill("SIGKILL"), FILE_LIMIT_MS);
     child.on("close", (code, signal) => {
       clearTimeout(limit);
-      resolve(judge(file, out, noise, code, signal, performance.now() - began));
+      resolve({ ...judge(file, out, noise, code, signal, performance.now() - began), left: endWhatIsLeft(mark) });
     });
   });
 }
 
+/** Ends what a file started and left running, which would take the machine from the next: their command lines. */
+function endWhatIsLeft(mark: string): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`${MARK}=${mark}`)) return [];
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      process.kill(Number(pid), "SIGKILL");
+      return words === "" ? [] : [words.slice(0, 200)];
+    } catch {
+      return [];
+    }
+  });
+}
+
 function judge(file: string, out: string, noise: string, code: number | null, signal: string | null, ms: number): Outcome {
-  const outcome: Outcome = { file, passed: 0, failures: [], skips: [], ms };
+  const outcome: Outcome = { file, passed: 0, failures: [], skips: [], left: [], ms };
   let summed = false;
   for (const text of out.split("\n")) {
     if (!text.startsWith('{"type":"test:')) {
@@ -78,16 +97,28 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+let runs = 0;
+let machines = 0;
 const outcomes: Outcome[] = [];
 const patient = files.filter((file) => PATIENT.test(file));
 const busy = files.filter((file) => !PATIENT.test(file));
 async function work(waiting: string[], instead: string[]): Promise<void> {
-  for (let file = waiting.shift() ?? instead.shift(); file !== undefined; file = waiting.shift() ?? instead.shift()) {
+  for (let file = next(waiting) ?? next(instead); file !== undefined; file = next(waiting) ?? next(instead)) {
+    const machine = MACHINE.test(file);
+    if (machine) machines += 1;
     const outcome = await runFile(file);
+    if (machine) machines -= 1;
     outcomes.push(outcome);
     const mark = outcome.failures.length > 0 ? "FAILED" : "ok";
     print(`${mark.padEnd(6)} ${(outcome.ms / 1_000).toFixed(1).padStart(6)} s  ${relative(ROOT, join(ROOT, file))}  (${outcome.passed} passed${outcome.failures.length > 0 ? `, ${outcome.failures.length} failed` : ""}${outcome.skips.length > 0 ? `, ${outcome.skips.length} skipped` : ""})`);
+    for (const words of outcome.left) print(`       left running, and ended: ${words}`);
+    for (const failure of outcome.failures) print(`       ${failure.slice(0, 1_500).replaceAll("\n", "\n         ")}`);
   }
+}
+
+function next(waiting: string[]): string | undefined {
+  const at = waiting.findIndex((file) => machines === 0 || !MACHINE.test(file));
+  return at < 0 ? undefined : waiting.splice(at, 1)[0];
 }
 await Promise.all([...Array.from({ length: AT_ONCE }, () => work(busy, [])), work(patient, busy)]);
 

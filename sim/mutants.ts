@@ -69,7 +69,7 @@ export async function tryMutant(mutant: Mutant, seeds = SEEDS): Promise<Outcome>
     const child = await run(process.execPath, ["--disable-warning=ExperimentalWarning", "sim/mutants-child.ts", String(mutant.seed), String(seeds), mutant.world], copy);
     if (child.code !== 0) return { ...ended(), ok: false, because: `the run of the seeds ended with ${child.code}: ${child.error.slice(-500)}` };
     const verdict = JSON.parse(child.out) as Verdict;
-    if (verdict.kind === "escaped") return { ...ended(), ok: false, because: `not caught within ${seeds} seeds${verdict.crashed > 0 ? `; it crashed in ${verdict.crashed}, which proves nothing` : ""}` };
+    if (verdict.kind === "escaped") return { ...ended(), ok: false, because: `not caught ${seeds === 0 ? `by seed ${mutant.seed}` : `within ${seeds} seeds`}${verdict.crashed > 0 ? `; it crashed in ${verdict.crashed}, which proves nothing` : ""}` };
     const { violation } = mutant.world === "leases" ? runLeases(verdict.seed) : await runOne(verdict.seed, mutant.world === "fleet" ? {} : undefined);
     if (violation !== undefined) return { ...ended(), ok: false, because: `seed ${verdict.seed} fails without it, too (${violation.invariant}: ${violation.what}): that comes first` };
     return { ...ended(), ok: true, seed: verdict.seed, invariant: verdict.invariant, what: verdict.what };
