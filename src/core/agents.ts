@@ -80,11 +80,16 @@ export function agentRevoke(turn: Turn, by: string, host: string): Answer {
   return answer(0, `the agent of ${host} is revoked; upkeep agent code ${host} lets it in again`);
 }
 
-/** Of another watcher. Where ours is on its way to the store as well, a revocation stands, whoever was first. */
+/**
+ * Of another watcher. Where ours is on its way to the store as well, the later enrolment stands, so that no key that it has shut out
+ * comes back with what was changed here meanwhile; and a revocation stands, whoever was first, over every code of who did not know of it.
+ */
 export function mergeAgent(turn: Turn, name: string, theirs: AgentRecord, when: "load" | "change"): void {
   const key: RecordKey = `agent/${name}`;
   const ours = when === "change" && (turn.state.outbox.has(key) || isOnItsWay(turn, key)) ? turn.state.agents.get(name) : undefined;
-  const merged = ours === undefined ? theirs : { ...ours, revoked: ours.revoked ?? theirs.revoked };
+  const stands = ours === undefined || (theirs.enrolled?.wallMs ?? -Infinity) > (ours.enrolled?.wallMs ?? -Infinity) ? theirs : ours;
+  const voids = ours !== undefined && (ours.revoked === null) !== (theirs.revoked === null);
+  const merged = ours === undefined ? theirs : { ...stands, revoked: ours.revoked ?? theirs.revoked, code: voids ? null : stands.code };
   turn.patch({ agents: new Map(turn.state.agents).set(name, merged) });
   if (ours !== undefined && turn.state.outbox.has(key)) turn.save(key, merged);
 }
