@@ -211,7 +211,7 @@ export class LeaseWorld {
     const strikes: readonly (readonly [number, string, () => void])[] = [
       [3, "agent killed", () => {
         machine.kill();
-        const ttlMs = random.chance(0.25) ? random.pick(TTLS_MS) : null;
+        const ttlMs = random.chance(0.4) ? (TTLS_MS.find((each) => each !== machine.policy.ttlMs) ?? null) : null;
         after(random.spread(500, 60_000), () => {
           if (ttlMs !== null && machine.agent === null) machine.reconfigure(ttlMs);
           machine.begin();

@@ -24,7 +24,7 @@ const NEWS_MS = 1_000;
 
 type Code = { readonly secret: string; readonly host: string; readonly madeMs: number; usedBy: string | null; /** When a revocation was answered that came after it. */ voidMs: number };
 /** A key of a host that may be good; `deadMs`: when it was answered that it is not. What was not answered, or not for certain, may be so. */
-type Key = { readonly pin: string; readonly host: string; deadMs: number };
+type Key = { readonly pin: string; readonly host: string; readonly sinceMs: number; deadMs: number };
 type Answered = (exit: number, text: string) => void;
 
 class Broken extends Error {
@@ -75,7 +75,8 @@ export class RosterWorld {
   // ---- what is asked ------------------------------------------------------------------------------------------------------------
 
   #ask(watcher: Watcher, command: Command, then: Answered): void {
-    if (!watcher.running) return;
+    // Asked while it sleeps it would do so at a time that nobody here knows.
+    if (!watcher.running || this.site.nowMs < watcher.pausedUntilMs) return;
     this.#n += 1;
     this.say(`--- ${watcher.name} is asked for ${JSON.stringify(command)}`);
     this.#asked.set(1e6 + this.#n, then);
@@ -113,11 +114,15 @@ export class RosterWorld {
       if (exit === 4 && due && deadMs > -Infinity && this.#key(host, pin)?.deadMs === -Infinity) this.#setKey(host, pin, deadMs);
       if (exit !== 0 || text.includes("with this key")) return;
       if (code === undefined) throw new Broken({ invariant: "Unknown", what: `${pin} is enrolled for ${host} by a code that nobody has made for it` });
+      // Another watcher was first, and that stands: the answer speaks of what was so for a moment.
+      if (this.#letsIn(watcher, pin) !== host) {
+        this.count("enrol: overtaken");
+        return this.#setKey(host, pin, this.site.nowMs);
+      }
       if (code.usedBy !== null) throw new Broken({ invariant: "Once", what: `code ${secret} has let ${code.usedBy} in, and lets ${pin} in` });
-      if (code.voidMs < askedMs) throw new Broken({ invariant: "Revoked", what: `code ${secret} of before a revocation lets ${pin} in, ${Math.round(askedMs - code.voidMs)} ms after that was answered` });
+      if (code.voidMs < Infinity) throw new Broken({ invariant: "Revoked", what: `code ${secret} of before a revocation lets ${pin} in, asked for ${Math.round(askedMs - code.voidMs)} ms after that was answered` });
       code.usedBy = pin;
-      // Of two at once the revocation stands.
-      this.#dies(host, code.voidMs === Infinity ? pin : null);
+      this.#dies(host, pin, askedMs);
     });
   }
 
@@ -139,13 +144,13 @@ export class RosterWorld {
       this.count(`revoke: ${exit}`);
       if (exit !== 0) return;
       for (const code of this.#codes) if (code.host === host && code.madeMs <= askedMs) code.voidMs = Math.min(code.voidMs, this.site.nowMs);
-      this.#dies(host, null);
+      this.#dies(host, null, this.site.nowMs);
     });
   }
 
-  /** All keys of a host but one. */
-  #dies(host: string, but: string | null): void {
-    for (const key of this.#keys.values()) if (key.host === host && key.pin !== but) key.deadMs = this.site.nowMs;
+  /** All keys of a host but one, as they were then. */
+  #dies(host: string, but: string | null, asOfMs: number): void {
+    for (const key of this.#keys.values()) if (key.host === host && key.pin !== but && key.sinceMs <= asOfMs) key.deadMs = this.site.nowMs;
   }
 
   #key(host: string, pin: string): Key | undefined {
@@ -153,7 +158,7 @@ export class RosterWorld {
   }
 
   #setKey(host: string, pin: string, deadMs: number): void {
-    this.#keys.set(`${host} ${pin}`, { pin, host, deadMs });
+    this.#keys.set(`${host} ${pin}`, { pin, host, sinceMs: this.site.nowMs, deadMs });
   }
 
   #pin(host: string): string {
