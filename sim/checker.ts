@@ -34,6 +34,8 @@ export type Checker = {
   remedy?(host: string, name: string): void;
   /** An order is given to a host, the first time or again. */
   order?(host: string, order: OrderKind, id: string, again: boolean): void;
+  /** A host does as it was ordered, and reboots. */
+  obeys?(host: string, id: string): void;
   told?(told: Told, life: Process): void;
   /** A datagram in a host's name is on its way to the watcher. */
   spoofed?(host: string, word: KernelWord): void;
@@ -53,7 +55,7 @@ type Hook = Exclude<keyof Checker, "invariant">;
 export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
-  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "order", "told", "spoofed", "asked", "answered", "exiting",
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "order", "obeys", "told", "spoofed", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

@@ -245,6 +245,7 @@ export class Life implements Owner {
     for (const checker of world.checkers.order) checker.order?.(name, task.order, task.id, task.again);
     const { afterMs, answer, act } = tryOrder(world.hosts.get(name), world.network.reaches(name), world.agents, task, this.#orders);
     world.say(() => `  ${name} is told to ${task.order}${task.again ? " (again)" : ""}: ${answer.outcome}${act === null ? ", which changes nothing" : ""}`);
+    if (act !== null && task.order === "reboot") for (const checker of world.checkers.obeys) checker.obeys?.(name, task.id);
     act?.();
     this.point("ordered");
     if (!this.alive) return new Promise(() => {});

@@ -11,19 +11,20 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runOne } from "./campaign.ts";
 import { runLeases } from "./leases/world.ts";
+import { runRoster } from "./roster/world.ts";
 
 export type Mutant = {
   readonly name: string;
   /** What is broken, and which rule of safety.md that offends. */
   readonly sentence: string;
-  /** Where it is looked for: with one watcher, with several, or with leases (sim/leases). */
+  /** Where it is looked for: with one watcher, with several, with leases (sim/leases), or with the roster of agents (sim/roster). */
   readonly world: MutantWorld;
   /** A seed that has caught it, and the invariant by which it did. */
   readonly seed: number;
   readonly invariant: string;
 };
 
-export type MutantWorld = "one" | "fleet" | "leases";
+export type MutantWorld = "one" | "fleet" | "leases" | "roster";
 
 /** What the child process says. */
 export type Verdict = { readonly kind: "caught"; readonly seed: number; readonly invariant: string; readonly what: string } | { readonly kind: "escaped"; readonly crashed: number };
@@ -33,7 +34,7 @@ export type Outcome = { readonly mutant: Mutant; readonly ms: number } & ({ read
 export const SEEDS = 2_800;
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(import.meta.dirname, "mutants");
-const HEAD = /^(\S.*)\n(?:(fleet|leases) )?seed: (\d+) \(([^)]+)\)\n\n---/;
+const HEAD = /^(\S.*)\n(?:(fleet|leases|roster) )?seed: (\d+) \(([^)]+)\)\n\n---/;
 /** A thousand seeds on a machine that others use, too. */
 const LIMIT_MS = 600_000;
 
@@ -45,12 +46,19 @@ export function mutants(names: readonly string[] = []): Mutant[] {
   return (names.length === 0 ? all : names).map((name) => {
     const text = readFileSync(patchOf(name), "utf8");
     const [, sentence, world, seed, invariant] = HEAD.exec(text) ?? [];
-    if (sentence === undefined || seed === undefined || invariant === undefined) throw new Error(`${patchOf(name)}: the head is a sentence, then "seed: NUMBER (Invariant)", "fleet seed: …" or "leases seed: …", then an empty line`);
+    if (sentence === undefined || seed === undefined || invariant === undefined) throw new Error(`${patchOf(name)}: the head is a sentence, then "seed: NUMBER (Invariant)", "fleet seed: …", "leases seed: …" or "roster seed: …", then an empty line`);
     if (!sentence.includes("safety.md §")) throw new Error(`${patchOf(name)}: the sentence names no rule of safety.md`);
     const elsewhere = [...text.matchAll(/^\+\+\+ (\S+)/gm)].find(([, path]) => path?.startsWith("b/src/") !== true);
     if (elsewhere !== undefined) throw new Error(`${patchOf(name)} changes ${elsewhere[1]}: only src/ may be broken`);
     return { name, sentence, world: (world as MutantWorld | undefined) ?? "one", seed: Number(seed), invariant };
   });
+}
+
+/** One seed in its world, with the judgements that its number is due. */
+export async function runIn(world: MutantWorld, seed: number, transcript = false): Promise<{ readonly violation?: { readonly invariant: string; readonly what: string } }> {
+  if (world === "leases") return runLeases(seed);
+  if (world === "roster") return runRoster(seed);
+  return runOne(seed, world === "fleet" ? {} : undefined, transcript);
 }
 
 function patchOf(name: string): string {
@@ -70,7 +78,7 @@ export async function tryMutant(mutant: Mutant, seeds = SEEDS): Promise<Outcome>
     if (child.code !== 0) return { ...ended(), ok: false, because: `the run of the seeds ended with ${child.code}: ${child.error.slice(-500)}` };
     const verdict = JSON.parse(child.out) as Verdict;
     if (verdict.kind === "escaped") return { ...ended(), ok: false, because: `not caught ${seeds === 0 ? `by seed ${mutant.seed}` : `within ${seeds} seeds`}${verdict.crashed > 0 ? `; it crashed in ${verdict.crashed}, which proves nothing` : ""}` };
-    const { violation } = mutant.world === "leases" ? runLeases(verdict.seed) : await runOne(verdict.seed, mutant.world === "fleet" ? {} : undefined);
+    const { violation } = await runIn(mutant.world, verdict.seed);
     if (violation !== undefined) return { ...ended(), ok: false, because: `seed ${verdict.seed} fails without it, too (${violation.invariant}: ${violation.what}): that comes first` };
     return { ...ended(), ok: true, seed: verdict.seed, invariant: verdict.invariant, what: verdict.what };
   } finally {
@@ -107,7 +115,7 @@ export async function tryAll(wanted: readonly Mutant[], jobs: number, seeds: num
 
 function remember({ mutant, seed, invariant }: Extract<Outcome, { ok: true }>): void {
   const text = readFileSync(patchOf(mutant.name), "utf8");
-  writeFileSync(patchOf(mutant.name), text.replace(/^((?:fleet |leases )?)seed: .*$/m, `$1seed: ${seed} (${invariant})`));
+  writeFileSync(patchOf(mutant.name), text.replace(/^((?:fleet |leases |roster )?)seed: .*$/m, `$1seed: ${seed} (${invariant})`));
 }
 
 async function main(): Promise<void> {

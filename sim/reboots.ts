@@ -74,6 +74,8 @@ type Known = { value<Kind>(key: RecordKey): Kind | undefined; readonly nowMs: nu
 export class RebootRules {
   readonly #told = new Map<string, Told>();
   readonly #ids = new Set<string>();
+  /** By run and host: the order by which it has rebooted. */
+  readonly #obeyed = new Map<string, string>();
   readonly #downWithinMs: number;
   /** By run: how often somebody said that it goes on after a failure. */
   readonly #goesOn = new Map<number, number>();
@@ -86,6 +88,7 @@ export class RebootRules {
   forget(): void {
     this.#told.clear();
     this.#ids.clear();
+    this.#obeyed.clear();
     this.#goesOn.clear();
   }
 
@@ -128,6 +131,15 @@ export class RebootRules {
     }
     this.#told.set(host, { host, run: run.run, atMs: known.nowMs, backMs: turn.backMs, goneMs: null, backAtMs: null });
     return null;
+  }
+
+  /** A host reboots by an order: once in a run, whoever was killed meanwhile and by whatever name it was told again. */
+  obeys(host: string, id: string): string | null {
+    const [run, , began] = id.split(".");
+    const key = `${run} ${began} ${host}`;
+    const before = this.#obeyed.get(key);
+    this.#obeyed.set(key, id);
+    return before === undefined ? null : `${host} reboots by order ${id}, and did so by ${before} of the same run`;
   }
 
   condition(host: Host, nowMs: number): void {

@@ -44,13 +44,18 @@ type Known = {
   readonly last: string | undefined;
 };
 
+/** One attempt at a host. */
+export function remedyKey(host: string, incident: string, name: string): string {
+  return `${host} ${incident} ${name}`;
+}
+
 /** Why this remedy must not be tried, by the records that are durable; null: it may. Remembers it in `done`. */
 export function wrongRemedy(host: string, name: string, known: Known, done: Set<string>): string | null {
   const record = known.value<HostRecord>(`host/${host}`);
   const said = record?.remedied;
   if (record === undefined || said === undefined || said.names.at(-1) !== name) return "there is no durable record of it";
   if (known.value<IncidentRecord>(`incident/${said.incident}`) === undefined) return `incident ${said.incident} is not recorded`;
-  const key = `${host} ${said.incident} ${name}`;
+  const key = remedyKey(host, said.incident, name);
   if (done.has(key)) return `it was tried in ${said.incident} already`;
   done.add(key);
   for (const kind of ["disarmed", "maintenance", "inhibit", "kdump"]) {

@@ -186,6 +186,10 @@ function commands(effects: readonly Effect[]): string[] {
         return [`read ${effect.read}`];
       case "touch":
         return [`touch ${effect.touch}`];
+      case "remedy":
+        return [`remedy ${effect.remedy} ${effect.host}`];
+      case "order":
+        return [`${effect.order} ${effect.id} ${effect.host}`];
       default:
         return [];
     }

@@ -1,7 +1,7 @@
 // Expiry (safety.md §3.5): a maintenance, a disarm or an inhibit that ends by time does not free the off of a host that is not
 // healthy at that moment: there is none before it is seen healthy, or somebody releases it.
 
-import type { DeviceLock, Operation } from "../../src/core/records.ts";
+import type { DeviceLock, HostRecord, Operation } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
 
@@ -46,12 +46,14 @@ export function expiry(world: World): Checker {
     round({ host, outcome }) {
       if (outcome === "good") ill.delete(host);
     },
-    calling({ writes, life }) {
+    calling({ writes, life }, before) {
+      // Who has shut itself down in order is silent as it should be, and ill of nothing that a person should look at (ADR 28).
+      const isDown = (host: string): boolean => ((before.get(`host/${host}`)?.value as HostRecord | undefined)?.careful ?? null) !== null;
       const nowMs = world.timeline.nowMs;
       for (const word of words) {
         if (nowMs < word.untilMs || !writes.some(({ key, value }) => key === `brake/${word.kind}/${word.scope}` && value === null)) continue;
         forget(word.kind, word.scope);
-        for (const host of life.policy.hosts.keys()) if ((word.scope === "*" || word.scope === host) && isIll(host, word.untilMs)) ill.set(host, word.kind);
+        for (const host of life.policy.hosts.keys()) if ((word.scope === "*" || word.scope === host) && !isDown(host) && isIll(host, word.untilMs)) ill.set(host, word.kind);
       }
       const lock = writes.find((each) => each.key.startsWith("lock/") && each.value !== null)?.value as DeviceLock | undefined;
       const operation = writes.find((each) => each.key.startsWith("op/"))?.value as Operation | null | undefined;

@@ -1,7 +1,8 @@
 // Reboots (docs/adr/0035): recorded before, told once, one host at a time, in the window, never after a failure, never fenced while the
 // host may be away; and a run comes to its end. The rules stand in ../reboots.ts.
 
-import type { RecordKey } from "../../src/core/records.ts";
+import type { HostPolicy } from "../../src/core/policy.ts";
+import type { HostRecord, RecordKey } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import { RebootRules } from "../reboots.ts";
 import type { World } from "../world.ts";
@@ -20,6 +21,7 @@ export function reboots(world: World): Checker {
       world.counts.add(`reboots: ${order} ordered${again ? " again" : ""}`);
       judge(rules.order(host, order, id, again, known(), (name) => world.hosts.get(name)?.condition === "up"));
     },
+    obeys: (host, id) => void judge(rules.obeys(host, id)),
     condition(host) {
       rules.condition(host, world.timeline.nowMs);
     },
@@ -41,7 +43,7 @@ export function reboots(world: World): Checker {
 /** What may hold a run back for as long as nobody does anything about it. */
 function heldBack(world: World): string | null {
   if (!world.policy.armed || world.spec.references || world.disk.failing) return "the world";
-  for (const policy of world.policy.hosts.values()) if (!policy.armed || policy.self) return policy.name;
+  for (const policy of world.policy.hosts.values()) if (!policy.armed || policy.self || inGrace(world, policy)) return policy.name;
   for (const [key, { value }] of world.disk.records) {
     if (key.startsWith("brake/") || key.startsWith("storm/") || key.startsWith("incident/") || key.startsWith("op/")) return key;
     if (!key.startsWith("host/")) continue;
@@ -51,4 +53,15 @@ function heldBack(world: World): string | null {
   for (const host of world.hosts.values()) if (!host.healthy || !world.network.reaches(host.name)) return host.name;
   for (const outlet of [...world.devices.values()].flatMap((device) => [...device.outlets.values()])) if (outlet.label !== null && outlet.label !== world.hostOf(outlet.key)?.name) return outlet.key;
   return null;
+}
+
+/** The watcher has just begun: what holds an off back then holds a reboot back (safety.md §3.1). */
+function inGrace({ life, policy, disk, timeline }: World, host: HostPolicy): boolean {
+  const { startupMs } = policy.brakes;
+  if (life === null) return true;
+  const boots = disk.value<HostRecord>(`host/${host.name}` as RecordKey)?.bootsMs ?? [];
+  const bootMs = host.bootMs === 0 ? 0 : Math.max(host.bootMs, 2 * Math.max(0, ...boots));
+  const graceMs = startupMs === 0 ? 0 : life.uptimeAtStartMs < bootMs ? Math.max(startupMs, bootMs) : startupMs;
+  // What waits looks again within a second or two.
+  return timeline.nowMs - life.startedMs < graceMs + 5_000;
 }

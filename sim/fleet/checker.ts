@@ -23,6 +23,8 @@ export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energ
   told?(told: Told, life: FleetLife): void;
   /** An order is given to a host, the first time or again. */
   order?(host: string, order: OrderKind, id: string, again: boolean, life: FleetLife): void;
+  /** A host does as it was ordered, and reboots. */
+  obeys?(host: string, id: string, life: FleetLife): void;
   /** A remedy is begun. */
   remedy?(host: string, name: string, life: FleetLife): void;
   incident?(record: IncidentRecord, life: FleetLife): void;
@@ -42,7 +44,7 @@ type Hook = Exclude<keyof FleetChecker, "invariant">;
 export type FleetCheckers = { readonly [Each in Hook]: readonly FleetChecker[] };
 
 const HOOKS: readonly Hook[] = [
-  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "order", "remedy", "incident", "asked", "answered", "exiting",
+  "bytes", "edge", "energy", "condition", "opening", "readings", "commit", "changed", "look", "session", "told", "order", "obeys", "remedy", "incident", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

@@ -430,6 +430,7 @@ export class FleetLife implements Process {
     return new Promise((resolve) => this.later(() => {
       const { afterMs, answer, act } = tryOrder(world.hosts.get(name), this.site.network.reaches(name), world.agents, task, this.#orders);
       world.say(() => `  ${this.name} tells ${name} to ${task.order}${task.again ? " (again)" : ""}: ${answer.outcome}${act === null ? ", which changes nothing" : ""}`);
+      if (act !== null && task.order === "reboot") for (const checker of world.checkers.obeys) checker.obeys?.(name, task.id, this);
       act?.();
       this.at(world.timeline.nowMs + afterMs, () => {
         world.stir();

@@ -16,7 +16,7 @@ export type Child = { readonly act: number; readonly command: "start" | "stop" |
 export class Machine {
   readonly world: LeaseWorld;
   readonly name: string;
-  readonly policy: FencePolicy;
+  policy: FencePolicy;
   readonly service: string;
   readonly random: Random;
   readonly #speed: number;
@@ -41,6 +41,13 @@ export class Machine {
   /** The same as far as this process knows of it, and as it is written down. */
   heldMs = -Infinity;
   #keptMs = -Infinity;
+  /** For how long that was granted, and the longest that any was in this boot. */
+  heldForMs = 0;
+  #keptForMs = 0;
+  longestMs: number;
+  /** When it was told to give back what it holds, and when a stop was last tried. */
+  askedBackMs = -Infinity;
+  stoppedMs = -Infinity;
   beganMs = 0;
   /** Somebody wants it back. */
   backMs = -Infinity;
@@ -54,12 +61,24 @@ export class Machine {
     this.policy = policy;
     this.random = random;
     this.#speed = 1 + (random.unit() - 0.5) / 100;
+    this.longestMs = policy.ttlMs;
     this.#bootedMs = world.site.nowMs - random.whole(1_000, 1e9);
     this.begin();
     world.site.every(250, () => {
       this.#watch();
       return true;
     });
+  }
+
+  /** What the next process of this boot will find. */
+  get written(): { readonly epoch: number; readonly givenBack: number } {
+    return this.#kept.find(({ service }) => service === this.service) ?? { epoch: 0, givenBack: 0 };
+  }
+
+  /** Another length of its leases, from the next process on. */
+  reconfigure(ttlMs: number): void {
+    this.policy = { ...this.policy, ttlMs };
+    this.longestMs = Math.max(this.longestMs, ttlMs);
   }
 
   /** Its boot-time clock. */
@@ -77,6 +96,7 @@ export class Machine {
     this.agent = beginFencing(this.policy, this.#kept, this.nowMs);
     this.tickedMs = this.beganMs = this.world.site.nowMs;
     this.heldMs = this.#keptMs;
+    this.heldForMs = this.#keptForMs;
     const { life } = this;
     const tick = (): void => this.#run(life, () => {
       this.tickedMs = this.world.site.nowMs;
@@ -110,6 +130,7 @@ export class Machine {
         if (this.diskFull) return;
         this.#kept = effect.kept;
         this.#keptMs = this.heldMs;
+        this.#keptForMs = this.heldForMs;
         queue.push({ kind: "kept", kept: effect.kept });
         return;
       case "open-dog":
@@ -144,6 +165,7 @@ export class Machine {
     const child: Child = { act, command, alive: true };
     this.#child = child;
     world.ran(this, command);
+    if (command === "stop") this.stoppedMs = world.site.nowMs;
     const ends = (ms: number, done: () => void, input: () => FenceInput): void => world.site.in(ms, () => {
       if (!child.alive || !this.up) return;
       done();
@@ -182,9 +204,11 @@ export class Machine {
     this.#run(life, () => {
       const sentMs = this.#sent.get(n) ?? -Infinity;
       if (granted.length > 0 && sentMs > this.answeredMs) this.answeredMs = sentMs;
-      if (granted.length > 0 && sentMs > this.heldMs) this.heldMs = sentMs;
+      if (granted.length > 0 && sentMs > this.heldMs) [this.heldMs, this.heldForMs] = [sentMs, this.policy.ttlMs];
       if (giveBack.length > 0) this.backMs = this.world.site.nowMs;
       this.#step({ kind: "answer", n, granted, giveBack });
+      const [service] = this.agent?.services ?? [];
+      if (giveBack.length > 0 && service?.lease !== undefined && service.givenBack >= (service.lease?.epoch ?? 0) && this.askedBackMs < this.heldMs) this.askedBackMs = this.world.site.nowMs;
     });
   }
 
@@ -225,6 +249,7 @@ export class Machine {
     this.stuck = false;
     this.dog = null;
     this.#keptMs = -Infinity;
+    this.longestMs = this.policy.ttlMs;
     // Of another boot: worth nothing.
     this.#kept = [];
     this.world.site.in(BOOT_MS, () => {

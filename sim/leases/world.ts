@@ -2,15 +2,16 @@
 // step, stopped, cut off from any watcher, with answers that come late and twice; hosts whose service cannot be stopped, whose
 // disk is full, whose watchdog somebody else has, whose clock is fast. The watchers' core and the agents' are the real ones.
 //
-// Judged by what runs, not by what anybody believes: never on two hosts; never on one whose last renewal is older than the bound;
-// nothing stopped or reset while it is renewed; an agent that stands still is reset; and with everything healed it runs again.
+// Judged by what runs and what is written down, not by what anybody believes: never on two hosts; never on one whose last renewal is
+// older than the bound; a stop is tried as soon as a lease has ended; nothing stopped or reset while it is renewed; an agent that
+// stands still is reset; whoever renews stands on record, and so does what he renews; and with everything healed it runs again.
 
 import type { Site as SiteType, Watcher } from "../../src/core/test/several.ts";
 import { Site } from "../../src/core/test/several.ts";
 import { hostPolicy } from "../../src/core/test/hand.ts";
 import { boundMs } from "../../src/core/leases.ts";
 import type { Command } from "../../src/core/io.ts";
-import type { LeaseRecord } from "../../src/core/records.ts";
+import type { ChargeRecord, LeaseRecord, RecordKey } from "../../src/core/records.ts";
 import type { FencePolicy, RenewRequest } from "../../src/core/self-fence.ts";
 import { Random } from "../random.ts";
 import { Machine } from "./machine.ts";
@@ -22,7 +23,15 @@ const HOSTS = ["logos", "ethos"] as const;
 export const SERVICE = "db";
 const FAULTS_MS = 900_000;
 const HEALED_MS = 420_000;
+/** What an agent's configuration says from its next start on, now and then. */
+const TTLS_MS = [30_000, 90_000] as const;
+/** A tick, and a judge that looks ten times a second. */
+const LATE_MS = 2_500;
+/** What a process that has just begun takes to look at what it does not know. */
+const LOOK_MS = 12_000;
 export const TERMS: FencePolicy = { services: [SERVICE], ttlMs: 30_000, stopWithinMs: 20_000, resetWithinMs: 30_000 };
+
+type OnRecord = { readonly lease: LeaseRecord | undefined; /** By host: who is in charge of it. */ readonly charges: ReadonlyMap<string, string | undefined> };
 
 class Broken extends Error {
   readonly violation: LeaseViolation;
@@ -39,6 +48,8 @@ export class LeaseWorld {
   readonly random: Random;
   readonly #cut = new Set<string>();
   readonly #answers = new Map<Watcher, number>();
+  /** What stood on record when the effects of a watcher were last looked at. */
+  readonly #before = new Map<Watcher, OnRecord>();
   healed = false;
 
   constructor(seed: number) {
@@ -67,6 +78,9 @@ export class LeaseWorld {
   // ---- what goes between agents and watchers ----------------------------------------------------------------------------------
 
   carry(machine: Machine, life: number, request: RenewRequest): void {
+    for (const { givenBack } of request.services) {
+      if (givenBack > machine.written.givenBack) throw new Broken({ invariant: "Written before", what: `${machine.name} says that lease ${givenBack} is given back, and ${machine.written.givenBack} is written down` });
+    }
     for (const watcher of this.site.watchers) {
       const contact = `${machine.name} ${life}`;
       this.site.in(this.#delay(), () => {
@@ -82,6 +96,7 @@ export class LeaseWorld {
       if (effect?.kind !== "lease-answer") continue;
       const machine = this.machines.find(({ name }) => name === effect.host);
       if (machine === undefined) continue;
+      this.#speaks(watcher, machine, effect.granted);
       const life = Number(effect.contact.split(" ")[1]);
       for (let copies = this.random.chance(0.05) ? 2 : 1; copies > 0; copies -= 1) {
         this.site.in(this.#delay(), () => {
@@ -90,6 +105,7 @@ export class LeaseWorld {
       }
     }
     this.#answers.set(watcher, watcher.effects.length);
+    this.#before.set(watcher, this.#onRecord());
   }
 
   #delay(): number {
@@ -101,6 +117,21 @@ export class LeaseWorld {
   }
 
   // ---- what is judged ---------------------------------------------------------------------------------------------------------
+
+  #onRecord(): OnRecord {
+    return { lease: this.lease, charges: new Map(this.machines.map(({ name }, at) => [name, (this.site.store.get(`charge/pdu${at}` as RecordKey)?.value as ChargeRecord | undefined)?.watcher])) };
+  }
+
+  /** A watcher answers an agent: as it stands on record that it may, when it does so or since the last look. */
+  #speaks(watcher: Watcher, machine: Machine, granted: readonly { readonly epoch: number }[]): void {
+    const now = this.#onRecord();
+    const moments = [this.#before.get(watcher) ?? now, now];
+    if (!moments.some(({ charges }) => charges.get(machine.name) === watcher.name)) throw new Broken({ invariant: "Renewer", what: `${watcher.name} answers ${machine.name}, of which ${now.charges.get(machine.name) ?? "nobody"} is in charge` });
+    for (const { epoch } of granted) {
+      const stands = moments.some(({ lease }) => lease !== undefined && lease.host === machine.name && lease.epoch === epoch && lease.phase === "granted" && lease.renewer?.startsWith(`${watcher.name}-${watcher.life}:`) === true);
+      if (!stands) throw new Broken({ invariant: "Renewer", what: `${watcher.name} renews lease ${epoch} for ${machine.name}; on record it is lease ${now.lease?.epoch ?? "none"} of ${now.lease?.host ?? "nobody"}, ${now.lease?.phase ?? "free"}, renewed by ${now.lease?.renewer ?? "nobody"}` });
+    }
+  }
 
   get lease(): LeaseRecord | undefined {
     return this.site.store.get(`lease/${SERVICE}`)?.value as LeaseRecord | undefined;
@@ -114,11 +145,16 @@ export class LeaseWorld {
 
   ran(machine: Machine, command: string): void {
     this.count(`agent: ${command}`);
+    if (command === "start") {
+      const epoch = machine.agent?.services[0]?.lease?.epoch ?? 0;
+      if (machine.written.epoch < epoch) throw new Broken({ invariant: "Written before", what: `${SERVICE} is started on ${machine.name} under lease ${epoch}, and ${machine.written.epoch} is written down` });
+      if (machine.dog === null) throw new Broken({ invariant: "Written before", what: `${SERVICE} is started on ${machine.name}, and its watchdog is not open` });
+    }
     if (command !== "stop" || !machine.running) return;
     const sinceMs = this.site.nowMs - machine.heldMs;
     const { agent } = machine;
     // A clock that is fast by half a per cent reaches the end of a lease so much earlier.
-    const renewed = sinceMs < TERMS.ttlMs * 0.98 && machine.backMs < machine.heldMs && agent !== null && !agent.ending && agent.dog.is !== "refused" && agent.services[0]?.lease?.epoch === this.lease?.epoch && (agent.services[0]?.givenBack ?? 0) < (this.lease?.epoch ?? 0);
+    const renewed = sinceMs < machine.heldForMs * 0.98 && machine.backMs < machine.heldMs && agent !== null && !agent.ending && agent.dog.is !== "refused" && agent.services[0]?.lease?.epoch === this.lease?.epoch && (agent.services[0]?.givenBack ?? 0) < (this.lease?.epoch ?? 0);
     if (renewed) throw new Broken({ invariant: "Renewed runs", what: `${SERVICE} is stopped on ${machine.name}, whose lease was renewed ${sinceMs} ms ago` });
   }
 
@@ -126,7 +162,7 @@ export class LeaseWorld {
     this.count("watchdog: reset");
     const stoodMs = this.site.nowMs - machine.tickedMs;
     const { agent } = machine;
-    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : null;
+    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : agent.dog.is === "refused" ? "nobody could take it up" : null;
     this.say(`=== ${machine.name} is reset by its watchdog: ${why ?? "for no reason"}`);
     this.count(`watchdog: ${why}`);
     // What was stopped and could not be seen to be stopped counts as running.
@@ -136,12 +172,33 @@ export class LeaseWorld {
   #judge(): void {
     const running = this.machines.filter((machine) => machine.running);
     if (running.length > 1) throw new Broken({ invariant: "One holder", what: `${SERVICE} runs on ${running.map(({ name }) => name).join(" and ")}` });
-    const bound = (boundMs(TERMS) ?? 0) + 500;
     for (const machine of this.machines) {
+      this.#ended(machine);
+      this.#covered(machine);
+      const bound = (boundMs({ ...TERMS, ttlMs: machine.longestMs }) ?? 0) + 500;
       const silentMs = this.site.nowMs - machine.answeredMs;
       if (machine.running && silentMs > bound) throw new Broken({ invariant: "Bounded", what: `${SERVICE} still runs on ${machine.name}, ${silentMs} ms after its last renewal was asked for` });
       if (machine.dog !== null && this.site.nowMs - machine.tickedMs > TERMS.stopWithinMs + 20_000 && machine.up && machine.paused) throw new Broken({ invariant: "A still agent is reset", what: `the agent of ${machine.name} stands still and its host was not reset` });
     }
+  }
+
+  /** Under no lease any more a stop is tried at once, by an agent that runs. */
+  #ended(machine: Machine): void {
+    const { agent, running, paused, heldMs, heldForMs, beganMs, tickedMs, askedBackMs, stoppedMs } = machine;
+    if (!running || agent === null || paused) return;
+    const ranOutMs = heldMs + heldForMs * 1.01;
+    const endMs = askedBackMs > heldMs ? Math.min(askedBackMs, ranOutMs) : ranOutMs;
+    const dueMs = Math.max(endMs, beganMs + LOOK_MS) + LATE_MS;
+    if (tickedMs > dueMs && stoppedMs < endMs - heldForMs * 0.02) throw new Broken({ invariant: "Ended", what: `the lease of ${machine.name} ended ${Math.round(this.site.nowMs - endMs)} ms ago, its agent runs, and has not tried to stop ${SERVICE}` });
+  }
+
+  /** What an agent still holds is no longer than what the record waits for. */
+  #covered(machine: Machine): void {
+    const { lease } = this;
+    const held = machine.agent?.services[0]?.lease ?? null;
+    if (held === null || lease === undefined || lease.host !== machine.name || lease.epoch !== held.epoch || lease.terms === null) return;
+    const leftMs = held.untilMs - machine.nowMs;
+    if (leftMs > lease.terms.ttlMs * 1.01) throw new Broken({ invariant: "Bounded", what: `${machine.name} holds lease ${held.epoch} for another ${leftMs} ms, and the record counts with ${lease.terms.ttlMs} ms` });
   }
 
   // ---- what goes wrong --------------------------------------------------------------------------------------------------------
@@ -154,7 +211,11 @@ export class LeaseWorld {
     const strikes: readonly (readonly [number, string, () => void])[] = [
       [3, "agent killed", () => {
         machine.kill();
-        after(random.spread(500, 60_000), () => machine.begin());
+        const ttlMs = random.chance(0.4) ? (TTLS_MS.find((each) => each !== machine.policy.ttlMs) ?? null) : null;
+        after(random.spread(500, 60_000), () => {
+          if (ttlMs !== null && machine.agent === null) machine.reconfigure(ttlMs);
+          machine.begin();
+        });
       }],
       [2, "agent stopped", () => machine.pause(random.spread(500, 60_000))],
       [3, "link cut", () => {

@@ -75,16 +75,22 @@ export function agentRevoke(turn: Turn, by: string, host: string): Answer {
   const record = turn.state.agents.get(host);
   if (record === undefined) return answer(2, `no agent of ${host} is enrolled`);
   if (record.revoked !== null && record.code === null) return answer(1, `the agent of ${host} was revoked by ${record.revoked.by}`);
-  put(turn, { ...record, revoked: record.revoked ?? { by, at: turn.stamp }, code: null });
+  put(turn, { ...record, revoked: { by, at: turn.stamp }, code: null });
   turn.tell("agent", turn.host(host)?.name ?? null, `${by} has revoked the agent of ${host}: nothing of it is listened to any more`);
   return answer(0, `the agent of ${host} is revoked; upkeep agent code ${host} lets it in again`);
 }
 
-/** Of another watcher. Where ours is on its way to the store as well, a revocation stands, whoever was first. */
+/**
+ * Of another watcher. Where ours is on its way to the store as well, theirs is there and ours was made without knowing of it: a
+ * revocation stands, whoever was first, and over the codes of who had not heard of it; else their keys do, so that none that they have
+ * shut out comes back with ours. A code that was made here meanwhile is still good.
+ */
 export function mergeAgent(turn: Turn, name: string, theirs: AgentRecord, when: "load" | "change"): void {
   const key: RecordKey = `agent/${name}`;
   const ours = when === "change" && (turn.state.outbox.has(key) || isOnItsWay(turn, key)) ? turn.state.agents.get(name) : undefined;
-  const merged = ours === undefined ? theirs : { ...ours, revoked: ours.revoked ?? theirs.revoked };
+  const revokes = ours !== undefined && JSON.stringify(ours.revoked) !== JSON.stringify(theirs.revoked);
+  const code = ours?.code?.watcher === turn.policy.watcher ? ours.code : theirs.code;
+  const merged = ours === undefined ? theirs : { ...theirs, revoked: ours.revoked ?? theirs.revoked, code: revokes ? null : code };
   turn.patch({ agents: new Map(turn.state.agents).set(name, merged) });
   if (ours !== undefined && turn.state.outbox.has(key)) turn.save(key, merged);
 }

@@ -64,7 +64,7 @@ export function remediesRecorded(turn: Turn, written: ReadonlyMap<RecordKey, Any
     if (recorded?.incident !== host.incident?.incident || recorded?.names.at(-1) !== host.remedy.name) continue;
     const next = policy.remedies?.find(({ name }) => name === host.remedy?.name);
     const stop = next === undefined ? "it is no longer configured" : whyNot(turn, host, policy);
-    if (next === undefined || stop !== null) over(turn, host, "refused", `not done: ${stop}`, 0);
+    if (next === undefined || stop !== null) withdraw(turn, host, `not done: ${stop}`);
     else go(turn, host, next);
   }
 }
@@ -77,6 +77,13 @@ function whyNot(turn: Turn, host: HostState, policy: HostPolicy): string | null 
   if (host.last?.outcome !== "bad" || host.counter < policy.threshold) return "it is no longer down";
   if (turn.state.fleet !== null && consult(turn, policy).kind === "disagreement") return "another watcher sees it up";
   return brakesOn(host, policy, turn.state, turn.policy, turn.now, { operation: null, resumed: false })[0]?.because ?? null;
+}
+
+/** Nothing was done: it is still to be tried before the power is cut, and costs nothing. */
+function withdraw(turn: Turn, host: HostState, because: string): void {
+  const before = host.record.remedied;
+  if (before !== undefined && inCharge(turn, host.name)) turn.patchRecord(host.name, { remedied: { ...before, names: before.names.slice(0, -1), times: before.times.slice(0, -1) } });
+  over(turn, host, "refused", because, 0);
 }
 
 function go(turn: Turn, host: HostState, remedy: RemedyPolicy): void {

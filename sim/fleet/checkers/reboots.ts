@@ -25,6 +25,9 @@ export function reboots(world: FleetWorld): FleetChecker {
       const stranger = policy === undefined ? undefined : chargesOf(policy).map((key) => holderOf(world, key)).find((holder) => holder !== life.site.name);
       if (stranger !== undefined) world.fail("Reboots", `${life.name} gives ${order} to ${host}, and ${stranger ?? "nobody"} is in charge`);
     },
+    obeys(host, id, life) {
+      if (!isOfAnotherStore(world, life)) judge(rules.obeys(host, id), life.name);
+    },
     condition(host) {
       rules.condition(host, world.timeline.nowMs);
     },

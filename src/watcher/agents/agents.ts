@@ -183,16 +183,19 @@ export class Agents {
       this.#agents = agents;
       this.#byPin = new Map([...agents.values()].flatMap(({ host, pins }) => pins.map(({ pin }) => [pin, host] as const)));
     }
-    const now = this.#options.clock.now();
-    for (const guest of this.#guests.values()) {
-      const record = agents.get(guest.host);
-      const refused = record === undefined ? `${guest.host} is not enrolled any more` : pinRefused(record, guest.pin, now);
-      if (refused !== null) guest.connection.bye("revoked", refused);
-    }
+    for (const guest of this.#guests.values()) this.#stillGood(guest);
     if (doors !== this.#doors) {
       this.#doors = doors;
       for (const { connection } of this.#guests.values()) connection.send({ kind: "watchers", ...this.#roster() });
     }
+  }
+
+  /** Whether a guest may still speak; else it is told so, and cut. */
+  #stillGood({ host, pin, connection }: Guest): boolean {
+    const record = this.#options.roster().agents.get(host);
+    const refused = record === undefined ? `${host} is not enrolled any more` : pinRefused(record, pin, this.#options.clock.now());
+    if (refused !== null) connection.bye("revoked", refused);
+    return refused === null;
   }
 
   close(): void {
@@ -343,6 +346,8 @@ export class Agents {
   #take(guest: Guest, message: FromAgent): void {
     // What a connection that was replaced had still in its buffers.
     if (this.#guests.get(guest.host) !== guest) return;
+    // Whoever is revoked says nothing any more, not even until the next look at the roster.
+    if (!this.#stillGood(guest)) return;
     switch (message.kind) {
       case "findings":
         return this.#findings(guest, message);
