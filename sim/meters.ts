@@ -96,8 +96,9 @@ export class Meter {
     if (!outlet.closed || this.#world.dark > 0) return 0;
     const host = this.#world.hosts.get(this.#world.hostOf(outlet.key)?.name ?? "");
     if (host === undefined || host.condition === "off" || host.condition === "halted") return this.#standbyWatts;
-    const known = this.#watts.get(id) ?? this.#random.whole(40, 400);
-    this.#watts.set(id, known);
-    return known;
+    // Some need next to nothing at rest, and more when they have something to do.
+    const rest = this.#watts.get(id) ?? this.#random.weigh([[5, this.#random.whole(40, 400)], [1, 3]] as const);
+    this.#watts.set(id, rest);
+    return rest < 10 && this.#random.chance(0.3) ? 40 : rest;
   }
 }

@@ -4,7 +4,8 @@
 //
 // Everything that is not plainly "next to nothing" ends the row and it begins anew: a draw that comes back, a reading that is
 // missing, late or nonsense, a gap. And a meter has to be proved: within the last quarter of an hour it has told, to this process,
-// that the same outlet draws well more. One that is stuck at zero, or that tells of another outlet, never does.
+// that the same outlet draws well more, and never that it draws less while its host served: so one that is stuck at zero, that tells
+// of another outlet, or that hangs on a machine which needs next to nothing at rest shortens no wait.
 
 import type { Input } from "./io.ts";
 import { ours } from "./devices.ts";
@@ -61,6 +62,7 @@ export function meterWhenDue(turn: Turn): void {
   if (turn.state.stopping) return;
   const { bootMs: nowMs } = turn.now;
   for (const [name, { outlets, hosts }] of meteredOf(turn.policy)) {
+    doubt(turn, name, hosts);
     const meter = turn.state.meters.get(name) ?? FRESH;
     if (meter.asked !== null || nowMs < meter.lastMs + EVERY_MS || !ours(turn, name)) continue;
     const all = nowMs >= meter.allMs + (turn.policy.devices.get(name)?.checkEveryMs ?? 0);
@@ -96,7 +98,8 @@ export function metered(turn: Turn, { meter: id, device: name, startedAtMs, resu
     const told = result.ok && why === null ? (result.draws.filter((each) => each.outlet === outlet)) : [];
     const watts = told.length === 1 ? plausible(told[0]?.watts ?? null) : null;
     if (watts === null) unknown ??= `nothing that can be believed of outlet ${outlet}`;
-    draws.set(outlet, read(draws.get(outlet), watts, startedAtMs, below));
+    const serves = (meteredOf(turn.policy).get(name)?.hosts ?? []).some((host) => feeds(host, name, outlet) && servesOn(turn.host(host.name)));
+    draws.set(outlet, read(draws.get(outlet), watts, startedAtMs, below, serves));
   }
   patch(turn, name, { ...meter, asked: null, lastMs: turn.now.bootMs, unknown, draws });
   if (unknown !== null && meter.unknown === null) turn.tell("metered", null, `${name} does not tell what is drawn: ${unknown}`);
@@ -109,12 +112,42 @@ function plausible(watts: number | null): number | null {
   return watts !== null && watts >= 0 && watts <= WATTS_MAX ? watts : null;
 }
 
-function read(before: Draw | undefined, watts: number | null, startedAtMs: number, below: number): Draw {
+function feeds(host: HostPolicy, device: string, outlet: string): boolean {
+  return host.levels.flat().some((each) => each.device === device && each.outlet === outlet);
+}
+
+/** Nothing has been said of its going down, and it serves. */
+function servesOn(host: HostState | undefined): boolean {
+  return host !== undefined && (host.record.careful ?? null) === null && host.word !== "pre-fail" && host.operation === null && host.last?.outcome === "good";
+}
+
+/** It told of next to nothing, and the host has served since: what it tells does not know a machine that runs from one that has halted. */
+function doubt(turn: Turn, device: string, hosts: readonly HostPolicy[]): void {
+  for (const [outlet, draw] of turn.state.meters.get(device)?.draws ?? []) {
+    const { served: low } = draw;
+    if (low === null) continue;
+    const fed = hosts.filter((host) => feeds(host, device, outlet));
+    const served = fed.some((host) => servesOn(turn.host(host.name)) && (turn.host(host.name)?.last?.startedAtMs ?? -Infinity) > low.atMs);
+    if (!served && turn.now.bootMs - low.atMs <= Math.max(...fed.map(looksMs))) continue;
+    const meter = turn.state.meters.get(device) as DeviceMeter;
+    patch(turn, device, { ...meter, draws: new Map(meter.draws).set(outlet, { ...draw, served: null, doubted: draw.doubted || served }) });
+    if (served && !draw.doubted) turn.tell("metered", null, `${device}/${outlet} gave ${Math.round(low.watts)} W while ${fed.map(({ name }) => name).join(" and ")} served: what it gives does not tell a machine that has halted`);
+  }
+}
+
+/** Two looks at least, however they are paced. */
+function looksMs(host: HostPolicy): number {
+  return 2 * Math.max(host.everyMs, ...host.retryMs) + host.timeoutMs;
+}
+
+function read(before: Draw | undefined, watts: number | null, startedAtMs: number, below: number, serves: boolean): Draw {
   const row = before === undefined || startedAtMs - (before.lows.at(-1) ?? -Infinity) > GAP_MS ? [] : before.lows;
   return {
     watts,
     lows: watts !== null && watts < below ? [...row, startedAtMs].slice(-READINGS_MAX) : [],
     provedMs: watts !== null && watts >= PROOF * below ? startedAtMs : (before?.provedMs ?? null),
+    served: watts !== null && watts < PROOF * below && serves ? { atMs: startedAtMs, watts } : (before?.served ?? null),
+    doubted: before?.doubted ?? false,
   };
 }
 
@@ -125,7 +158,7 @@ function tellHalted(turn: Turn, name: string): void {
   if ((off !== null) === host.drawsNothing) return;
   turn.patchHost(name, { drawsNothing: off !== null });
   if (off !== null) turn.tell("metered", name, `halted, ${inWords(turn.now.bootMs - host.lastSignMs)} after its last sign of life: ${off}`);
-  else if (host.record.careful?.state === "off") turn.tell("metered", name, "it is not known to be halted any more");
+  else if (host.record.careful?.state === "off") turn.tell("metered", name, "what it draws does not tell any more that it has halted: it is waited for");
 }
 
 /** Why this host counts as halted although it gave a sign of life lately; null: it does not. */
@@ -137,8 +170,7 @@ export function meteredOff({ state, policy, now }: { readonly state: State; read
   // A level is a whole way to cut it: where all feeds of one are metered, nothing else feeds it.
   if (!wanted.levels.some((level) => level.length > 0 && level.every(tells))) return null;
   // Looked at since, more than once, and in vain.
-  const looksMs = 2 * Math.max(wanted.everyMs, ...wanted.retryMs) + wanted.timeoutMs;
-  if (now.bootMs - host.lastSignMs < looksMs || now.bootMs - host.last.startedAtMs > looksMs) return null;
+  if (now.bootMs - host.lastSignMs < looksMs(wanted) || now.bootMs - host.last.startedAtMs > looksMs(wanted)) return null;
   const fromMs = Math.max(host.lastSignMs, now.bootMs - ageMs(careful.since, now));
   const said: string[] = [];
   for (const outlet of wanted.levels.flat().filter(tells)) {
@@ -147,8 +179,8 @@ export function meteredOff({ state, policy, now }: { readonly state: State; read
     const lows = (draw?.lows ?? []).filter((atMs) => atMs >= fromMs);
     const [first = 0, last = 0] = [lows[0], lows.at(-1)];
     const provedMs = draw?.provedMs ?? -Infinity;
-    if (lows.length < READINGS_MIN || last - first < forMs || now.bootMs - last > FRESH_MS || first - provedMs > PROVED_FOR_MS) return null;
-    said.push(`${outletKey(outlet)} gives ${Math.round(draw?.watts ?? 0)} W, and less than ${belowWatts} W for ${inWords(last - first)}`);
+    if (draw === undefined || draw.doubted || lows.length < READINGS_MIN || last - first < forMs || now.bootMs - last > FRESH_MS || first - provedMs > PROVED_FOR_MS) return null;
+    said.push(`${outletKey(outlet)} gives ${Math.round(draw.watts ?? 0)} W, and less than ${belowWatts} W for ${inWords(last - first)}`);
   }
   return said.join("; ");
 }

@@ -143,6 +143,9 @@ export type Draw = {
   readonly lows: readonly number[];
   /** The last reading well above it. */
   readonly provedMs: number | null;
+  /** A reading not well above it, at a host that served: `doubted` once it serves on. */
+  readonly served: { readonly atMs: number; readonly watts: number } | null;
+  readonly doubted: boolean;
 };
 
 export type DeviceMeter = {
