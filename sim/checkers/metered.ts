@@ -10,6 +10,8 @@ type Answer = { readonly askedMs: number; readonly atMs: number; readonly watts:
 
 /** It may have been pressed since the last reading. */
 const UNSEEN_MS = 22_000;
+/** The watcher counts from before it has logged in, which takes so long at most; an answer is seen here from the question on. */
+const LOGIN_MS = 7_200;
 const QUARTER_MS = 15 * 60_000;
 
 export type Meters = { readonly heard: NonNullable<Checker["metered"]>; announced(host: string, event: string): void; halted(host: string, event: string, silentSinceMs: number): boolean; forget(): void };
@@ -25,13 +27,13 @@ export function metersHeard(world: World): Meters {
     const row: Answer[] = [];
     for (const each of [...since].reverse()) {
       const plain = each.watts !== null && each.watts >= 0 && each.watts < belowWatts && each.atMs - each.askedMs <= 10_500;
-      if (!plain || (row[0] !== undefined && row[0].askedMs - each.askedMs > 15_500)) break;
+      if (!plain || (row[0] !== undefined && row[0].askedMs - each.askedMs > 15_000 + LOGIN_MS)) break;
       row.unshift(each);
     }
     const [first, last] = [row[0], row.at(-1)];
     if (first === undefined || last === undefined || row.length < 3) return false;
     const proved = all.some(({ askedMs, watts }) => watts !== null && watts >= 2 * belowWatts && watts < 50_000 && askedMs < first.askedMs && first.askedMs - askedMs <= QUARTER_MS + 1_000);
-    return proved && last.askedMs - first.askedMs >= forMs - 500 && world.timeline.nowMs - last.askedMs <= 25_000;
+    return proved && last.askedMs - first.askedMs >= forMs - LOGIN_MS && world.timeline.nowMs - last.askedMs <= 25_000;
   }
 
   return {
