@@ -10,8 +10,8 @@ type Answer = { readonly askedMs: number; readonly atMs: number; readonly watts:
 
 /** It may have been pressed since the last reading. */
 const UNSEEN_MS = 22_000;
-/** The watcher counts from before it has logged in, which takes so long at most; an answer is seen here from the question on. */
-const LOGIN_MS = 7_200;
+/** The watcher counts from before it has logged in, and an answer that took longer than this in all does not count for it; here it is seen from the question on. */
+const LOGIN_MS = 10_000;
 const QUARTER_MS = 15 * 60_000;
 
 export type Meters = { readonly heard: NonNullable<Checker["metered"]>; announced(host: string, event: string): void; halted(host: string, event: string, silentSinceMs: number): boolean; forget(): void };

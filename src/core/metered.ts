@@ -185,6 +185,11 @@ export function meteredOff({ state, policy, now }: { readonly state: State; read
   return said.join("; ");
 }
 
+/** What an outlet gave when it was last told, for people. */
+export function wattsAt(state: State, { device, outlet }: OutletRef): number | null {
+  return state.meters.get(device)?.draws.get(outlet)?.watts ?? null;
+}
+
 function patch(turn: Turn, device: string, meter: DeviceMeter): void {
   turn.patch({ meters: new Map(turn.state.meters).set(device, meter) });
 }

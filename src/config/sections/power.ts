@@ -35,7 +35,7 @@ function schemaOf(name: PowerDriverName) {
     timeout: duration("How long one step of the dialogue with the device may take.", { minMs: 100, maxMs: HOUR_MS, default: times.timeout }).default(milliseconds(times.timeout)),
     deadline: duration("How long a whole action may take, from log-in to answer. Never shorter than `timeout`.", { minMs: 1_000, maxMs: HOUR_MS, default: times.deadline }).default(milliseconds(times.deadline)),
     check: duration("How often the device is logged in to and read, so that a dead one is known before it is needed.", { minMs: 1_000, maxMs: 24 * HOUR_MS, default: "5m" }).default(300_000),
-    ...(capabilities.metered === true ? { metered: metered.meta(about("Opt-in, for devices that tell what an outlet gives (APC rPDU2 metered by outlet, Raritan, Eaton, Server Technology; a BMC of Redfish): a host that was shut down with care counts as halted, before `careful.haltBound`, once all outlets of its power give less than this. Nothing is ever cut because of it.")).optional() } : {}),
+    ...(capabilities.metered === true ? { metered: metered.meta(about("Opt-in, for devices that tell what an outlet gives (APC rPDU2 metered by outlet, Raritan, Eaton, Server Technology; a BMC of Redfish): a host that was shut down with care counts as halted, before `careful.haltBound`, once all outlets of its power give less than this. It shortens that one wait; it begins, earns and confirms nothing.")).optional() } : {}),
     feeds: whole("`1`: the hosts on this device have one power supply each, so its outlets may stand as successive levels.", 1, 8).optional(),
   });
 }

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { HostPolicy } from "../policy.ts";
 import { CAREFUL } from "../policy.ts";
+import { statusReport } from "../report.ts";
 import { Hand, hostPolicy, policyOf } from "./hand.ts";
 
 const FEEDS = [[{ device: "sucker", outlet: "2" }]];
@@ -58,6 +59,16 @@ test("what gives next to nothing for long enough has halted, and the start says 
   assert.ok(afterMs !== null && afterMs >= 30_000 && afterMs <= 60_000, String(afterMs));
   assert.match(hand.told("return").join("\n"), /it has halted: sucker\/2 gives 1 W, and less than 5 W for 3\d s/);
   assert.match(hand.told("metered").join("\n"), /^halted, 3\d s after its last sign of life/);
+});
+
+test("people see what an outlet gives, and only where it is asked", () => {
+  const given = (hand: Hand): unknown => statusReport(hand.state, hand.policy, hand.now()).hosts[0]?.power[0]?.watts;
+  const hand = metered();
+  assert.equal(given(hand), 80);
+  hand.watts.set("sucker/2", -3);
+  live(hand, "good", 310_000);
+  assert.equal(given(hand), null);
+  assert.equal(given(metered(FEEDS, [])), undefined);
 });
 
 test("without it haltBound is waited", () => {
