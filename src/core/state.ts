@@ -338,7 +338,7 @@ export type State = {
   readonly ledger: number;
   readonly hosts: Table<HostState>;
   readonly devices: Table<DeviceState>;
-  /** What devices tell of what is drawn, by device (metered.ts). */
+  /** What devices tell of what is drawn, by device (meters.ts). */
   readonly meters: ReadonlyMap<string, DeviceMeter>;
   readonly operations: ReadonlyMap<number, Operation>;
   readonly runs: ReadonlyMap<number, Run>;

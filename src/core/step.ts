@@ -22,7 +22,7 @@ import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
 import { renew, reviewLeases } from "./leases.ts";
 import { mayStillArrive } from "./read-back.ts";
-import { metered, meterWhenDue } from "./metered.ts";
+import { metered, meterWhenDue } from "./meters.ts";
 import { boot, driveReboots, ordered, rebootsStored } from "./reboots.ts";
 import { scheduleReboots } from "./reboots-begin.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";

@@ -1,5 +1,5 @@
 // What drivers tell of what an outlet gives, against the virtual devices: the number where there is one, and null for everything that
-// is none. Whether it could be true is not theirs to judge (core/metered.ts).
+// is none. Whether it could be true is not theirs to judge (core/meters.ts).
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -36,7 +36,7 @@ export type SetOutcome =
 /** One log-in at a device. Calls never overlap: the executor queues them. Every call ends when `signal` does. */
 export type PowerSession = {
   read(outlets: readonly string[], signal: AbortSignal): Promise<readonly Reading[]>;
-  /** What the outlets give (core/metered.ts); only drivers with the capability have it. Rejects where the device does not answer. */
+  /** What the outlets give (core/meters.ts); only drivers with the capability have it. Rejects where the device does not answer. */
   meter?(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]>;
   /** Rejects only before `fire` was called (could not navigate or read); after it, every end is a SetOutcome. */
   set(outlet: string, action: "on" | "off", fire: Fire, signal: AbortSignal): Promise<SetOutcome>;
