@@ -42,6 +42,12 @@ export type RedfishFaults = {
   /** They stand in an ActionInfo. */
   actionInfo: boolean;
   systems: readonly string[];
+  /** What the machine draws while it is on, and while it is off. */
+  watts: { readonly on: unknown; readonly off: unknown };
+  /** Told in EnvironmentMetrics, in the older Power, in both, or in neither; and what the sensor says of itself. */
+  meters: readonly ("EnvironmentMetrics" | "Power")[];
+  meterState: string | null;
+  chassis: readonly string[];
 };
 
 export type RedfishBmc = {
@@ -61,6 +67,7 @@ export type RedfishBmc = {
   close(): Promise<void>;
 };
 
+const CHASSIS = "/redfish/v1/Chassis/";
 const SYSTEM = "/redfish/v1/Systems/";
 const SESSIONS = "/redfish/v1/SessionService/Sessions";
 const BODY_MAX = 65_536;
@@ -71,6 +78,7 @@ export async function startRedfishBmc({ user = "admin", password = "sesame" }: {
   const faults: RedfishFaults = {
     loseAnswer: false, loseCommand: false, hang: false, lie: false, powerState: null, task: null, resetStatus: null, answer: null, closes: false, cutAnswer: false, precondition: false,
     allowed: ["On", "ForceOff", "GracefulShutdown", "ForceRestart", "PowerCycle"], actionInfo: false, systems: ["1"],
+    watts: { on: 120, off: 8 }, meters: ["EnvironmentMetrics", "Power"], meterState: "Enabled", chassis: ["1"],
   };
   const commands: string[] = [];
   const requests: string[] = [];
@@ -88,6 +96,7 @@ export async function startRedfishBmc({ user = "admin", password = "sesame" }: {
   const etag = (): string => `W/"${edges}"`;
   const system = (id: string): unknown => ({
     "@odata.type": "#ComputerSystem.v1_16_0.ComputerSystem", "@odata.id": SYSTEM + id, Id: id, Name: "System", PowerState: faults.powerState ?? (power === "on" ? "On" : "Off"),
+    Links: { Chassis: faults.chassis.map((each) => ({ "@odata.id": CHASSIS + each })) },
     Actions: {
       "#ComputerSystem.Reset": {
         target: `${SYSTEM}${id}/Actions/ComputerSystem.Reset`,
@@ -95,6 +104,18 @@ export async function startRedfishBmc({ user = "admin", password = "sesame" }: {
       },
     },
   });
+
+  /** Chassis and what it draws (DSP0268: Chassis, EnvironmentMetrics, Power); undefined: there is no such thing here. */
+  const chassis = (path: string): unknown => {
+    const [, id = "", rest = ""] = /^\/redfish\/v1\/Chassis\/([^/]+)(?:\/(.*))?$/.exec(path) ?? [];
+    if (!faults.chassis.includes(id)) return undefined;
+    const status = faults.meterState === null ? {} : { Status: { State: faults.meterState } };
+    const watts = faults.watts[power];
+    if (rest === "") return { "@odata.type": "#Chassis.v1_23_0.Chassis", Id: id, ...Object.fromEntries(faults.meters.map((name) => [name, { "@odata.id": `${CHASSIS}${id}/${name}` }])) };
+    if (!faults.meters.includes(rest as "Power")) return undefined;
+    if (rest === "Power") return { "@odata.type": "#Power.v1_7_1.Power", PowerControl: [{ MemberId: "0", PowerConsumedWatts: watts, ...status }] };
+    return { "@odata.type": "#EnvironmentMetrics.v1_3_0.EnvironmentMetrics", PowerWatts: { Reading: watts, ...status } };
+  };
 
   const reset = (request: IncomingMessage, response: ServerResponse, body: string): void => {
     const kind = (JSON.parse(body) as { ResetType?: unknown }).ResetType;
@@ -150,6 +171,10 @@ export async function startRedfishBmc({ user = "admin", password = "sesame" }: {
       polls += 1;
       const state = polls > faults.task.polls ? faults.task.state : "Running";
       return send(response, 200, { "@odata.type": "#Task.v1_7_0.Task", TaskState: state });
+    }
+    if (method === "GET" && path.startsWith(CHASSIS)) {
+      const found = chassis(path);
+      return found === undefined ? refuse(response, 404, "ResourceMissingAtURI") : send(response, 200, found);
     }
     const [, id = "", rest = ""] = /^\/redfish\/v1\/Systems\/([^/]+)(\/.*)?$/.exec(path) ?? [];
     if (!faults.systems.includes(id)) return refuse(response, 404, "ResourceMissingAtURI");

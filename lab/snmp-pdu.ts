@@ -30,6 +30,8 @@ export type SnmpPduOptions = {
   readonly sysObjectId?: string;
   readonly faults?: FaultPatch;
   readonly onSwitch?: OnSwitch;
+  /** What hangs on an outlet draws, in watts, while that is on; default 100. */
+  readonly draws?: (outlet: number) => number;
 };
 
 /** What only this device can have wrong. */
@@ -42,6 +44,10 @@ export type SnmpFaults = {
   stateAsText: boolean;
   /** The state is told as this number, whatever it is. */
   stateAs: number | null;
+  /** Its meters tell this text, whatever an outlet gives. */
+  powerAs: string | null;
+  /** Its meters have the rows of other outlets: so many further. */
+  meterShift: number;
   /** What the device answers to a write instead of doing it (snmpd.conf(5)). */
   refuse: "not-writable" | "wrong-type" | "wrong-value" | "inconsistent-value" | null;
 };
@@ -159,12 +165,13 @@ async function freeUdpPort(): Promise<number> {
 
 class SnmpDevice {
   readonly faults: Faults = noFaults();
-  readonly snmp: SnmpFaults = { loseCommands: 0, loseAnswers: 0, stateAsText: false, stateAs: null, refuse: null };
+  readonly snmp: SnmpFaults = { loseCommands: 0, loseAnswers: 0, stateAsText: false, stateAs: null, powerAs: null, meterShift: 0, refuse: null };
   readonly log = new ApcLog(null);
   readonly outlets: Outlets;
   path: PathFaults | null = null;
   readonly #cells: readonly Cell[];
   readonly #sockets = new Set<Socket>();
+  readonly #draws: (outlet: number) => number;
   #commands = 0;
 
   constructor(options: SnmpPduOptions, table: SnmpTable) {
@@ -172,8 +179,9 @@ class SnmpDevice {
     const count = options.outlets ?? 8;
     this.outlets = new Outlets({ count, names: options.names ?? {}, initial: options.initial ?? {}, rebootMs: 5_000, delayedMs: 1_000 }, this.faults, this.log);
     this.outlets.onSwitch = options.onSwitch ?? null;
+    this.#draws = options.draws ?? (() => 100);
     this.#cells = table.columns
-      .flatMap((column) => Array.from({ length: count }, (_, index): Cell => ({ oid: numbers(`${column.oid}.${table.row}${index + 1}`), column, outlet: index + 1 })))
+      .flatMap((column) => Array.from({ length: count }, (_, index): Cell => ({ oid: numbers(`${column.oid}.${table.row}${index + 1}${"row" in column ? (column.row ?? "") : ""}`), column, outlet: index + 1 })))
       .sort((one, other) => compare(one.oid, other.oid));
   }
 
@@ -217,6 +225,13 @@ class SnmpDevice {
         return `string\n${this.outlets.label(outlet)}`;
       case "pending":
         return `integer\n${this.outlets.pending(outlet) ? 1 : 2}`;
+      case "number":
+        return `integer\n${outlet + (column.oid.includes(".26.9.4.") ? this.snmp.meterShift : 0)}`;
+      case "constant":
+        return `integer\n${column.value}`;
+      case "power":
+        if (this.snmp.powerAs !== null) return this.snmp.powerAs;
+        return `integer\n${this.outlets.truth(outlet) === "on" ? Math.round(this.#draws(outlet) / column.step) : 0}`;
       case "control":
         return `integer\n${column.reads}`;
       case "state":

@@ -1,7 +1,8 @@
 // The words of a script. `host`, `brakes`, `quiet`, `uptime`, `unarmed` and `until` describe the world; a line that begins with a
 // time says what happens then: `100s logos frozen`, `100s maintenance logos for 2m`, `100s device sucker late 3s`. Of careful shutdowns:
 // `careful haltBound 60s returnAfter 1m` describes, `100s careful logos shutdown event e1 halts 1m` is an announcement, `100s sense
-// good charge 80%` what the watcher's own signal says from then on, `device bmc follows` one whose outputs follow the machine.
+// good charge 80%` what the watcher's own signal says from then on, `device bmc follows` one whose outputs follow the machine, `device
+// sucker metered 5W 30s` one whose draw is read; `100s outlet sucker/2 draws 40W` is what truly hangs on it from then on.
 
 import type { Command } from "../src/core/io.ts";
 import type { CarefulPolicy, HostPolicy, OutletRef, Policy, RebootsPolicy } from "../src/core/policy.ts";
@@ -23,6 +24,12 @@ export function duration(text: string): number {
   const match = /^(\d+)(ms|s|m|h|d)$/.exec(text);
   if (match === null) throw new Error(`not a duration: ${text}`);
   return Number(match[1]) * (UNITS[match[2] as string] as number);
+}
+
+export function watts(text: string): number {
+  const match = /^(-?\d+)W$/.exec(text);
+  if (match === null) throw new Error(`not a power: ${text}`);
+  return Number(match[1]);
 }
 
 function levelsOf(text: string): readonly (readonly OutletRef[])[] {

@@ -4,7 +4,7 @@
 
 import type { ActOutcome, Effect, Input } from "../src/core/io.ts";
 import { recognise } from "../src/core/kernel-words.ts";
-import type { CarefulPolicy, OutletRef, Policy } from "../src/core/policy.ts";
+import type { CarefulPolicy, DevicePolicy, OutletRef, Policy } from "../src/core/policy.ts";
 import type { RebootsPolicy } from "../src/core/policy.ts";
 import { CAREFUL, LIMITS, outletKey } from "../src/core/policy.ts";
 import type { AnyRecord, RecordKey } from "../src/core/records.ts";
@@ -17,7 +17,7 @@ import type { Now } from "../src/core/time.ts";
 import { reloadProblems } from "../src/watcher/reload.ts";
 import { Devices } from "./devices.ts";
 import type { HostLine, Life, Word } from "./script.ts";
-import { duration, LIVES, parseBrakes, parseCareful, parseCommand, parseHost, parseReboots } from "./script.ts";
+import { duration, watts, LIVES, parseBrakes, parseCareful, parseCommand, parseHost, parseReboots } from "./script.ts";
 
 type VirtualHost = { line: HostLine; life: Life; bootedAtMs: number; off: boolean; looks: number; word: Word };
 type Write = { readonly key: RecordKey; readonly value: AnyRecord | null };
@@ -55,6 +55,7 @@ export class World {
   #careful: CarefulPolicy = CAREFUL;
   #sense: Extract<Input, { kind: "power-sense" }> | null = null;
   readonly #follows = new Set<string>();
+  readonly #metered = new Map<string, NonNullable<DevicePolicy["metered"]>>();
   readonly #quiet = new Set<string>();
   readonly #acts = new Map<number, { outlet: OutletRef; action: "on" | "off" }>();
   /** As the scheduler keeps them: the earliest of each key. */
@@ -71,6 +72,7 @@ export class World {
       else if (words[0] === "reboots") this.#reboots = parseReboots(words);
       else if (words[0] === "careful") this.#careful = parseCareful(words, this.#careful);
       else if (words[0] === "device" && words[2] === "follows") this.#follows.add(words[1] as string);
+      else if (words[0] === "device" && words[2] === "metered") this.#metered.set(words[1] as string, { belowWatts: watts(words[3] as string), forMs: duration(words[4] as string) });
       else if (words[0] === "quiet") for (const kind of words.slice(1)) this.#quiet.add(kind);
       else if (words[0] === "uptime") this.#bootedMs = -duration(words[1] as string);
       else if (words[0] === "unarmed") this.#armed = false;
@@ -100,8 +102,13 @@ export class World {
   #policy(): Policy {
     const hosts = new Map([...this.#hosts].map(([name, host]) => [name, host.line.policy]));
     const names = new Set([...hosts.values()].flatMap((host) => host.levels.flat().map((outlet) => outlet.device)));
-    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true, ...(this.#follows.has(name) ? { followsHost: true as const } : {}) }]));
+    const devices = new Map([...names].map((name) => [name, { name, driver: "apc", address: name, maxActMs: 30_000, checkEveryMs: 300_000, exclusiveSession: true, ...(this.#follows.has(name) ? { followsHost: true as const } : {}), ...this.#meter(name) }]));
     return { site: "scenario", watcher: "rikis-hopuuj", armed: this.#armed, hosts, devices, brakes: this.#brakes, observers: 3, lone: "hold", careful: { ...this.#careful, sensed: this.#sense !== null }, shared: null, limits: LIMITS, ...(this.#reboots === null ? {} : { reboots: this.#reboots }) };
+  }
+
+  #meter(device: string): Pick<DevicePolicy, "metered"> {
+    const metered = this.#metered.get(device);
+    return metered === undefined ? {} : { metered };
   }
 
   #happen(words: readonly string[]): void {
@@ -125,6 +132,7 @@ export class World {
     else if (subject === "clock") this.#clock(verb, words[2]);
     else if (subject === "device") this.#devices.happen(words);
     else if (subject === "outlet" && words[2] === "labelled") this.#devices.outlet(verb).label = words[3] as string;
+    else if (subject === "outlet" && words[2] === "draws") this.#devices.outlet(verb).draws = words[3] === "true" ? null : watts(words[3] as string);
     else if (subject === "outlet") this.#edge(verb, words[2] as "on" | "off");
     else if (host !== undefined && LIVES.has(verb)) host.life = verb as Life;
     else if (host !== undefined && verb === "says") this.#says(subject, words.slice(2).join(" "));
@@ -306,6 +314,16 @@ export class World {
             ? { ok: true as const, readings: effect.outlets.map((outlet) => ({ outlet, ...this.#devices.reads(`${device}/${outlet}`) })) }
             : { ok: false as const, code: "POWER_UNREACHABLE", evidence: "connection refused" };
           return { kind: "readings", read, device, startedAtMs, result };
+        });
+      }
+      case "meter": {
+        const { meter, device } = effect;
+        const startedAtMs = this.#now().bootMs;
+        const runs = (key: string): boolean => this.#devices.outlet(key).hosts.some((name) => this.#serving(this.#hosts.get(name) as VirtualHost) !== "silent");
+        const told = effect.outlets.map((outlet) => ({ outlet, watts: this.#devices.draws(`${device}/${outlet}`, runs(`${device}/${outlet}`)) }));
+        return this.#later(this.#devices.manner(device).meter.lateMs, () => {
+          const result = this.#devices.manner(device).reachable ? { ok: true as const, draws: told } : { ok: false as const, code: "POWER_UNREACHABLE", evidence: "connection refused" };
+          return { kind: "metered", meter, device, startedAtMs, result };
         });
       }
       case "touch": {

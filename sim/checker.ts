@@ -3,7 +3,7 @@
 
 import type { Command, Told } from "../src/core/io.ts";
 import type { KernelWord } from "../src/core/kernel-words.ts";
-import type { Reading } from "../src/power/power.ts";
+import type { Draw, Reading } from "../src/power/power.ts";
 import type { Answer } from "../src/watcher/watcher.ts";
 import type { Device, Edge, Sent } from "./devices.ts";
 import type { Records, Transaction } from "./disk.ts";
@@ -29,6 +29,8 @@ export type Checker = {
   opening?(device: Device, life: Process): void;
   /** A device's answer reaches the watcher; it was asked for at `askedMs`. */
   readings?(device: Device, readings: readonly Reading[], life: Process, askedMs: number): void;
+  /** What a device tells of what it gives reaches the watcher; it was asked for at `askedMs`. */
+  metered?(device: Device, draws: readonly Draw[], life: Process, askedMs: number): void;
   touched?(host: string, answered: "yes" | "no" | "unknown", life: Process): void;
   /** A remedy is begun. */
   remedy?(host: string, name: string): void;
@@ -55,7 +57,7 @@ type Hook = Exclude<keyof Checker, "invariant">;
 export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
-  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "touched", "remedy", "order", "obeys", "told", "spoofed", "asked", "answered", "exiting",
+  "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "metered", "touched", "remedy", "order", "obeys", "told", "spoofed", "asked", "answered", "exiting",
   "lifeBegins", "lifeEnds", "strikes", "audit", "end",
 ];
 

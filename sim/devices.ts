@@ -7,6 +7,7 @@ import type { OutletRef } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
 import type { Operation } from "../src/core/records.ts";
 import type { Event } from "./clock.ts";
+import type { Meter } from "./meters.ts";
 import type { Path, Process, Scene } from "./scene.ts";
 import type { Session } from "./session.ts";
 import { openSession } from "./session.ts";
@@ -62,6 +63,8 @@ export class Device {
   down = 0;
   slow = 0;
   stale = 0;
+  /** It tells what its outlets give. */
+  meter: Meter | null = null;
   ghostUntilMs = 0;
   acknowledgementsToLose = 0;
   commandsToDelay = 0;

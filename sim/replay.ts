@@ -184,6 +184,8 @@ function commands(effects: readonly Effect[]): string[] {
         return [`${effect.kind} ${effect.act}`];
       case "read":
         return [`read ${effect.read}`];
+      case "meter":
+        return [`meter ${effect.meter}`];
       case "touch":
         return [`touch ${effect.touch}`];
       case "remedy":

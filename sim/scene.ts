@@ -31,7 +31,7 @@ export type Process = Owner & {
 };
 
 /** The moments at which checkers look that hosts, devices and sessions know of. */
-type Moment = "edge" | "energy" | "condition" | "opening" | "readings" | "bytes";
+type Moment = "edge" | "energy" | "condition" | "opening" | "readings" | "metered" | "bytes";
 
 export type Scene = {
   readonly timeline: Timeline;

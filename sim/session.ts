@@ -4,7 +4,7 @@
 
 import { UpkeepError } from "../src/core/errors.ts";
 import { passGate } from "../src/power/gate.ts";
-import type { Fire, PowerSession, Reading, SetOutcome } from "../src/power/power.ts";
+import type { Draw, Fire, PowerSession, Reading, SetOutcome } from "../src/power/power.ts";
 import type { Device, Sent } from "./devices.ts";
 import type { Process, Scene } from "./scene.ts";
 
@@ -55,6 +55,23 @@ export class Session implements PowerSession {
       const readings = outlets.map((outlet) => this.#device.sample(outlet));
       for (const checker of this.#world.checkers.readings) checker.readings?.(this.#device, readings, this.life, askedMs);
       return readings;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async meter(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]> {
+    this.#enter("read");
+    try {
+      const { meter } = this.#device;
+      if (meter === null) throw new UpkeepError("POWER_NONSENSE", `${this.#device.name} has no meter`);
+      const askedMs = this.#world.timeline.nowMs;
+      await this.#exchange(this.#device.spec.turnMs, signal);
+      const draws = meter.tell(outlets);
+      const { extraMs } = meter;
+      if (extraMs > 0) await this.#exchange(extraMs, signal);
+      for (const checker of this.#world.checkers.metered) checker.metered?.(this.#device, draws, this.life, askedMs);
+      return draws;
     } finally {
       this.#busy = false;
     }

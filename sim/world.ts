@@ -25,6 +25,7 @@ import type { Machine } from "./life.ts";
 import { Life } from "./life.ts";
 import { Network } from "./network.ts";
 import { Observed } from "./observed.ts";
+import { Meter } from "./meters.ts";
 import { Outages } from "./outages.ts";
 import { Random } from "./random.ts";
 import type { Fault } from "./fault-names.ts";
@@ -100,6 +101,7 @@ export class World {
     this.agents = spec.policy.reboots === undefined ? { hosts: new Set(), done: new Set() } : agentsOf(spec.seed, [...this.hosts.keys()]);
     this.faults = new Faults(this);
     this.outages = spec.outages === null ? null : new Outages(this, spec.outages);
+    for (const device of this.devices.values()) if (device.spec.policy.metered !== undefined) device.meter = new Meter(this, device);
     this.checkers = byHook(checkers(this));
   }
 
@@ -109,6 +111,7 @@ export class World {
     this.#audit();
     this.faults.begin();
     this.outages?.begin();
+    for (const device of this.devices.values()) device.meter?.begin();
     spoof(this);
     if (this.spec.policy.reboots !== undefined) this.#askForReboots(new Random(this.spec.seed, "people who reboot"));
     this.#until(this.spec.activeMs);

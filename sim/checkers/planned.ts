@@ -1,5 +1,5 @@
 // Planned shutdown and the return of power (ADR 28, ADR 28). What an agent announced and was heard is not fenced; a start
-// touches no outlet before `haltBound` has passed since the last sign of life that reached the watcher, nor before power has been
+// touches no outlet before `haltBound` has passed since the last sign of life that reached the watcher, or a metered off, nor before power has been
 // good for `returnAfter` in the watcher's own sense, unless a person wants it; it starts what its event shut down and nothing else,
 // in the order of `after`; a host that is truly up is not cycled. Who stays up past its time is told of.
 
@@ -7,6 +7,7 @@ import type { Command } from "../../src/core/io.ts";
 import type { DeviceLock, HostRecord, Operation, RecordKey } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
+import { metersHeard } from "./metered.ts";
 
 type Heard = { readonly event: string; readonly atMs: number; readonly life: number };
 
@@ -32,6 +33,7 @@ export function planned(world: World): Checker {
   /** Who has been up past its time and was not told of, for how long. */
   const untold = new Map<string, number>();
   let emptied = false;
+  const meters = metersHeard(world);
   const record = (host: string): HostRecord | undefined => world.disk.value<HostRecord>(`host/${host}` as RecordKey);
   const forget = (host: string): void => void heard.delete(host);
 
@@ -48,7 +50,7 @@ export function planned(world: World): Checker {
     if (policy === undefined) return;
     if (events.get(host)?.has(origin.event) !== true) return world.fail("Planned", `${host} is started by event ${origin.event}, which has not shut it down`);
     const silentMs = nowMs - Math.max(signMs.get(host) ?? 0, world.life?.startedMs ?? 0);
-    if (silentMs < careful.haltBoundMs - SLACK_MS) return world.fail("Planned", `${host} is cut ${Math.round(silentMs)} ms after its last sign of life, and ${careful.haltBoundMs} ms are the least`);
+    if (silentMs < careful.haltBoundMs - SLACK_MS && !meters.halted(host, origin.event, nowMs - silentMs)) return world.fail("Planned", `${host} is cut ${Math.round(silentMs)} ms after its last sign of life, and ${careful.haltBoundMs} ms are the least`);
     const truth = world.hosts.get(host);
     const quietMs = 3 * policy.everyMs + policy.timeoutMs + 5_000;
     const reached = nowMs - Math.max(cutMs.get(host) ?? 0, world.life?.startedMs ?? 0, ...(world.life?.pauses ?? []).map((pause) => pause.toMs));
@@ -67,7 +69,9 @@ export function planned(world: World): Checker {
       heard.clear();
       offByPerson.clear();
     },
+    metered: meters.heard,
     lifeBegins(life) {
+      meters.forget();
       signMs.clear();
       mute.clear();
       if (outages.dark === false && life.uptimeAtStartMs < 60_000 && life.startedMs > 0) emptied = true;
@@ -81,7 +85,8 @@ export function planned(world: World): Checker {
     asked(command) {
       if (command.kind === "careful") {
         if (command.phase !== "pre-fail") last.set(command.host, command);
-        events.set(command.host, (events.get(command.host) ?? new Set()).add(command.event));
+        if (command.phase === "shutdown") meters.announced(command.host, command.event);
+      events.set(command.host, (events.get(command.host) ?? new Set()).add(command.event));
         signMs.set(command.host, world.timeline.nowMs);
         return;
       }

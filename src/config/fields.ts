@@ -57,6 +57,18 @@ export function bytes(description: string, { min, max, ...shown }: Shown & { rea
   return parsed(parse, "VALUE_INVALID", "a size such as 1GiB", BYTES_PATTERN).meta(about(description, shown, "size"));
 }
 
+const WATTS_PATTERN = "^[0-9]{1,5}(\\.[0-9])?W$";
+
+/** Power, in watts. A bare number is refused: it could be a current. */
+export function watts(description: string, { min, max, ...shown }: Shown & { readonly min: number; readonly max: number }) {
+  const parse = (text: string): Parsed<number> => {
+    const value = new RegExp(WATTS_PATTERN).test(text) ? Number(text.slice(0, -1)) : NaN;
+    if (value >= min && value <= max) return { ok: true, value };
+    return { ok: false, message: `${JSON.stringify(text)} is not a power`, hint: `write watts from ${min}W to ${max}W, such as 5W` };
+  };
+  return parsed(parse, "VALUE_INVALID", "a power such as 5W", WATTS_PATTERN).meta(about(description, shown));
+}
+
 /** A share between 0 and 1. */
 export function percent(description: string, shown: Shown = {}) {
   return parsed(parsePercent, "PERCENT_INVALID", "a share such as 40%", PERCENT_PATTERN).meta(about(description, shown, "share"));

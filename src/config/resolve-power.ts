@@ -192,7 +192,7 @@ export class PowerResolver {
     const { address, options } = resolved;
     if (driver.placed === true) this.#refuseSecondName(device, name, address);
     return {
-      policy: { name, driver: input.driver, address, maxActMs: input.deadline, checkEveryMs: input.check, exclusiveSession: driver.capabilities?.exclusiveSession ?? false, ...(driver.capabilities?.followsHost === true ? { followsHost: true as const } : {}) },
+      policy: { name, driver: input.driver, address, maxActMs: input.deadline, checkEveryMs: input.check, exclusiveSession: driver.capabilities?.exclusiveSession ?? false, ...(driver.capabilities?.followsHost === true ? { followsHost: true as const } : {}), ...(input.metered === undefined ? {} : { metered: { belowWatts: input.metered.below, forMs: input.metered.for } }) },
       spec: { name, stepMs: input.timeout, maxActMs: input.deadline, driver: input.driver, options } as DeviceSpec,
     };
   }

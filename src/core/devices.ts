@@ -32,7 +32,7 @@ export function check(turn: Turn, name: string): void {
 }
 
 /** With several watchers only the one in charge logs in. */
-function ours(turn: Turn, device: string, orYielding = false): boolean {
+export function ours(turn: Turn, device: string, orYielding = false): boolean {
   const { fleet } = turn.state;
   if (fleet === null) return true;
   const unit = unitsOf(turn.policy).ofCharge.get(device)?.name;

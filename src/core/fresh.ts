@@ -49,6 +49,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     record,
     lastSignMs: freshAfterMs,
     mute: false,
+    drawsNothing: false,
     word: null,
     startAtMs: 0,
     startRefused: null,

@@ -16,6 +16,11 @@ export type ReadResult =
   | { readonly ok: true; readonly readings: readonly { readonly outlet: string; readonly state: "on" | "off" | "unknown"; readonly label: string | null }[] }
   | { readonly ok: false; readonly code: string; readonly evidence: string };
 
+/** Watts, as the device tells them; null: it does not. */
+export type MeterResult =
+  | { readonly ok: true; readonly draws: readonly { readonly outlet: string; readonly watts: number | null }[] }
+  | { readonly ok: false; readonly code: string; readonly evidence: string };
+
 export type ActOutcome =
   | { readonly kind: "accepted"; readonly evidence: string }
   | { readonly kind: "refused"; readonly by: "gate" | "device"; readonly evidence: string }
@@ -75,6 +80,8 @@ export type Input =
   | { readonly kind: "ready"; readonly act: number; readonly state: "on" | "off" | "unknown"; readonly label: string | null }
   | { readonly kind: "acted"; readonly act: number; readonly outcome: ActOutcome }
   | { readonly kind: "readings"; readonly read: number; readonly device: string; readonly startedAtMs: number; readonly result: ReadResult }
+  /** The answer to `meter`. */
+  | { readonly kind: "metered"; readonly meter: number; readonly device: string; readonly startedAtMs: number; readonly result: MeterResult }
   | { readonly kind: "remedied"; readonly host: string; readonly remedy: string; readonly outcome: "done" | "failed" | "unknown"; readonly evidence: string }
   | { readonly kind: "touched"; readonly touch: number; readonly answered: "yes" | "no" | "unknown"; readonly evidence: string }
   | { readonly kind: "tick"; readonly key: string }
@@ -128,7 +135,7 @@ export type ToldKind =
   | "withdrawn" | "next-level" | "held" | "recovered" | "done" | "released" | "device-answer" | "device-failed" | "device-ok" | "resumed"
   | "outlet" | "off-by-others" | "label" | "guarded" | "unguarded"
   | "brake" | "brake-ended" | "command" | "command-refused" | "wanted"
-  | "careful" | "power-sense" | "return"
+  | "careful" | "power-sense" | "return" | "metered"
   | "agent" | "watcher" | "vote" | "charge" | "disagreement" | "kernel" | "lease"
   | "store-failed" | "store-ok" | "history-failed" | "history-ok" | "alarm" | "alarm-over" | "acknowledged" | "owed"
   | "reboots";
@@ -159,6 +166,8 @@ export type Effect =
   | { readonly kind: "fire"; readonly act: number; readonly sinceMs: number; readonly withinMs: number | null; readonly beforeMs: number | null; readonly because: string; readonly cause: number }
   | { readonly kind: "cancel"; readonly act: number; readonly because: string; readonly cause: number }
   | { readonly kind: "read"; readonly read: number; readonly device: string; readonly outlets: readonly string[]; readonly because: string; readonly cause: number }
+  /** What do these outlets give? Ends with input `metered`. */
+  | { readonly kind: "meter"; readonly meter: number; readonly device: string; readonly outlets: readonly string[]; readonly because: string; readonly cause: number }
   /** Does anything answer at the host's own address? Ends with input `touched`. */
   | { readonly kind: "touch"; readonly touch: number; readonly host: string; readonly because: string; readonly cause: number }
   /** Try something softer than power; ends with input `remedied`. Its record is durable. */

@@ -78,6 +78,8 @@ export type DevicePolicy = {
   readonly exclusiveSession: boolean;
   /** Its outputs follow the host: they read off once its system has halted (a BMC, a hypervisor). Absent: an outlet is off only by somebody's hand. */
   readonly followsHost?: true;
+  /** What it gives is read, and a host that was shut down with care counts as halted once that is less for so long (metered.ts). Absent: it is not asked. */
+  readonly metered?: { readonly belowWatts: number; readonly forMs: number };
 };
 
 /** What the watchers do with hosts that were shut down with care (ADR 28). */

@@ -11,6 +11,7 @@ import type { Phases } from "./incident.ts";
 import { phasesOf } from "./incident.ts";
 import type { Verdict } from "./liveness.ts";
 import { verdict } from "./liveness.ts";
+import { wattsAt } from "./metered.ts";
 import { chargedWith, observedBy, observersOf } from "./roster.ts";
 import { inCharge, leaseHolds } from "./transaction.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
@@ -35,6 +36,8 @@ export type OutletReport = {
   readonly level: number;
   /** A past good cycle or a drill has shown that this outlet feeds this host. */
   readonly proved: boolean;
+  /** What it gave when that was last read; null: that is not known. Absent: it is not asked. */
+  readonly watts?: number | null | undefined;
 };
 
 export type ProbeReport = {
@@ -361,7 +364,7 @@ export function hostReport(host: HostState, policy: HostPolicy, state: State, fl
         const key = outletKey(outlet);
         const told = ours ? undefined : host.guardRecord?.power.find((each) => each.outlet === key);
         if (!ours) return { outlet: key, state: told?.state ?? "unknown", at: null, label: told?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key) };
-        return { outlet: key, state: seen?.state ?? "unknown", at: seen === undefined ? null : isoBoot(seen.atMs, now), label: seen?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key) };
+        return { outlet: key, state: seen?.state ?? "unknown", at: seen === undefined ? null : isoBoot(seen.atMs, now), label: seen?.label ?? null, level: level + 1, proved: record.learned.proved.includes(key), ...(fleet.devices.get(outlet.device)?.metered === undefined ? {} : { watts: wattsAt(state, outlet) }) };
       }),
     ),
     incident: host.incident?.incident ?? null,

@@ -5,6 +5,7 @@
 import { heldBecause, over, raise } from "./alarms.ts";
 import type { Judgement } from "./liveness.ts";
 import { AWAKE_SLACK_MS } from "./liveness.ts";
+import { meteredOff } from "./metered.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, OperationOutcome } from "./records.ts";
 import type { Round } from "./round.ts";
@@ -116,6 +117,13 @@ export function silentForMs(host: HostState, now: Now): number {
   return now.bootMs - host.lastSignMs;
 }
 
+/** Why it may not have halted yet; null: it has been silent for `haltBound`, or its outlets draw nothing since it fell silent. */
+export function notHalted(turn: Turn, host: HostState): string | null {
+  const silentMs = silentForMs(host, turn.now);
+  if (silentMs >= carefulOf(turn.policy).haltBoundMs || meteredOff(turn, host) !== null) return null;
+  return `it gave a sign of life ${inWords(silentMs)} ago, or may have`;
+}
+
 /** Another observer says that it is up. */
 export function seenElsewhere(turn: Pick<Turn, "state">, host: HostState): boolean {
   return turn.state.fleet !== null && [...host.votes.values()].some((vote) => vote.says === "up");
@@ -128,7 +136,7 @@ export function whyNotStarted(turn: Turn, operation: Operation): string | null {
   if (isDown(host)) return "its careful shutdown was announced again";
   const why = (host.record.careful?.asked ?? null) === null ? notYet(senseOf(turn), turn.policy) : null;
   if (why !== null) return why;
-  const silentMs = silentForMs(host, turn.now);
-  if (silentMs < carefulOf(turn.policy).haltBoundMs) return `it gave a sign of life ${inWords(silentMs)} ago, or may have`;
+  const lives = notHalted(turn, host);
+  if (lives !== null) return lives;
   return seenElsewhere(turn, host) ? "another watcher sees it up" : null;
 }

@@ -2,8 +2,8 @@
 // outlive this watcher. Power has to be good for `returnAfter` without a break and the UPS charged, or a person says so; then one
 // host after the other, in order of dependency, through the ordinary operation: intent, swap, read back, owed on.
 //
-// The invariants: no outlet before `haltBound` after the last sign of life, since a halted system that still writes is worse than
-// one that waits; a host that answers is not cycled, only wanted on again; power lost again stops what has not been cut; a start
+// The invariants: no outlet before `haltBound` after the last sign of life, or a metered off (metered.ts), since a halted system that
+// still writes is worse than one that waits; a host that answers is not cycled, only wanted on again; power lost again stops what has not been cut; a start
 // that fails is held and a person is called. Looked at every second and harmless at any time.
 
 import { over, raiseQuietly } from "./alarms.ts";
@@ -11,11 +11,12 @@ import type { BrakeName } from "./brakes.ts";
 import { bootMs, brakesOn } from "./brakes.ts";
 import { intend } from "./fencing.ts";
 import type { Input } from "./io.ts";
+import { meteredOff } from "./metered.ts";
 import { SLOT_PHASES } from "./phases.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import { outletKey } from "./policy.ts";
 import type { AnyRecord, Careful, HostRecord, RecordKey } from "./records.ts";
-import { BY, back, isDown, isReturn, returned, seenElsewhere, silentForMs, startFailed } from "./return-ledger.ts";
+import { BY, back, isDown, isReturn, returned, notHalted, seenElsewhere, silentForMs, startFailed } from "./return-ledger.ts";
 import type { Sense } from "./site-power.ts";
 import { carefulOf, notYet, senseOf, sensePower } from "./site-power.ts";
 import type { HostState, State, Turn } from "./state.ts";
@@ -134,7 +135,7 @@ function inOrder(hosts: readonly HostState[], policy: Policy): readonly HostStat
 function mayStart(turn: Turn, host: HostState): boolean {
   const { bootMs: nowMs } = turn.now;
   if (nowMs < host.startAtMs || host.operation !== null || host.foreign !== null) return false;
-  if (silentForMs(host, turn.now) < carefulOf(turn.policy).haltBoundMs || seenElsewhere(turn, host)) return false;
+  if (notHalted(turn, host) !== null || seenElsewhere(turn, host)) return false;
   return waitsFor(turn.state, turn.policy, turn.now, host.name) === null;
 }
 
@@ -171,7 +172,8 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   const foreign = reads.filter(({ state, follows }) => state === "off" && !follows);
   if (foreign.length > 0) return refuse(turn, host, `${foreign.map(({ outlet }) => outletKey(outlet)).join(" and ")} reads off, and not by us`, "foreign", false);
   const who = careful.asked === null ? `power has been good for ${inWords(sense.goodForMs ?? 0)} (${sense.because})` : `${careful.asked} wants it now`;
-  const because = `it was shut down with care (${careful.because}), and ${who}`;
+  const halted = silentForMs(host, turn.now) < carefulOf(turn.policy).haltBoundMs ? meteredOff(turn, host) : null;
+  const because = `it was shut down with care (${careful.because}), and ${who}${halted === null ? "" : `; it has halted: ${halted}`}`;
   turn.patchRecord(name, { careful: { ...careful, state: "starting", began: turn.stamp }, wanted: { state: "on" } });
   turn.patchHost(name, { startRefused: null, rousing: wakes, counter: 0 });
   over(turn, `return:${name}`, `${name} is started`);

@@ -117,8 +117,8 @@ export function reload(turn: Turn): void {
   const cause = turn.tell("policy", null, `the configuration was read again: ${counted(turn.policy.hosts.size, "host")}`);
   const records = new Map<string, HostRecord>(turn.state.strangers);
   for (const host of turn.state.hosts.values()) records.set(host.name, host.record);
-  // What another signal said is not what this one says.
-  turn.patch({ power: null });
+  // What another signal said is not what this one says; nor is what was low below another threshold.
+  turn.patch({ power: null, meters: new Map() });
   const before = turn.state.hosts;
   settle(turn, [], cause, records);
   for (const policy of turn.policy.hosts.values()) {

@@ -58,6 +58,8 @@ export type HostState = {
   readonly lastSignMs: number;
   /** Nothing came back in the last round that could tell. */
   readonly mute: boolean;
+  /** Its outlets draw nothing since: told once a change. */
+  readonly drawsNothing: boolean;
   /** What its agent announced last, in the life of this process. */
   readonly word: "pre-fail" | "shutdown" | "normal" | null;
   /** Its start after a careful shutdown: not tried again before; refused since; and why, told once a change. */
@@ -131,6 +133,29 @@ export type DeviceState = {
   readonly readAtMs: number | null;
   readonly nextCheckMs: number;
   readonly reading: number | null;
+};
+
+/** What an outlet gives, as a device that meters it tells: never stored. Boot-time clock, from when the question was asked. */
+export type Draw = {
+  /** Null: not told, or nothing that can be believed. */
+  readonly watts: number | null;
+  /** Readings below the threshold, without anything else between them. */
+  readonly lows: readonly number[];
+  /** The last reading well above it. */
+  readonly provedMs: number | null;
+  /** A reading not well above it, at a host that served: `doubted` once it serves on. */
+  readonly served: { readonly atMs: number; readonly watts: number } | null;
+  readonly doubted: boolean;
+};
+
+export type DeviceMeter = {
+  readonly asked: { readonly id: number; readonly outlets: readonly string[] } | null;
+  /** The last answer; and when all outlets were asked for last. */
+  readonly lastMs: number;
+  readonly allMs: number;
+  /** Why something was not told, told once. */
+  readonly unknown: string | null;
+  readonly draws: ReadonlyMap<string, Draw>;
 };
 
 export type Undo = {
@@ -313,6 +338,8 @@ export type State = {
   readonly ledger: number;
   readonly hosts: Table<HostState>;
   readonly devices: Table<DeviceState>;
+  /** What devices tell of what is drawn, by device (meters.ts). */
+  readonly meters: ReadonlyMap<string, DeviceMeter>;
   readonly operations: ReadonlyMap<number, Operation>;
   readonly runs: ReadonlyMap<number, Run>;
   readonly locks: ReadonlyMap<string, DeviceLock>;
@@ -376,6 +403,7 @@ export function emptyState(): State {
     ledger: 0,
     hosts: Table.from<HostState>([]),
     devices: Table.from<DeviceState>([]),
+    meters: new Map(),
     operations: new Map(),
     runs: new Map(),
     locks: new Map(),

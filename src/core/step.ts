@@ -22,6 +22,7 @@ import type { Policy } from "./policy.ts";
 import type { AnyRecord, AskRecord, RecordKey } from "./records.ts";
 import { renew, reviewLeases } from "./leases.ts";
 import { mayStillArrive } from "./read-back.ts";
+import { metered, meterWhenDue } from "./meters.ts";
 import { boot, driveReboots, ordered, rebootsStored } from "./reboots.ts";
 import { scheduleReboots } from "./reboots-begin.ts";
 import { remediesRecorded, remedied } from "./remedy.ts";
@@ -87,6 +88,8 @@ function take(turn: Turn, input: Input): void {
       return acted(turn, input.act, input.outcome);
     case "readings":
       return readings(turn, input.read, input.device, input.result);
+    case "metered":
+      return metered(turn, input);
     case "ordered":
       return ordered(turn, input);
     case "boot":
@@ -103,6 +106,7 @@ function take(turn: Turn, input: Input): void {
       expire(turn);
       scheduleReboots(turn);
       driveReboots(turn);
+      meterWhenDue(turn);
       return reviewReturn(turn);
     case "session":
       return input.session.kind === "held" ? sessionHeld(turn, input.session.untilMs) : sessionLost(turn, input.session.because);

@@ -16,6 +16,9 @@ export type Reading = {
   readonly label: string | null;
 };
 
+/** What an outlet gives at this moment, in watts, as the device tells it and not judged yet; null: it does not, or not in a number. */
+export type Draw = { readonly outlet: string; readonly watts: number | null };
+
 /**
  * Calls `write` synchronously and resolves true, or resolves false and never calls it: then the driver backs out
  * (Esc, no YES, no child) and returns `refused` by `gate`.
@@ -33,6 +36,8 @@ export type SetOutcome =
 /** One log-in at a device. Calls never overlap: the executor queues them. Every call ends when `signal` does. */
 export type PowerSession = {
   read(outlets: readonly string[], signal: AbortSignal): Promise<readonly Reading[]>;
+  /** What the outlets give (core/meters.ts); only drivers with the capability have it. Rejects where the device does not answer. */
+  meter?(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]>;
   /** Rejects only before `fire` was called (could not navigate or read); after it, every end is a SetOutcome. */
   set(outlet: string, action: "on" | "off", fire: Fire, signal: AbortSignal): Promise<SetOutcome>;
   /** Logs out politely within a second, then destroys the connection. Never rejects. */
@@ -56,6 +61,8 @@ export type Capabilities = {
   readonly exclusiveSession: boolean;
   /** Its outputs follow the machine: they read off once its system has halted, as a BMC's or a hypervisor's do. Default: false, an outlet is off by somebody's hand. */
   readonly followsHost: boolean;
+  /** Some of its devices tell what an outlet gives: `meter` of a session. Default: false. */
+  readonly metered: boolean;
 };
 
 /** What every driver is made from. `options` were validated by the driver's own schema; secrets are already resolved in them. */

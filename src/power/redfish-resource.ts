@@ -12,6 +12,8 @@ export type System = {
   /** Where that is said instead. */
   readonly actionInfo: string | null;
   readonly etag: string | null;
+  /** Its chassis, which knows what the machine draws; null: there is none, or several share it. */
+  readonly chassis: string | null;
 };
 
 const PATH_MAX = 512;
@@ -49,8 +51,27 @@ export function systemOf(body: string, service: { readonly host: string; readonl
     target: pathOn(service, fieldOf(reset, "target")),
     allowed: Array.isArray(values) ? values.slice(0, VALUES_MAX).filter((value) => typeof value === "string") : null,
     actionInfo: pathOn(service, fieldOf(reset, "@Redfish.ActionInfo")),
+    chassis: onlyOf(arrayOf(fieldOf(fieldOf(system, "Links"), "Chassis")).map((each) => pathOn(service, fieldOf(each, "@odata.id")))),
     etag: etag !== null && /^(W\/)?"[\x21\x23-\x7e]{0,128}"$/.test(etag) ? etag : null,
   };
+}
+
+/** Where a chassis says what it draws: `EnvironmentMetrics`, or the older `Power`. */
+export function metersOf(body: string, service: { readonly host: string; readonly port: number }): readonly string[] {
+  return ["EnvironmentMetrics", "Power"].map((name) => pathOn(service, fieldOf(fieldOf(body, name), "@odata.id"))).filter((path) => path !== null);
+}
+
+/** Watts in an EnvironmentMetrics (DSP0268, `PowerWatts`) or in a Power (`PowerConsumedWatts` of the only control); null: not told, or told by a sensor that is not enabled. */
+export function wattsOf(body: string): number | null {
+  const sensor = fieldOf(body, "PowerWatts");
+  const control = onlyOf(arrayOf(fieldOf(body, "PowerControl")));
+  const watts = sensor === undefined ? fieldOf(control, "PowerConsumedWatts") : fieldOf(sensor, "Reading");
+  const state = fieldOf(fieldOf(sensor ?? control, "Status"), "State") ?? "Enabled";
+  return typeof watts === "number" && Number.isFinite(watts) && state === "Enabled" ? watts : null;
+}
+
+function onlyOf<Value>(values: readonly Value[]): Value | null {
+  return values.length === 1 ? (values[0] as Value) : null;
 }
 
 /** What a service says of an error: its first extended message, else its message. */

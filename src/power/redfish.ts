@@ -8,10 +8,10 @@
 
 import { assert, UpkeepError } from "../core/errors.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
+import type { Draw, Fire, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 import { RedfishConnection } from "./redfish-http.ts";
 import type { Answer, Ask, RedfishService } from "./redfish-http.ts";
-import { arrayOf, fieldOf, messageOf, pathOn, systemOf, taskStateOf } from "./redfish-resource.ts";
+import { arrayOf, fieldOf, messageOf, metersOf, pathOn, systemOf, taskStateOf, wattsOf } from "./redfish-resource.ts";
 import type { System } from "./redfish-resource.ts";
 
 export type RedfishOptions = RedfishService & {
@@ -73,6 +73,8 @@ class RedfishSession implements PowerSession {
   /** What ends the session at the service. */
   #location: string | null = null;
   #path: string | null;
+  /** Where it is told what the machine draws, once found. */
+  #meters: readonly string[] | null = null;
   #busy = false;
   #closed: Promise<void> | null = null;
 
@@ -102,6 +104,18 @@ class RedfishSession implements PowerSession {
       if (outlets.length === 0) return [];
       const { state } = await this.#system(signal);
       return outlets.map((outlet) => ({ outlet, state, label: null }));
+    });
+  }
+
+  meter(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]> {
+    return this.#alone(async () => {
+      for (const outlet of outlets) checkOutlet(outlet);
+      this.#meters ??= await this.#findMeters(signal);
+      for (const path of outlets.length === 0 ? [] : this.#meters) {
+        const watts = wattsOf((await this.#get(path, signal)).body);
+        if (watts !== null) return outlets.map((outlet) => ({ outlet, watts }));
+      }
+      return outlets.map((outlet) => ({ outlet, watts: null }));
     });
   }
 
@@ -161,6 +175,11 @@ class RedfishSession implements PowerSession {
     const system = systemOf(answer.body, this.#options, answer.headers["etag"] ?? null);
     if (system === null) throw new UpkeepError("POWER_NONSENSE", `${this.#where}${this.#path ?? ""}: not a computer system: ${this.#evidence(printable(answer.body.slice(0, 120)))}`);
     return system;
+  }
+
+  async #findMeters(signal: AbortSignal): Promise<readonly string[]> {
+    const { chassis } = await this.#system(signal);
+    return chassis === null ? [] : metersOf((await this.#get(chassis, signal)).body, this.#options);
   }
 
   /** The allowed values where they stand in a resource of their own. */

@@ -16,12 +16,29 @@ export type SnmpModel = {
   readonly label: string;
   /** A column that holds `value` while a command has not taken effect. */
   readonly pending: { readonly oid: string; readonly value: number } | null;
+  /** What an outlet gives; absent: the tables do not tell, or nobody has compared them. */
+  readonly meter?: SnmpMeter;
   /** What goes before a plain number to make a row of the table: the unit, and the cord where the table has it. */
   readonly unit: string;
   /** sysObjectID of devices that certainly have these tables; empty: they cannot be told by it. */
   readonly sysObjectIds: readonly string[];
   readonly testedOn: readonly string[];
 };
+
+/** Where a table tells the power that an outlet gives, and what has to hold in it for that to be believed. */
+export type SnmpMeter = {
+  /** The column in watts; `row` goes behind the outlet's own row, where the table has a row a quantity. */
+  readonly oid: string;
+  readonly row: string;
+  /** The column that says how many of its digits are decimals; null: none. */
+  readonly decimals: string | null;
+  /** Columns of the same row that have to hold this. */
+  readonly certain: readonly { readonly oid: string; readonly value: number }[];
+  /** Columns that name the outlet here and in the table that it is switched by, in pairs: they have to agree. */
+  readonly same: readonly (readonly [string, string])[];
+};
+
+const WATTS = { row: "", decimals: null, certain: [], same: [] } as const;
 
 const APC = "1.3.6.1.4.1.318.1.1";
 const EATON = "1.3.6.1.4.1.534.6.6.7.6";
@@ -59,6 +76,9 @@ export const SNMP_MODELS: Readonly<Record<SnmpModelName, SnmpModel>> = {
     control: { on: { oid: `${APC}.26.9.2.4.1.5`, value: 1 }, off: { oid: `${APC}.26.9.2.4.1.5`, value: 2 } },
     label: `${APC}.26.9.2.3.1.3`,
     pending: { oid: `${APC}.26.9.2.3.1.6`, value: 1 },
+    // rPDU2OutletMeteredStatusTable has rows of its own, and only for outlets that are metered: module and number have to be the
+    // same there. Its state column always says on, and −1 stands for what is not measured.
+    meter: { ...WATTS, oid: `${APC}.26.9.4.3.1.7`, same: [[`${APC}.26.9.4.3.1.2`, `${APC}.26.9.2.3.1.2`], [`${APC}.26.9.4.3.1.4`, `${APC}.26.9.2.3.1.4`]] },
     unit: "",
     sysObjectIds: ["1.3.6.1.4.1.318.1.3.4.6"],
     testedOn: [`${VIRTUAL} (no third-party client here knows these tables)`],
@@ -71,6 +91,11 @@ export const SNMP_MODELS: Readonly<Record<SnmpModelName, SnmpModel>> = {
     control: { on: { oid: "1.3.6.1.4.1.13742.6.4.1.2.1.2", value: 1 }, off: { oid: "1.3.6.1.4.1.13742.6.4.1.2.1.2", value: 0 } },
     label: "1.3.6.1.4.1.13742.6.3.5.3.1.3",
     pending: null,
+    // measurementsOutletSensorTable has a row a quantity, activePower(5); it is true(1) that it is available, and its unit watt(3).
+    meter: {
+      oid: "1.3.6.1.4.1.13742.6.5.4.3.1.4", row: ".5", decimals: "1.3.6.1.4.1.13742.6.3.5.4.1.7", same: [],
+      certain: [{ oid: "1.3.6.1.4.1.13742.6.5.4.3.1.2", value: 1 }, { oid: "1.3.6.1.4.1.13742.6.3.5.4.1.6", value: 3 }],
+    },
     unit: "1.",
     sysObjectIds: ["1.3.6.1.4.1.13742.6"],
     testedOn: [],
@@ -84,6 +109,8 @@ export const SNMP_MODELS: Readonly<Record<SnmpModelName, SnmpModel>> = {
     control: { on: { oid: `${EATON}.6.1.4`, value: 0 }, off: { oid: `${EATON}.6.1.3`, value: 0 } },
     label: `${EATON}.1.1.3`,
     pending: null,
+    // outletWatts; −1 where it is not measured.
+    meter: { ...WATTS, oid: `${EATON}.5.1.3` },
     unit: "0.",
     sysObjectIds: ["1.3.6.1.4.1.534.6.6.7"],
     testedOn: [],
@@ -118,6 +145,8 @@ export const SNMP_MODELS: Readonly<Record<SnmpModelName, SnmpModel>> = {
     control: { on: { oid: "1.3.6.1.4.1.1718.3.2.3.1.11", value: 1 }, off: { oid: "1.3.6.1.4.1.1718.3.2.3.1.11", value: 2 } },
     label: "1.3.6.1.4.1.1718.3.2.3.1.3",
     pending: null,
+    // outletPower; negative where it is not measured.
+    meter: { ...WATTS, oid: "1.3.6.1.4.1.1718.3.2.3.1.14" },
     unit: "1.1.",
     sysObjectIds: ["1.3.6.1.4.1.1718.3"],
     testedOn: [],
@@ -130,6 +159,8 @@ export const SNMP_MODELS: Readonly<Record<SnmpModelName, SnmpModel>> = {
     control: { on: { oid: "1.3.6.1.4.1.1718.4.1.8.5.1.2", value: 1 }, off: { oid: "1.3.6.1.4.1.1718.4.1.8.5.1.2", value: 2 } },
     label: "1.3.6.1.4.1.1718.4.1.8.2.1.3",
     pending: null,
+    // st4OutletActivePower; negative where it is not measured.
+    meter: { ...WATTS, oid: "1.3.6.1.4.1.1718.4.1.8.3.1.9" },
     unit: "1.1.",
     sysObjectIds: ["1.3.6.1.4.1.1718.4"],
     testedOn: [],

@@ -8,11 +8,11 @@
 
 import { assert, UpkeepError } from "../core/errors.ts";
 import { passGate } from "./gate.ts";
-import type { Fire, OutletState, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
+import type { Draw, Fire, OutletState, PowerDevice, PowerDriver, PowerSession, Reading, SetOutcome, Tap } from "./power.ts";
 import { SnmpClient } from "./snmp-client.ts";
 import type { SnmpAccess, SnmpAgent, SnmpSetAnswer, SnmpValue } from "./snmp-client.ts";
 import { modelOf, rowOf, SNMP_MODELS } from "./snmp-models.ts";
-import type { SnmpModel, SnmpModelName } from "./snmp-models.ts";
+import type { SnmpMeter, SnmpModel, SnmpModelName } from "./snmp-models.ts";
 
 export type SnmpPduOptions = {
   readonly host: string;
@@ -28,6 +28,7 @@ export type SnmpPduOptions = {
 const SYS_OBJECT_ID = "1.3.6.1.2.1.1.2.0";
 const OUTLETS_MAX = 512;
 const LABEL_CHARACTERS_MAX = 64;
+const DECIMALS_MAX = 6;
 
 /** Switched PDUs over SNMP. */
 export const snmpPdu: PowerDriver<SnmpPduOptions> = {
@@ -101,6 +102,22 @@ class SnmpSession implements PowerSession {
       const each = asked.length / Math.max(1, different.length);
       const readings = new Map(different.map((outlet, index) => [outlet, this.#reading(outlet, values.slice(index * each, (index + 1) * each))]));
       return outlets.map((outlet) => readings.get(outlet) as Reading);
+    });
+  }
+
+  meter(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]> {
+    return this.#alone(signal, async () => {
+      const { meter } = this.#model;
+      if (meter === undefined) return outlets.map((outlet) => ({ outlet, watts: null }));
+      const columns = [meter.oid, ...(meter.decimals === null ? [] : [meter.decimals]), ...meter.certain.map(({ oid }) => oid)];
+      const asked: string[] = [];
+      for (const outlet of outlets) {
+        const row = await this.#row(outlet, signal);
+        asked.push(...columns.map((column) => `${column}.${row}${meter.row}`), ...meter.same.flat().map((column) => `${column}.${row}`));
+      }
+      const values = await this.#client.get(asked, signal);
+      const each = asked.length / Math.max(1, outlets.length);
+      return outlets.map((outlet, index) => ({ outlet, watts: wattsOf(meter, values.slice(index * each, (index + 1) * each)) }));
     });
   }
 
@@ -195,6 +212,19 @@ function labelOf(value: SnmpValue | undefined): string | null {
   if (value?.kind !== "text") return null;
   const label = value.value.replace(/[\p{C}\p{Z}]+/gu, " ").trim().slice(0, LABEL_CHARACTERS_MAX);
   return label === "" ? null : label;
+}
+
+/** What one row tells, or null where it is missing, of another kind, or of another outlet. */
+function wattsOf({ decimals, certain, same }: SnmpMeter, values: readonly SnmpValue[]): number | null {
+  const [value, ...rest] = values.map((each) => (each.kind === "integer" ? each.value : null));
+  const digits = decimals === null ? 0 : (rest.shift() ?? null);
+  if (value === undefined || value === null || digits === null || digits < 0 || digits > DECIMALS_MAX) return null;
+  if (!certain.every((each) => rest.shift() === each.value)) return null;
+  for (const _ of same) {
+    const [here, there] = [rest.shift() ?? null, rest.shift() ?? null];
+    if (here === null || here !== there) return null;
+  }
+  return value / 10 ** digits;
 }
 
 /** In the order of object ids: number by number, a longer one after its beginning. */

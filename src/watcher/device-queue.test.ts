@@ -202,3 +202,18 @@ test("an act ends a loan at once, and a loan that fails is told and holds nobody
   await it.queue.close();
   await assert.rejects(it.queue.lend(5_000, async () => "never"), /POWER|too many|wait/);
 });
+
+test("a meter is asked within the session, after an act that waits, and one that has none is told as such", async () => {
+  const made = device();
+  const heard: unknown[] = [];
+  made.hold = true;
+  made.queue.read(["1"], 10_000, () => {});
+  made.queue.meter(["1"], 10_000, (result) => heard.push(result));
+  made.queue.act("1", "off", 10_000, (_, write) => (write(), Promise.resolve(true)), () => {});
+  made.hold = false;
+  made.answer?.();
+  for (let turns = 0; turns < 200 && heard.length === 0; turns += 1) await new Promise(setImmediate);
+  assert.deepEqual(heard, [{ ok: false, code: "POWER_NONSENSE", evidence: "its driver does not read what is drawn" }]);
+  assert.deepEqual(made.seen.slice(0, 3), ["open", "read 1", "off 1"]);
+  await made.queue.close();
+});

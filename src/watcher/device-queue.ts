@@ -5,7 +5,7 @@
 // was written is tried once more on a fresh one; what fails on a fresh one is the caller's to judge.
 
 import { UpkeepError } from "../core/errors.ts";
-import type { ActOutcome, ReadResult } from "../core/io.ts";
+import type { ActOutcome, MeterResult, ReadResult } from "../core/io.ts";
 import type { Fire, PowerDevice, PowerSession, Reading, SetOutcome } from "../power/power.ts";
 import type { Clock } from "./ports.ts";
 
@@ -13,6 +13,7 @@ const KEEP_MS = 2_500;
 const WAITING_MAX = 1_000;
 
 type ReadRequest = { readonly kind: "read"; readonly outlets: readonly string[]; readonly boundMs: number; readonly done: (result: ReadResult, startedAtMs: number) => void };
+type MeterRequest = { readonly kind: "meter"; readonly outlets: readonly string[]; readonly boundMs: number; readonly done: (result: MeterResult, startedAtMs: number) => void };
 type LoanRequest = { readonly kind: "loan"; readonly boundMs: number; readonly use: (device: PowerDevice, signal: AbortSignal) => Promise<void>; readonly failed: (error: unknown) => void };
 type ActRequest = { readonly kind: "act"; readonly outlet: string; readonly action: "on" | "off"; readonly boundMs: number; readonly fire: Fire; readonly done: (outcome: ActOutcome) => void; cancelled: boolean; abort: (() => void) | null };
 
@@ -22,7 +23,7 @@ export type Act = { cancel(): void };
 export class DeviceQueue {
   readonly #device: () => PowerDevice | undefined;
   readonly #clock: Clock;
-  #waiting: (ReadRequest | ActRequest | LoanRequest)[] = [];
+  #waiting: (ReadRequest | MeterRequest | ActRequest | LoanRequest)[] = [];
   #busy = false;
   #closed = false;
   #session: PowerSession | null = null;
@@ -42,6 +43,12 @@ export class DeviceQueue {
   read(outlets: readonly string[], boundMs: number, done: ReadRequest["done"]): void {
     if (this.#waiting.length >= WAITING_MAX) return done({ ok: false, code: "POWER_BUSY", evidence: "too many requests wait for this device" }, this.#clock.now().bootMs);
     this.#waiting.push({ kind: "read", outlets, boundMs, done });
+    this.#next();
+  }
+
+  meter(outlets: readonly string[], boundMs: number, done: MeterRequest["done"]): void {
+    if (this.#waiting.length >= WAITING_MAX) return done({ ok: false, code: "POWER_BUSY", evidence: "too many requests wait for this device" }, this.#clock.now().bootMs);
+    this.#waiting.push({ kind: "meter", outlets, boundMs, done });
     this.#next();
   }
 
@@ -83,7 +90,7 @@ export class DeviceQueue {
     if (this.#current?.wrote === false) this.#current.controller.abort(error);
     if (!this.#busy) this.#logOut();
     for (const request of waiting) {
-      if (request.kind === "read") request.done({ ok: false, ...described(error) }, this.#clock.now().bootMs);
+      if (request.kind === "read" || request.kind === "meter") request.done({ ok: false, ...described(error) }, this.#clock.now().bootMs);
       else if (request.kind === "loan") request.failed(error);
       else request.done(request.cancelled ? { kind: "refused", by: "gate", evidence: "cancelled before it began" } : { kind: "failed", ...described(error) });
     }
@@ -120,8 +127,9 @@ export class DeviceQueue {
   }
 
   async #serve(): Promise<void> {
-    const request = this.#waiting.shift() as ReadRequest | ActRequest | LoanRequest;
+    const request = this.#waiting.shift() as ReadRequest | MeterRequest | ActRequest | LoanRequest;
     if (request.kind === "act") return this.#serveAct(request);
+    if (request.kind === "meter") return this.#serveMeter(request);
     if (request.kind === "loan") return this.#serveLoan(request);
     const together = [request];
     this.#waiting = this.#waiting.filter((each) => {
@@ -137,6 +145,16 @@ export class DeviceQueue {
     for (const each of together) {
       each.done(result.ok ? { ok: true, readings: result.readings.filter((reading) => each.outlets.includes(reading.outlet)) } : result, startedAtMs);
     }
+  }
+
+  async #serveMeter(request: MeterRequest): Promise<void> {
+    const startedAtMs = this.#clock.now().bootMs;
+    const result = await this.#bounded(request.boundMs, null, async (signal): Promise<MeterResult> => {
+      const draws = await this.#withSession(signal, (session) => session.meter?.(request.outlets, signal) ?? Promise.resolve(null));
+      return draws === null ? { ok: false, code: "POWER_NONSENSE", evidence: "its driver does not read what is drawn" } : { ok: true, draws };
+    }).catch((error: unknown): MeterResult => ({ ok: false, ...described(error) }));
+    if (!result.ok) await this.#drop();
+    request.done(result, startedAtMs);
   }
 
   async #serveLoan(request: LoanRequest): Promise<void> {

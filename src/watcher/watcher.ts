@@ -160,6 +160,11 @@ export class Watcher {
         const boundMs = this.#policy.devices.get(device)?.maxActMs ?? 30_000;
         return this.#device(device).read(effect.outlets, boundMs, (result, startedAtMs) => this.post({ kind: "readings", read, device, startedAtMs, result }));
       }
+      case "meter": {
+        const { meter, device } = effect;
+        const boundMs = this.#policy.devices.get(device)?.maxActMs ?? 30_000;
+        return this.#device(device).meter(effect.outlets, boundMs, (result, startedAtMs) => this.post({ kind: "metered", meter, device, startedAtMs, result }));
+      }
       case "touch": {
         const { touch } = effect;
         void this.#ports.touch(effect.host).then(

@@ -31,7 +31,7 @@ const KINDS: Readonly<Record<string, readonly [Tone, string]>> = {
   "device-answer": ["note", "Device"], "device-failed": ["bad", "Device failed"], "device-ok": ["note", "Device"], "resumed": ["act", "Resumed"],
   "outlet": ["note", "Outlet"], "off-by-others": ["bad", "Off by others"], "label": ["note", "Outlet's name"], "guarded": ["good", "Guarded"], "unguarded": ["hold", "Not guarded"],
   "brake": ["hold", "Brake"], "brake-ended": ["note", "Brake ended"], "command": ["act", "Asked for"], "command-refused": ["hold", "Refused"], "wanted": ["note", "Wanted"],
-  "careful": ["note", "Careful shutdown"], "power-sense": ["note", "Power"], "return": ["act", "Return"],
+  "careful": ["note", "Careful shutdown"], "power-sense": ["note", "Power"], "metered": ["note", "Meter"], "return": ["act", "Return"],
   "watcher": ["note", "Watcher"], "vote": ["note", "Vote"], "charge": ["note", "Charge"], "disagreement": ["hold", "Disagreement"], "kernel": ["bad", "Its kernel"],
   "store-failed": ["bad", "Store failed"], "store-ok": ["note", "Store"], "history-failed": ["bad", "History failed"], "history-ok": ["note", "History"],
   "alarm": ["bad", "Somebody was called"], "alarm-over": ["note", "Alarm over"], "acknowledged": ["note", "Acknowledged"], "owed": ["act", "Owed"],

@@ -16,6 +16,7 @@ export const outletReport = named("Outlet", "An outlet that feeds a host.", z.st
   label: text().nullable().describe("The device's own name for it."),
   level: z.int().min(1).describe("From 1; outlets of one level are cut together."),
   proved: flag().describe("A past good cycle has shown that this outlet feeds this host."),
+  watts: z.number().nullable().optional().describe("What it gave when that was last read; null: not known. Absent: it is not asked (`metered` of the power device)."),
 }));
 
 export const probeReport = named("Probe", "A probe of a host, and what it found last.", z.strictObject({

@@ -46,7 +46,7 @@ async function status(client: Client, name: string, options: Options): Promise<n
   else if (host.power.length === 0) print(`${printable(host.host)} has no power outlet in the configuration`);
   else {
     const now = new Date().toISOString();
-    for (const line of table(["OUTLET", "STATE", "READ", "LABEL"], host.power.map((outlet) => [{ text: printable(outlet.outlet) }, { text: outlet.state }, { text: outlet.at === null ? "never" : moment(outlet.at, now) }, { text: printable(outlet.label ?? "–") }]))) print(line);
+    for (const line of table(["OUTLET", "STATE", "READ", "LABEL"], host.power.map((outlet) => [{ text: printable(outlet.outlet) }, { text: `${outlet.state}${typeof outlet.watts === "number" ? `, ${Math.round(outlet.watts)} W` : ""}` }, { text: outlet.at === null ? "never" : moment(outlet.at, now) }, { text: printable(outlet.label ?? "–") }]))) print(line);
   }
   // Unknown is never taken for off, nor a host without outlets for one that is on.
   if (host.power.length === 0 || host.power.some((outlet) => outlet.state === "unknown")) return EXIT.unknown;

@@ -38,7 +38,7 @@ export const redfish = defineDriver({
   }),
   times: { timeout: "10s", deadline: "30s" },
   placed: true,
-  capabilities: { followsHost: true },
+  capabilities: { followsHost: true, metered: true },
   sharesPower: () => true,
   outputs: () => ({ outlet: "never" }),
   async resolve(settings, asked) {

@@ -49,3 +49,15 @@ test("what is written becomes what the driver takes", async () => {
     access: { version: "3", user: "bob", authProtocol: "sha256", privacyProtocol: "aes256", authPassword: "[secret]", privacyPassword: "[secret]" },
   });
 });
+
+test("what outlets give is read where that is wanted, of drivers that have a meter, and within bounds", async () => {
+  const metered = (setting: string, driver = "driver: snmp-pdu, address: 10.0.0.9, version: 1, community: { env: C }"): string => `${QUIET}power: { s: { ${driver}${setting} } }\n`;
+  const read = async (setting: string) => (await loadGood(metered(setting), { env })).policy.devices.get("s")?.metered;
+  assert.equal(await read(""), undefined);
+  assert.deepEqual(await read(", metered: {}"), { belowWatts: 5, forMs: 30_000 });
+  assert.deepEqual(await read(", metered: { below: 12.5W, for: 1m }"), { belowWatts: 12.5, forMs: 60_000 });
+  const refused = async (text: string) => (await loadText(text, { env })).problems.filter(({ severity }) => severity === "error").map(({ code }) => code);
+  for (const below of ["5", "0W", "5A", "500W", "-5W", "5 W"]) assert.deepEqual(await refused(metered(`, metered: { below: ${below} }`)), ["VALUE_INVALID"], below);
+  for (const time of ["5s", "1h"]) assert.deepEqual(await refused(metered(`, metered: { for: ${time} }`)), ["DURATION_INVALID"], time);
+  assert.deepEqual(await refused(metered(", metered: {}", "driver: apc, address: 10.0.0.9, username: apc, password: { env: PW }")), ["KEY_UNKNOWN"]);
+});

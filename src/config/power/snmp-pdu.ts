@@ -40,6 +40,7 @@ export const snmpPdu = defineDriver({
     privacyPassword: secret("What that is made from.").optional(),
   }),
   placed: true,
+  capabilities: { metered: true },
   outputs: () => ({ outlet: "must" }),
   async resolve({ model, version, community, ...written }, asked): Promise<ResolvedDevice<Closed> | null> {
     const place = { host: asked.fill(written.address.host), port: written.address.port ?? SNMP_PORT };

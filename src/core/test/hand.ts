@@ -50,6 +50,10 @@ export class Hand {
   storeFails = false;
   readonly outlets = new Map<string, "on" | "off" | "unknown">();
   readonly labels = new Map<string, string>();
+  /** What outlets give, by device and outlet: what is not here is not told. */
+  readonly watts = new Map<string, number | null>();
+  /** Answers of meters come so much later. */
+  meterLateMs = 0;
   readonly unreachable = new Set<string>();
   /** Outlets whose commands are acknowledged and not carried out. */
   readonly deaf = new Set<string>();
@@ -271,6 +275,13 @@ export class Hand {
       case "read":
         if (this.auto.has("read")) this.readings(effect);
         return;
+      case "meter": {
+        const result = this.unreachable.has(effect.device)
+          ? { ok: false as const, code: "POWER_UNREACHABLE", evidence: "connection refused" }
+          : { ok: true as const, draws: effect.outlets.map((outlet) => ({ outlet, watts: this.watts.get(`${effect.device}/${outlet}`) ?? null })) };
+        this.input({ kind: "metered", meter: effect.meter, device: effect.device, startedAtMs: this.nowMs - this.meterLateMs, result });
+        return;
+      }
       case "act":
         this.#acts.set(effect.act, { ...effect.outlet, action: effect.action, operation: effect.operation });
         if (!this.auto.has("act")) return;
