@@ -50,6 +50,8 @@ export class CarefulMachine {
   /** Since when its sensors would find that, had they looked all the time. */
   lostSinceMs: number | null = null;
   goodSinceMs: number | null = 0;
+  /** Since when its host has been in a condition in which an agent can run. */
+  ranSinceMs = 0;
   /** Orders that have come to nothing since the boot. */
   hung = 0;
 
@@ -89,7 +91,11 @@ export class CarefulMachine {
       [this.#hangs, this.hung, this.givenUp, this.#forgot] = [null, 0, false, false];
     }
     this.sensed();
-    if (!this.runs) return this.process?.end("its host does not run");
+    if (!this.runs) {
+      this.ranSinceMs = Infinity;
+      return this.process?.end("its host does not run");
+    }
+    if (this.ranSinceMs === Infinity) this.ranSinceMs = this.scene.timeline.nowMs;
     if (this.process === null && this.#startsMs === Infinity) this.startIn(this.random.whole(300, 2_000));
   }
 

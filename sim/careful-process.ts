@@ -162,7 +162,7 @@ export class AgentProcess implements Owner {
     const { machine } = this;
     if (plan.kind === "units" && units.length === 0 && to) return this.#in(1, () => then({ ok: true, evidence: "nothing to start" }));
     const hangs = machine.random.chance(0.08);
-    const ms = hangs ? plan.limitMs : machine.random.whole(50, Math.min(plan.limitMs, 3_000));
+    const ms = hangs ? plan.limitMs : machine.random.spread(50, 0.9 * plan.limitMs);
     this.#child = { units, to, limitMs: plan.limitMs };
     this.#in(ms, () => {
       this.#child = null;

@@ -1,7 +1,7 @@
 // Expiry (safety.md §3.5): a maintenance, a disarm or an inhibit that ends by time does not free the off of a host that is not
 // healthy at that moment: there is none before it is seen healthy, or somebody releases it.
 
-import type { DeviceLock, Operation } from "../../src/core/records.ts";
+import type { DeviceLock, HostRecord, Operation, RecordKey } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
 
@@ -24,6 +24,11 @@ export function expiry(world: World): Checker {
     const before = seen.findLastIndex((each) => each.atMs <= untilMs);
     const since = before < 0 ? seen : seen.slice(before);
     return (before >= 0 || (world.life?.startedMs ?? 0) > untilMs) && since.length > 0 && since.every((each) => each.outcome === "bad");
+  }
+
+  /** Down by its own announcement is no illness (ADR 28). */
+  function announced(host: string): boolean {
+    return (world.disk.value<HostRecord>(`host/${host}` as RecordKey)?.careful ?? null) !== null;
   }
 
   return {
@@ -51,7 +56,7 @@ export function expiry(world: World): Checker {
       for (const word of words) {
         if (nowMs < word.untilMs || !writes.some(({ key, value }) => key === `brake/${word.kind}/${word.scope}` && value === null)) continue;
         forget(word.kind, word.scope);
-        for (const host of life.policy.hosts.keys()) if ((word.scope === "*" || word.scope === host) && isIll(host, word.untilMs)) ill.set(host, word.kind);
+        for (const host of life.policy.hosts.keys()) if ((word.scope === "*" || word.scope === host) && isIll(host, word.untilMs) && !announced(host)) ill.set(host, word.kind);
       }
       const lock = writes.find((each) => each.key.startsWith("lock/") && each.value !== null)?.value as DeviceLock | undefined;
       const operation = writes.find((each) => each.key.startsWith("op/"))?.value as Operation | null | undefined;

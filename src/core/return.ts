@@ -68,8 +68,11 @@ function serves(turn: Turn, host: HostState, careful: Careful, sense: Sense): vo
   const goodForMs = host.goodSinceMs === null || host.last?.outcome !== "good" ? -1 : turn.now.bootMs - host.goodSinceMs;
   const aged = ageMs(careful.since, turn.now);
   // Until then it may still be going down, however well it answers.
-  if (goodForMs < policy.healthyForMs || aged < boundMs) return;
+  if (aged < boundMs) return;
   const went = careful.lastSign !== null;
+  // What it is there for is stopped, and its system runs on.
+  if (!went && host.last?.outcome === "bad" && !host.mute) return neverWentDown(turn, host, careful, sense);
+  if (goodForMs < policy.healthyForMs) return;
   if (!went && sense.state !== "good") return neverWentDown(turn, host, careful, sense);
   back(turn, host.name, went ? "it serves again, and nobody here has started it" : `its shutdown was announced ${inWords(aged)} ago and it never went down; power is good`);
 }
