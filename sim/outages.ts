@@ -70,8 +70,8 @@ export type OutageScene = Scene & {
   lighten(): void;
 };
 
-/** Draws the outages of a world, if it has any, and what its hosts have to do with them. */
-export function withOutages(seed: number, policies: readonly HostPolicy[], share = 0.4): { readonly policies: readonly HostPolicy[]; readonly outages: OutageSpec | null } {
+/** Draws the outages of a world, if it has any, and what its hosts have to do with them: in so many worlds, so many times as often. */
+export function withOutages(seed: number, policies: readonly HostPolicy[], { share, times } = { share: 0.4, times: 1 }): { readonly policies: readonly HostPolicy[]; readonly outages: OutageSpec | null } {
   const random = new Random(seed, "outages");
   if (!random.chance(share)) return { policies, outages: null };
   const sensed = random.chance(0.8);
@@ -86,7 +86,8 @@ export function withOutages(seed: number, policies: readonly HostPolicy[], share
     careful, signals, agents,
     batteryMs: random.weigh([[3, Infinity], [3, random.whole(60_000, 240_000)], [1, 20_000]] as const), rechargeMs: random.whole(30_000, 300_000),
     charged: random.chance(0.6), lossy: random.pick([0, 0, 0.1, 0.3]), killOneIn: random.pick([0, 12, 40]),
-    failPerHour: random.pick([4, 8, 16]), mistakenPerHour: random.pick([0, 3, 8]), doubtPerHour: random.pick([0, 4, 12]), killPerHour: random.pick([0, 6, 30]), spoilPerHour: random.pick([0, 0, 6]), personPerHour: random.pick([0, 0, 20]),
+    failPerHour: times * random.pick([4, 8, 16]),
+    mistakenPerHour: times * random.pick([0, 3, 8]), doubtPerHour: times * random.pick([0, 4, 12]), killPerHour: times * random.pick([0, 6, 30]), spoilPerHour: times * random.pick([0, 0, 6]), personPerHour: times * random.pick([0, 0, 20]),
   };
   const names = policies.map(({ name }) => name);
   return {
