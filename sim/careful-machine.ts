@@ -93,6 +93,8 @@ export class CarefulMachine {
     this.sensed();
     if (!this.runs) {
       this.ranSinceMs = Infinity;
+      // The next boot starts it.
+      this.#startsMs = Infinity;
       return this.process?.end("its host does not run");
     }
     if (this.ranSinceMs === Infinity) this.ranSinceMs = this.scene.timeline.nowMs;

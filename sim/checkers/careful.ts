@@ -46,14 +46,12 @@ export function carefully(world: Pick<OutageScene, "timeline" | "counts" | "fail
     careful(moment) {
       const { machine } = moment.process;
       const story = stories.get(machine) as Story;
-      if (story.boot !== machine.now().bootId) Object.assign(story, fresh(machine));
+      if (story.boot !== machine.now().bootId) Object.assign(story, { ...fresh(machine), down: story.down, up: story.up });
       switch (moment.kind) {
         case "begins":
         case "ends":
           story.announced.clear();
           story.last = null;
-          // What begins anew counts anew.
-          if (machine.forgot) Object.assign(story, { ...fresh(machine), ran: story.ran });
           // Recorded, and its process killed: nobody knows whether it was run.
           for (const { plan, state } of moment.process.state.record.stages) if (state === "stopping") story.ran.add(plan.name);
           return;

@@ -173,6 +173,7 @@ export function planned(world: World): Checker {
   }
 }
 
-function isPersons(command: Command): command is Extract<Command, { host: string }> {
+/** A person's word about one host. */
+export function isPersons(command: Command): command is Extract<Command, { host: string }> {
   return command.kind === "fence" || command.kind === "power" || command.kind === "confirm-off" || command.kind === "release";
 }

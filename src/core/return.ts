@@ -23,12 +23,16 @@ import type { Now } from "./time.ts";
 import { ageMs } from "./time.ts";
 import { inCharge, kindOf, nameOf } from "./transaction.ts";
 import { turnBackPlanned } from "./turn-back.ts";
+import { tooFew } from "./vote.ts";
 import { inWords } from "./words.ts";
 
 /** What holds a start back no longer than it would an off, and is not asked: it is itself why the host is off, or counts what went wrong with hosts that died. */
 const OVER: readonly BrakeName[] = ["wanted-off", "returning", "storm", "once", "budget", "rebooting", "quorum", "startup"];
 /** These pass by themselves, and nobody needs to know. */
 const PASSING: ReadonlySet<BrakeName> = new Set<BrakeName>(["debounce", "boot", "slot", "stopping", "kdump", "ledger", "charge", "unreachable"]);
+
+/** Watchers that have just come up can judge a host after a few rounds. */
+const UNJUDGED_MS = 120_000;
 
 /** This watcher's own signal: what comes of it is looked at in the same step. */
 export function powerSensed(turn: Turn, input: Extract<Input, { kind: "power-sense" }>): void {
@@ -173,6 +177,9 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   // What no host switches itself was switched off by somebody.
   const foreign = reads.filter(({ state, follows }) => state === "off" && !follows);
   if (foreign.length > 0) return refuse(turn, host, `${foreign.map(({ outlet }) => outletKey(outlet)).join(" and ")} reads off, and not by us`, "foreign", false);
+  // A cut has to be earned. Begun without that it would wait for ten minutes, again and again, and nobody would know.
+  const blind = wakes || off ? null : unjudged(turn, host, policy);
+  if (blind !== null) return refuse(turn, host, blind, "unjudged", turn.now.bootMs - (host.startRefused?.sinceMs ?? turn.now.bootMs) < UNJUDGED_MS);
   const who = careful.asked === null ? `power has been good for ${inWords(sense.goodForMs ?? 0)} (${sense.because})` : `${careful.asked} wants it now`;
   const because = `it was shut down with care (${careful.because}), and ${who}`;
   turn.patchRecord(name, { careful: { ...careful, state: "starting", began: turn.stamp }, wanted: { state: "on" } });
@@ -182,6 +189,13 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   turn.tell("return", name, `started by ${wakes ? "wake-on-LAN" : off ? "power on" : "a power cycle"}: ${because}`);
   if (!wakes) intend(turn, policy, off ? "on" : "cycle", { kind: "manual", by: BY, reason: because, over: OVER, event: careful.event }, because);
   return true;
+}
+
+/** Why nobody could say that it is down: its configuration has changed since it served, or too few watchers know it. */
+function unjudged(turn: Turn, host: HostState, policy: HostPolicy): string | null {
+  const { last } = host;
+  if (last === null || last.outcome === "unknown") return `nobody can say that it is down (${last?.because ?? "no round yet"})`;
+  return tooFew(turn, policy);
 }
 
 /** Told once a change; a person is called, unless it passes by itself. */
