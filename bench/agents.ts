@@ -12,8 +12,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { networkRefusal, startNetwork } from "../lab/netns.ts";
 import type { LabNode } from "../lab/netns.ts";
-import { beginCareful, careful, freshRecord } from "../src/core/careful.ts";
-import type { Careful, CarefulInput, CarefulPolicy } from "../src/core/careful.ts";
+import { beginCareful, freshRecord } from "../src/core/careful-record.ts";
+import type { Careful, CarefulInput, CarefulPolicy } from "../src/core/careful-record.ts";
+import { careful } from "../src/core/careful.ts";
 import { median, writeSection } from "./figures.ts";
 
 const RESULTS = join(import.meta.dirname, "results");

@@ -5,6 +5,7 @@ import type { Command, Told } from "../src/core/io.ts";
 import type { KernelWord } from "../src/core/kernel-words.ts";
 import type { Draw, Reading } from "../src/power/power.ts";
 import type { Answer } from "../src/watcher/watcher.ts";
+import type { CarefulMoment } from "./careful-process.ts";
 import type { Device, Edge, Sent } from "./devices.ts";
 import type { Records, Transaction } from "./disk.ts";
 import type { Host } from "./hosts.ts";
@@ -47,6 +48,8 @@ export type Checker = {
   lifeBegins?(life: Process): void;
   lifeEnds?(life: Process): void;
   strikes?(fault: string): void;
+  /** The agent of a host that shuts itself down with care sees or does something. */
+  careful?(moment: CarefulMoment): void;
   /** Every few seconds. */
   audit?(): void;
   /** Everything has been healed, and it is quiet or the patience is over. */
@@ -58,7 +61,7 @@ export type Checkers = { readonly [Each in Hook]: readonly Checker[] };
 
 const HOOKS: readonly Hook[] = [
   "calling", "commit", "bytes", "edge", "energy", "condition", "round", "opening", "readings", "metered", "touched", "remedy", "order", "obeys", "told", "spoofed", "asked", "answered", "exiting",
-  "lifeBegins", "lifeEnds", "strikes", "audit", "end",
+  "lifeBegins", "lifeEnds", "strikes", "careful", "audit", "end",
 ];
 
 /** For each moment, the checkers that take part in it. */

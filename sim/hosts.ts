@@ -10,8 +10,8 @@ import type { HostSpec } from "./spec.ts";
 
 export const WEDGES = ["frozen", "banner-silent", "refused", "link", "dead", "names-fail", "flapping", "slow"] as const;
 export type Wedge = (typeof WEDGES)[number];
-/** halted: it has power, and its system has ended. */
-export type Condition = "off" | "stopping" | "booting" | "up" | "halted" | Wedge | "cannot-persist";
+/** halted: it has power, and its system has ended. stopped: its system runs, and a careful shutdown has stopped what it serves. */
+export type Condition = "off" | "stopping" | "booting" | "up" | "stopped" | "halted" | Wedge | "cannot-persist";
 
 /** `latencyMs` Infinity: nothing comes. `right`: what comes is what the probe wants. */
 export type Answer = { readonly right: boolean; readonly sign: Sign; readonly latencyMs: number };
@@ -32,6 +32,8 @@ export class Host {
   broken = false;
   slowBoot = false;
   boots = 0;
+  /** What it is there for was stopped on it, until that is started again or it boots. */
+  #stopped = false;
   /** On hosts whose configuration asks one. */
   readonly agent: Agent | null;
   #epoch = 0;
@@ -85,6 +87,12 @@ export class Host {
     });
   }
 
+  /** Its services are stopped, or started again. What ails it besides goes on. */
+  serve(all: boolean): void {
+    this.#stopped = !all;
+    if (this.condition === (all ? "stopped" : "up")) this.#become("up");
+  }
+
   press(): void {
     if (this.powered && this.condition === "halted") this.#boot();
   }
@@ -92,13 +100,14 @@ export class Host {
   recover(): void {
     this.broken = false;
     this.slowBoot = false;
-    if (this.condition !== "halted" && this.condition !== "stopping" && this.condition !== "off" && this.condition !== "booting" && this.condition !== "up") this.#become("up");
+    if (this.condition !== "halted" && this.condition !== "stopping" && this.condition !== "off" && this.condition !== "booting" && this.condition !== "up" && this.condition !== "stopped") this.#become("up");
   }
 
   /** The outlets that feed it have changed. */
   energy(powered: boolean): void {
     if (powered === this.powered) return;
     this.powered = powered;
+    this.#stopped = false;
     if (!powered) this.#become("off");
     else this.#boot();
     for (const checker of this.#world.checkers.energy) checker.energy?.(this, powered);
@@ -106,6 +115,7 @@ export class Host {
 
   #boot(): void {
     this.boots += 1;
+    this.#stopped = false;
     this.#become("booting");
     const epoch = this.#epoch;
     const { random } = this.#world;
@@ -115,8 +125,9 @@ export class Host {
     });
   }
 
-  #become(condition: Condition): void {
+  #become(next: Condition): void {
     this.#epoch += 1;
+    const condition = next === "up" && this.#stopped ? "stopped" : next;
     this.condition = condition;
     this.sinceMs = this.#world.timeline.nowMs;
     this.#world.say(() => `${this.name} is ${condition}`);
@@ -137,6 +148,7 @@ export class Host {
       case "dead":
         return SILENT;
       case "stopping":
+      case "stopped":
       case "refused":
         return probe === "ping" ? GOOD : REFUSED;
       case "frozen":
@@ -157,6 +169,7 @@ export class Host {
     const linked = this.agent?.speaks(this.#world.timeline.nowMs) === true;
     switch (this.condition) {
       case "up":
+      case "stopped":
       case "banner-silent":
       case "refused":
       case "names-fail":

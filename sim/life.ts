@@ -27,6 +27,7 @@ const WALL_START_MS = Date.UTC(2027, 0, 1);
 export class Life implements Owner {
   readonly #world: World;
   readonly number: number;
+  readonly watcherName = "w1";
   readonly #random: Random;
   readonly #orders: Random;
   readonly #heard = new Map<string, string>();

@@ -1,49 +1,93 @@
-// Mains, a UPS and agents in the virtual world (ADR 28). In some worlds the mains fail now and then, for seconds or for longer than
-// the UPS lasts; agents on the hosts see that, rightly or not, say so, halt their hosts, or die at any moment of it; the watcher has
-// a sense of its own, which may be in doubt. All of it is drawn from streams of its own, so that no other world changes.
-//
-// The agent here is the least that the announcements ask for. What it decides with, and how well, is not judged here.
+// Mains, a UPS and what hangs on them in the virtual world (ADR 28, ADR 29). In some worlds the mains fail now and then, for seconds or
+// for longer than the UPS lasts; power nodes, references, upsd and the switch in between die for other reasons. Agents on the
+// hosts (careful-process.ts, which runs the production machine) see what is to be seen of that, say so, halt their hosts, and die at
+// any step of it; every watcher has a sense of its own, which may be in doubt. All of it is drawn from streams of its own, so
+// that no other world changes.
 
-import type { CarefulPolicy, HostPolicy } from "../src/core/policy.ts";
+import type { CarefulPolicy as AgentPolicy, StagePlan } from "../src/core/careful-record.ts";
+import type { Command } from "../src/core/io.ts";
+import type { CarefulPolicy, HostPolicy, Policy } from "../src/core/policy.ts";
 import type { HostRecord } from "../src/core/records.ts";
-import type { Condition, Host } from "./hosts.ts";
-import type { Life } from "./life.ts";
+import type { Answer } from "../src/watcher/watcher.ts";
+import type { MachineSpec } from "./careful-machine.ts";
+import { CarefulMachine, unitsOf } from "./careful-machine.ts";
+import type { Checker } from "./checker.ts";
+import type { Device } from "./devices.ts";
+import type { Host } from "./hosts.ts";
 import { Random } from "./random.ts";
-import type { World } from "./world.ts";
+import type { Process, Scene } from "./scene.ts";
+import type { SignalSpec } from "./signals.ts";
+import { BATTERY_LOW, drawSignals, Signals } from "./signals.ts";
 
 export type OutageSpec = {
   readonly careful: CarefulPolicy;
-  readonly agents: ReadonlySet<string>;
-  /** From mains lost to pre-fail and to shutdown; and the longest that a host takes to halt. */
-  readonly preFailMs: number;
-  readonly shutdownMs: number;
-  readonly haltMs: number;
+  readonly signals: SignalSpec;
+  readonly agents: ReadonlyMap<string, MachineSpec>;
   /** How long the UPS lasts, and how long it takes to be full again. Infinity: it never empties. */
   readonly batteryMs: number;
   readonly rechargeMs: number;
-  /** The watcher is told of the charge. */
+  /** The watchers are told of the charge. */
   readonly charged: boolean;
-  /** An hour: the mains fail; an agent is mistaken; the watcher's sense is in doubt, or wrong; an agent dies. */
+  /** So many of the messages between agents and watchers are lost, and as many are late. */
+  readonly lossy: number;
+  /** An agent that is about something is killed about once in so many of its effects; 0: never. */
+  readonly killOneIn: number;
+  /** An hour: the mains fail; something that sensors look at dies; a watcher's sense is in doubt, or wrong; an agent dies; a disk or a clock is wrong. */
   readonly failPerHour: number;
   readonly mistakenPerHour: number;
   readonly doubtPerHour: number;
   readonly killPerHour: number;
+  readonly spoilPerHour: number;
   /** A person has other plans with a host that is down. */
   readonly personPerHour: number;
 };
 
-/** Draws the outages of a world, if it has any, and what its hosts have to do with them. */
-export function withOutages(seed: number, policies: readonly HostPolicy[]): { readonly policies: readonly HostPolicy[]; readonly outages: OutageSpec | null } {
+/** A watcher that an agent can be connected to. */
+export type Listener = Process & {
+  /** The same in its next life. */
+  readonly watcherName: string;
+  announce(by: string, command: Command, heard: (answer: Answer) => void): void;
+};
+
+/** The worlds that have outages: of one watcher (world.ts) and of several (fleet/world.ts). */
+export type OutageScene = Scene & {
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly devices: ReadonlyMap<string, Device>;
+  readonly spec: { readonly seed: number };
+  readonly policy: Pick<Policy, "hosts">;
+  readonly attended: boolean;
+  readonly checkers: { readonly careful: readonly Pick<Checker, "careful">[]; readonly strikes: readonly { strikes?(fault: string): void }[] };
+  /** A person at the command line of some watcher. */
+  ask(command: Command): void;
+  /** The watchers that run and that this host and they hear each other of. */
+  listeners(host: string): readonly Listener[];
+  /** All that run. */
+  watchers(): readonly Process[];
+  /** What is durable with the watchers. */
+  durable<Kind>(key: string): Kind | undefined;
+  /** Everything at the site loses its power, the watchers as well, and gets it back. */
+  darken(): void;
+  lighten(): void;
+};
+
+/** Draws the outages of a world, if it has any, and what its hosts have to do with them: in so many worlds, so many times as often. */
+export function withOutages(seed: number, policies: readonly HostPolicy[], { share, times } = { share: 0.4, times: 1 }): { readonly policies: readonly HostPolicy[]; readonly outages: OutageSpec | null } {
   const random = new Random(seed, "outages");
-  if (!random.chance(0.4)) return { policies, outages: null };
+  if (!random.chance(share)) return { policies, outages: null };
   const sensed = random.chance(0.8);
+  const careful: CarefulPolicy = { haltBoundMs: random.pick([20_000, 40_000, 90_000]), returnAfterMs: random.pick([10_000, 30_000, 90_000]), returnCharge: random.pick([0, 0.3, 0.5]), staggerMs: random.pick([0, 5_000, 20_000]), sensed };
+  const signals = drawSignals(random);
+  const common = {
+    lookEveryMs: random.pick([3_000, 5_000, 10_000]), waitMs: random.pick([5_000, 15_000, 40_000]), jitter: random.pick([0, 0.2]), unknownAfterMs: random.weigh([[3, null], [1, random.whole(15_000, 60_000)]] as const),
+    steadyMs: random.pick([5_000, 15_000]), stuckMs: random.pick([20_000, 40_000]), haltMs: random.pick([8_000, 20_000]),
+  };
+  const agents = new Map(policies.filter(() => random.chance(0.85)).map(({ name }) => [name, drawMachine(random, { ...common, host: name }, signals)]));
   const outages: OutageSpec = {
-    careful: { haltBoundMs: random.pick([20_000, 40_000, 90_000]), returnAfterMs: random.pick([10_000, 30_000, 90_000]), returnCharge: random.pick([0, 0.3, 0.5]), staggerMs: random.pick([0, 5_000, 20_000]), sensed },
-    agents: new Set(policies.filter(() => random.chance(0.85)).map(({ name }) => name)),
-    preFailMs: random.pick([2_000, 10_000]), shutdownMs: random.pick([10_000, 20_000, 60_000]), haltMs: random.pick([5_000, 15_000]),
+    careful, signals, agents,
     batteryMs: random.weigh([[3, Infinity], [3, random.whole(60_000, 240_000)], [1, 20_000]] as const), rechargeMs: random.whole(30_000, 300_000),
-    charged: random.chance(0.6),
-    failPerHour: random.pick([4, 8, 16]), mistakenPerHour: random.pick([0, 3, 8]), doubtPerHour: random.pick([0, 4, 12]), killPerHour: random.pick([0, 6, 30]), personPerHour: random.pick([0, 0, 20]),
+    charged: random.chance(0.6), lossy: random.pick([0, 0, 0.1, 0.3]), killOneIn: random.pick([0, 12, 40]),
+    failPerHour: times * random.pick([4, 8, 16]),
+    mistakenPerHour: times * random.pick([0, 3, 8]), doubtPerHour: times * random.pick([0, 4, 12]), killPerHour: times * random.pick([0, 6, 30]), spoilPerHour: times * random.pick([0, 0, 6]), personPerHour: times * random.pick([0, 0, 20]),
   };
   const names = policies.map(({ name }) => name);
   return {
@@ -55,66 +99,55 @@ export function withOutages(seed: number, policies: readonly HostPolicy[]): { re
   };
 }
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-
-/** Conditions in which an agent runs. */
-const RUNS: ReadonlySet<Condition> = new Set<Condition>(["up", "stopping", "refused", "names-fail", "flapping", "slow", "banner-silent"]);
-
-type Agent = {
-  readonly host: Host;
-  /** Durable on the host. */
-  phase: "normal" | "pre-fail" | "shutdown";
-  event: string;
-  /** What the watcher has to hear, and how often that was tried. */
-  owes: "pre-fail" | "shutdown" | "normal" | null;
-  tries: number;
-  lostSinceMs: number | null;
-  haltAtMs: number | null;
-  /** It does not run until then; its host may. */
-  deadUntilMs: number;
-  /** It takes a lost power node for lost power. */
-  mistakenUntilMs: number;
-  /** It stands at its shutdown for ever. */
-  stuck: boolean;
-  asking: boolean;
-};
-
-/** On its way down or down: nobody on it says anything. */
-function halting(host: Host): boolean {
-  return host.condition === "stopping" || host.condition === "halted";
+function drawMachine(random: Random, common: Omit<AgentPolicy, "afterMs" | "stages" | "observes">, signals: SignalSpec): MachineSpec {
+  const stages = Array.from({ length: random.whole(0, 3) }, (_, at): StagePlan => {
+    const plan = { name: `stage${at + 1}`, limitMs: random.pick([4_000, 10_000]) };
+    if (random.chance(0.3)) return { ...plan, kind: "program", run: ["stop"], undo: random.chance(0.7) ? ["start"] : null };
+    return { ...plan, kind: "units", units: Array.from({ length: random.whole(1, 3) }, (_unit, unit) => `unit${at + 1}${unit + 1}`) };
+  });
+  const units = stages.flatMap((plan) => unitsOf(plan));
+  const idle = new Set(units.filter((unit) => unit.startsWith("unit") && random.chance(0.15)));
+  // Where upsmon rules it shuts the host down, and the agent has to know of the UPS to know of that.
+  const observes = signals.ups && signals.needed === 1 && random.chance(0.12) ? { why: "upsmon rules", announces: true } : null;
+  return { policy: { ...common, afterMs: random.pick([0, 0, 5_000, 15_000]), stages, observes }, idle, serving: new Set(units.filter((unit) => !idle.has(unit) && random.chance(0.6))) };
 }
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** From the order to shut down that a low battery is to upsmon to its host's halt. */
+const UPSMON_MS = 15_000;
+
+/** What a watcher was told of the power: when it was last anything but good, and the last word. */
+export type Said = { notGoodMs: number; state: "good" | "lost" | "unknown" | null };
+
 export class Outages {
-  readonly #world: World;
+  readonly scene: OutageScene;
   readonly spec: OutageSpec;
+  readonly signals: Signals;
+  readonly machines = new Map<string, CarefulMachine>();
   readonly #random: Random;
-  readonly #agents = new Map<string, Agent>();
+  readonly #kills: Random;
   mains = true;
   /** The UPS has nothing left. */
   dark = false;
   #level = 1;
   #levelAtMs = 0;
   #doubt: "unknown" | "lost" | null = null;
-  #events = 0;
   #over = false;
-  /** What the watcher was told, for the checkers: when it was last anything but good, and the last word. */
-  notGoodMs = 0;
-  said: "good" | "lost" | "unknown" | null = null;
-  chargeSaid: number | null = null;
+  readonly #lasting = new Set<() => void>();
+  readonly #said = new Map<Process, Said>();
 
-  constructor(world: World, spec: OutageSpec) {
-    this.#world = world;
+  constructor(scene: OutageScene, spec: OutageSpec) {
+    this.scene = scene;
     this.spec = spec;
-    this.#random = new Random(world.spec.seed, "agents");
-    for (const name of spec.agents) {
-      const host = world.hosts.get(name) as Host;
-      this.#agents.set(name, { host, phase: "normal", event: "", owes: null, tries: 0, lostSinceMs: null, haltAtMs: null, deadUntilMs: 0, mistakenUntilMs: 0, stuck: false, asking: false });
-    }
+    this.#random = new Random(scene.spec.seed, "agents");
+    this.#kills = new Random(scene.spec.seed, "agents are killed");
+    this.signals = new Signals(spec.signals, this);
+    for (const [name, machine] of spec.agents) this.machines.set(name, new CarefulMachine(this, scene.hosts.get(name) as Host, machine, new Random(scene.spec.seed, `careful ${name}`)));
   }
 
   begin(): void {
-    const { timeline } = this.#world;
+    const { timeline } = this.scene;
     const every = (perHour: number, strike: () => void): void => {
       if (perHour === 0) return;
       timeline.in(this.#random.wait(HOUR_MS / perHour), null, () => {
@@ -128,262 +161,240 @@ export class Outages {
       every(this.spec.mistakenPerHour, () => this.#mistake());
       every(this.spec.doubtPerHour, () => this.#doubtIt());
       every(this.spec.killPerHour, () => this.#kill());
+      every(this.spec.spoilPerHour, () => this.#spoil());
       every(this.spec.personPerHour, () => this.#person());
     });
-    for (const agent of this.#agents.values()) this.#ticks(agent);
+    for (const machine of this.machines.values()) machine.startIn(this.#random.whole(1, 2_000));
   }
 
-  // ---- the watcher's sense ----------------------------------------------------------------------------------------------
+  /** A host's condition has changed. */
+  changed(host: Host): void {
+    this.machines.get(host.name)?.changed();
+  }
 
-  lifeBegins(life: Life): void {
-    this.notGoodMs = this.#world.timeline.nowMs;
-    this.said = null;
+  // ---- the watchers' sense ----------------------------------------------------------------------------------------------
+
+  lifeBegins(life: Process): void {
+    this.#said.set(life, { notGoodMs: this.scene.timeline.nowMs, state: null });
     if (!this.spec.careful.sensed) return;
     const say = (): void => {
-      if (!life.alive) return;
       this.#say(life);
-      this.#world.timeline.in(this.#random.whole(4_000, 12_000), life, say);
+      this.scene.timeline.in(this.#random.whole(4_000, 12_000), life, say);
     };
-    this.#world.timeline.in(this.#random.whole(10, 5_000), life, say);
+    this.scene.timeline.in(this.#random.whole(10, 5_000), life, say);
   }
 
-  #say(life: Life): void {
+  /** What this watcher was told last. */
+  said(life: Process): Said {
+    return this.#said.get(life) ?? { notGoodMs: this.scene.timeline.nowMs, state: null };
+  }
+
+  #say(life: Process): void {
+    if (!this.scene.watchers().includes(life)) return;
     const state = this.#doubt ?? (this.mains ? "good" : "lost");
-    this.said = state;
-    this.chargeSaid = this.spec.charged ? this.level : null;
-    if (state !== "good") this.notGoodMs = this.#world.timeline.nowMs;
-    this.#world.stir();
-    life.watcher.post({ kind: "power-sense", state, because: state === "good" ? "on line" : state === "lost" ? "on battery" : "no answer", charge: this.chargeSaid });
+    const said = this.said(life);
+    said.state = state;
+    if (state !== "good") said.notGoodMs = this.scene.timeline.nowMs;
+    this.scene.stir();
+    life.watcher.post({ kind: "power-sense", state, because: state === "good" ? "on line" : state === "lost" ? "on battery" : "no answer", charge: this.spec.charged ? this.level : null });
   }
 
   /** Told at once, as a shell would that hears of it. */
-  #changed(): void {
-    const { life } = this.#world;
-    if (this.spec.careful.sensed && life !== null) this.#world.timeline.in(this.#random.whole(10, 3_000), life, () => life.alive && this.#say(life));
-    for (const checker of this.#world.checkers.strikes) checker.strikes?.("outage");
+  #powerChanged(): void {
+    if (this.spec.careful.sensed) for (const life of this.scene.watchers()) this.scene.timeline.in(this.#random.whole(10, 3_000), life, () => this.#say(life));
+    for (const machine of this.machines.values()) machine.sensed();
+    for (const checker of this.scene.checkers.strikes) checker.strikes?.("outage");
   }
 
   // ---- mains and UPS ------------------------------------------------------------------------------------------------------
 
   get level(): number {
-    const forMs = this.#world.timeline.nowMs - this.#levelAtMs;
+    const forMs = this.scene.timeline.nowMs - this.#levelAtMs;
     return Math.max(0, Math.min(1, this.#level + (this.mains ? forMs / this.spec.rechargeMs : -forMs / this.spec.batteryMs)));
   }
 
   #setMains(on: boolean): void {
     if (this.mains === on) return;
-    [this.#level, this.#levelAtMs] = [this.level, this.#world.timeline.nowMs];
+    const { scene } = this;
+    [this.#level, this.#levelAtMs] = [this.level, scene.timeline.nowMs];
     this.mains = on;
-    this.#world.say(() => `mains ${on ? "are back" : "fail"}; the UPS is at ${Math.round(this.#level * 100)} %`);
-    this.#changed();
+    scene.say(() => `mains ${on ? "are back" : "fail"}; the UPS is at ${Math.round(this.#level * 100)} %`);
+    this.#powerChanged();
     if (on) return this.#light();
     const failedMs = this.#levelAtMs;
-    const emptyMs = this.#level * this.spec.batteryMs;
-    if (emptyMs !== Infinity) this.#world.timeline.in(emptyMs, null, () => {
-      if (!this.mains && this.#levelAtMs === failedMs) this.#darken();
-    });
+    const at = (level: number, then: () => void): void => {
+      const inMs = (this.#level - level) * this.spec.batteryMs;
+      if (inMs !== Infinity) scene.timeline.in(Math.max(0, inMs), null, () => void (!this.mains && this.#levelAtMs === failedMs && then()));
+    };
+    at(0, () => this.#darken());
+    at(BATTERY_LOW, () => this.#batteryLow());
   }
 
   #fail(): void {
     if (!this.mains) return;
-    this.#world.counts.add("outage: mains fail");
+    const { counts, timeline } = this.scene;
+    counts.add("outage: mains fail");
     const lasting = (): number => this.#random.weigh([[2, this.#random.spread(500, 10_000)], [4, this.#random.whole(20_000, 120_000)], [2, this.#random.whole(2 * MINUTE_MS, 6 * MINUTE_MS)]] as const);
     this.#setMains(false);
-    this.#world.timeline.in(lasting(), null, () => {
+    timeline.in(lasting(), null, () => {
       this.#setMains(true);
       if (this.#over || !this.#random.chance(0.3)) return;
       // It flickers.
-      this.#world.timeline.in(this.#random.spread(1_000, 60_000), null, () => {
+      timeline.in(this.#random.spread(1_000, 60_000), null, () => {
         if (this.#over || !this.mains) return;
-        this.#world.counts.add("outage: mains fail again soon");
+        counts.add("outage: mains fail again soon");
         this.#setMains(false);
-        this.#world.timeline.in(lasting(), null, () => this.#setMains(true));
+        timeline.in(lasting(), null, () => this.#setMains(true));
       });
     });
   }
 
-  /** Everything at the site is off, the watcher as well. */
-  #darken(): void {
-    const world = this.#world;
-    world.counts.add("outage: the UPS is empty");
-    this.dark = true;
-    world.dark += 1;
-    for (const device of world.devices.values()) device.down += 1;
-    world.energyChanged();
-    if (world.life !== null) {
-      world.faults.restartPlanned = true;
-      world.life.end("the UPS is empty");
-      world.machine = { ...world.machine, bootId: `boot-ups-${world.lives}`, bootedMs: Infinity };
+  /** Where upsmon rules it gives the agents their time, and halts the host. */
+  #batteryLow(): void {
+    for (const { host, spec } of this.machines.values()) {
+      if (spec.policy.observes === null) continue;
+      this.scene.timeline.in(UPSMON_MS + this.#random.whole(0, 5_000), null, () => {
+        if (this.machines.get(host.name)?.runs !== true) return;
+        this.scene.counts.add("outage: upsmon halts a host");
+        host.halt(this.#random.whole(200, 4_000));
+      });
     }
+  }
+
+  /** Everything at the site is off, the watchers as well. */
+  #darken(): void {
+    this.scene.counts.add("outage: the UPS is empty");
+    this.dark = true;
+    this.scene.darken();
   }
 
   #light(): void {
     if (!this.dark) return;
-    const world = this.#world;
     this.dark = false;
-    world.dark -= 1;
-    for (const device of world.devices.values()) {
-      device.down -= 1;
-      device.healed();
-    }
-    world.energyChanged();
-    if (world.life !== null) return;
-    world.machine = { ...world.machine, bootId: `boot-back-${world.lives}-${world.order()}`, bootedMs: world.timeline.nowMs };
-    world.faults.restartAfter(this.#random.whole(3_000, 30_000));
+    this.scene.lighten();
   }
 
+  /** Something dies that sensors look at, and the power is not the reason. */
   #mistake(): void {
-    const agents = [...this.#agents.values()];
-    if (agents.length === 0) return;
-    this.#world.counts.add("outage: a power node dies for another reason");
-    const { timeline } = this.#world;
-    for (const agent of this.#random.chance(0.3) ? agents : [this.#random.pick(agents)]) agent.mistakenUntilMs = timeline.nowMs + this.#random.whole(5_000, 120_000);
+    const { signals } = this;
+    const { counts } = this.scene;
+    const one = (all: number[]): readonly [number[], number] => [all, this.#random.whole(0, all.length - 1)];
+    const [what, dead] = this.#random.weigh([
+      [signals.nodesDead.length === 0 ? 0 : 4, ["a power node dies", one(signals.nodesDead)]], [signals.nodesDead.length < 2 ? 0 : 3, ["all power nodes die", null]],
+      [2, ["a reference dies", one(signals.referencesDead)]], [2, ["the switch dies", "switchDead"]], [signals.spec.ups ? 2 : 0, ["upsd is gone", "upsGone"]],
+    ] as const);
+    counts.add(`outage: ${what} for another reason`);
+    const by = (change: 1 | -1): void => {
+      if (dead === null) for (const at of signals.nodesDead.keys()) signals.nodesDead[at] = (signals.nodesDead[at] ?? 0) + change;
+      else if (typeof dead === "string") signals[dead] += change;
+      else dead[0][dead[1]] = (dead[0][dead[1]] ?? 0) + change;
+      for (const machine of this.machines.values()) machine.sensed();
+    };
+    by(1);
+    this.scene.say(() => `${what} for another reason`);
+    this.#lasts(this.#random.whole(5_000, 120_000), () => by(-1));
+  }
+
+  #lasts(ms: number, undo: () => void): void {
+    const end = (): void => void (this.#lasting.delete(end) && undo());
+    this.#lasting.add(end);
+    this.scene.timeline.in(ms, null, end);
   }
 
   #doubtIt(): void {
     if (this.#doubt !== null) return;
     this.#doubt = this.#random.chance(0.7) ? "unknown" : "lost";
-    this.#world.counts.add(`outage: the watcher's sense says ${this.#doubt} for no reason`);
-    this.#changed();
-    this.#world.timeline.in(this.#random.spread(2_000, 90_000), null, () => {
+    this.scene.counts.add(`outage: the watcher's sense says ${this.#doubt} for no reason`);
+    this.#powerChanged();
+    this.#lasts(this.#random.spread(2_000, 90_000), () => {
       this.#doubt = null;
-      this.#changed();
+      this.#powerChanged();
     });
   }
 
+  /** At the disk, the file or the clock of an agent's host. */
+  #spoil(): void {
+    if (this.machines.size === 0) return;
+    const machine = this.#random.pick([...this.machines.values()]);
+    const what = this.#random.pick(["its disk is full", "its record is lost", "its clock jumps"] as const);
+    this.scene.counts.add(`agent: ${what}`);
+    this.scene.say(() => `of ${machine.name} ${what}`);
+    if (what === "its disk is full") {
+      machine.full += 1;
+      return this.#lasts(this.#random.spread(2_000, 120_000), () => void (machine.full -= 1));
+    }
+    if (what === "its record is lost") return machine.loseFile();
+    machine.wallOffsetMs += (this.#random.chance(0.5) ? -1 : 1) * this.#random.spread(1_000, 1_000 * HOUR_MS);
+    machine.synced = this.#random.chance(0.5);
+  }
+
+  // ---- what kills agents --------------------------------------------------------------------------------------------------
+
+  /** An agent is about to do that, or has just begun it. */
+  mayKill(machine: CarefulMachine, what: string): void {
+    const { process } = machine;
+    if (this.#over || this.spec.killOneIn === 0 || process === null || process.state.record.phase === "normal") return;
+    if (!this.#kills.chance(1 / this.spec.killOneIn)) return;
+    this.scene.counts.add(`agent: killed at ${what}`);
+    this.#killed(machine);
+  }
+
   #kill(): void {
-    const agents = [...this.#agents.values()];
-    if (agents.length === 0) return;
-    const { nowMs } = this.#world.timeline;
+    const running = [...this.machines.values()].filter(({ process }) => process !== null);
+    if (running.length === 0) return;
     // Where something is under way it is most interesting.
-    const busy = agents.filter((agent) => agent.phase !== "normal");
-    const agent = this.#random.pick(busy.length > 0 && this.#random.chance(0.8) ? busy : agents);
-    this.#world.counts.add(`agent: killed in ${agent.phase}`);
-    agent.deadUntilMs = nowMs + (this.#random.chance(0.1) ? 10 * MINUTE_MS : this.#random.whole(500, 15_000));
-    agent.asking = false;
-    // What it had not told is told again from what is durable; when it was to halt is not.
-    if (agent.phase === "shutdown") agent.haltAtMs = null;
+    const busy = running.filter(({ process }) => process?.state.record.phase !== "normal");
+    this.#killed(this.#random.pick(busy.length > 0 && this.#random.chance(0.8) ? busy : running));
+  }
+
+  #killed(machine: CarefulMachine): void {
+    this.scene.counts.add(`agent: killed in ${machine.process?.state.record.phase ?? ""}`);
+    machine.kill();
   }
 
   #person(): void {
-    const down = [...this.#world.hosts.values()].filter((host) => host.condition === "halted");
-    if (down.length === 0 || this.#world.life === null) return;
+    const down = [...this.scene.hosts.values()].filter((host) => host.condition === "halted");
+    if (down.length === 0 || !this.scene.attended) return;
     const host = this.#random.pick(down).name;
     const command = this.#random.weigh([
       [3, { kind: "power", host, action: "off", reason: "it stays off", again: false, confirm: host }], [1, { kind: "power", host, action: "on", reason: "I need it", again: false, confirm: null }],
       [1, { kind: "careful-return", host }],
     ] as const);
-    this.#world.counts.add(`outage: a person says ${command.kind} of a host that is down`);
-    this.#world.ask(command);
-  }
-
-  // ---- agents -----------------------------------------------------------------------------------------------------------
-
-  #ticks(agent: Agent): void {
-    this.#world.timeline.in(this.#random.whole(900, 1_100), null, () => {
-      this.#tick(agent);
-      this.#ticks(agent);
-    });
-  }
-
-  #tick(agent: Agent): void {
-    const { nowMs } = this.#world.timeline;
-    if (!RUNS.has(agent.host.condition) || nowMs < agent.deadUntilMs) {
-      agent.lostSinceMs = null;
-      if (agent.host.condition === "halted" || agent.host.condition === "off" || agent.host.condition === "booting") agent.haltAtMs = null;
-      return;
-    }
-    if (agent.host.condition === "stopping") return;
-    const lost = !this.mains || nowMs < agent.mistakenUntilMs;
-    agent.lostSinceMs = lost ? (agent.lostSinceMs ?? nowMs) : null;
-    const lostForMs = agent.lostSinceMs === null ? -1 : nowMs - agent.lostSinceMs;
-    switch (agent.phase) {
-      case "normal":
-        if (lostForMs >= this.spec.preFailMs) this.#to(agent, "pre-fail");
-        break;
-      case "pre-fail":
-        if (!lost) this.#to(agent, "normal");
-        else if (lostForMs >= this.spec.shutdownMs) this.#to(agent, "shutdown");
-        break;
-      case "shutdown":
-        if (!lost) this.#to(agent, "normal");
-        else this.#shutDown(agent, nowMs);
-        break;
-    }
-    if (agent.owes !== null && !agent.asking && RUNS.has(agent.host.condition) && !halting(agent.host)) this.#announce(agent, agent.owes);
-  }
-
-  #to(agent: Agent, phase: Agent["phase"]): void {
-    if (phase === "pre-fail") agent.event = `${agent.host.name}-${(this.#events += 1)}`;
-    if (phase === "shutdown") agent.stuck = this.#random.chance(0.08);
-    this.#world.say(() => `agent of ${agent.host.name}: ${phase}, event ${agent.event}`);
-    agent.phase = phase;
-    agent.owes = phase;
-    agent.tries = 0;
-    agent.haltAtMs = null;
-  }
-
-  #shutDown(agent: Agent, nowMs: number): void {
-    // Heard, or nobody to hear it: it does not wait for ever.
-    if (agent.owes === "shutdown" && agent.tries < 8) return;
-    agent.owes = null;
-    if (agent.stuck) return;
-    agent.haltAtMs ??= nowMs + this.#random.whole(500, this.spec.haltMs - 3_000);
-    if (nowMs < agent.haltAtMs) return;
-    this.#world.counts.add("agent: halts its host");
-    // A machine that boots again begins anew.
-    [agent.phase, agent.haltAtMs, agent.owes, agent.tries] = ["normal", null, "normal", 0];
-    agent.host.halt(this.#random.whole(200, 2_000));
-  }
-
-  #announce(agent: Agent, phase: "pre-fail" | "shutdown" | "normal"): void {
-    const world = this.#world;
-    const { life } = world;
-    agent.tries += 1;
-    if (life === null || life.frozenUntilMs > world.timeline.nowMs || !world.network.reaches(agent.host.name)) return;
-    agent.asking = true;
-    const { event } = agent;
-    world.timeline.in(this.#random.whole(1, 60), life, () => {
-      if (!life.alive) return;
-      life.announce(`agent of ${agent.host.name}`, { kind: "careful", host: agent.host.name, event, phase, haltWithinMs: this.spec.haltMs, reason: "power lost" }, (answer) => {
-        agent.asking = false;
-        if (answer.exit === 0 && agent.owes === phase && agent.event === event) agent.owes = null;
-      });
-    });
-    // An answer that does not come is asked for again.
-    world.timeline.in(3_000, null, () => (agent.asking = false));
+    this.scene.counts.add(`outage: a person says ${command.kind} of a host that is down`);
+    this.scene.ask(command);
   }
 
   /** A packet for its network card. */
   rouse(name: string): void {
-    this.#world.counts.add("return: woken");
-    this.#world.timeline.in(2_000, null, () => this.#world.hosts.get(name)?.press());
+    this.scene.counts.add("return: woken");
+    this.scene.timeline.in(2_000, null, () => this.scene.hosts.get(name)?.press());
   }
 
   // ---- the end -----------------------------------------------------------------------------------------------------------
 
   healAll(): void {
     this.#over = true;
-    this.#doubt = null;
+    for (const undo of [...this.#lasting]) undo();
     this.#setMains(true);
-    for (const agent of this.#agents.values()) [agent.mistakenUntilMs, agent.deadUntilMs] = [0, 0];
-    this.#changed();
+    this.#powerChanged();
     this.#visit();
   }
 
-  /** Once everything is healed somebody looks after what the watcher cannot: it has called him, or it does not know of it. */
+  /** Once everything is healed somebody looks after what nobody else can: he has been called, or no watcher knows of it. */
   #visit(): void {
-    const world = this.#world;
-    world.timeline.in(30_000, null, () => {
-      for (const host of world.hosts.values()) {
+    const { scene } = this;
+    scene.timeline.in(30_000, null, () => {
+      for (const host of scene.hosts.values()) {
+        const machine = this.machines.get(host.name);
+        if (host.condition === "stopped" && machine !== undefined && machine.process?.state.record.phase === "normal" && (machine.givenUp || machine.forgot)) machine.repair();
         if (host.condition !== "halted") continue;
-        const record = world.disk.value<HostRecord>(`host/${host.name}`);
+        const record = scene.durable<HostRecord>(`host/${host.name}`);
         // He may have acknowledged it long ago.
-        const called = [`return:${host.name}`, `held:${host.name}`].some((alarm) => world.disk.records.has(`alarm/${alarm}`));
-        if ((record?.careful ?? null) === null || called || !world.policy.hosts.has(host.name)) host.press();
+        const called = [`return:${host.name}`, `held:${host.name}`].some((alarm) => scene.durable(`alarm/${alarm}`) !== undefined);
+        if ((record?.careful ?? null) === null || called || !scene.policy.hosts.has(host.name)) host.press();
         else if (!this.spec.careful.sensed) {
-          world.counts.add("return: a person asks for it");
-          world.ask({ kind: "careful-return", host: host.name });
+          scene.counts.add("return: a person asks for it");
+          scene.ask({ kind: "careful-return", host: host.name });
         }
       }
       this.#visit();

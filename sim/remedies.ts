@@ -19,7 +19,7 @@ export function withRemedies(seed: number, policies: readonly HostPolicy[]): rea
 }
 
 /** Conditions in which a system still takes a word. */
-const HEARS: ReadonlySet<Condition> = new Set<Condition>(["up", "refused", "names-fail", "flapping", "slow"]);
+const HEARS: ReadonlySet<Condition> = new Set<Condition>(["up", "stopped", "refused", "names-fail", "flapping", "slow"]);
 
 /** What comes of it, after which time; the host reboots by it, or does not. */
 export function tryRemedy(host: Host | undefined, reached: boolean, random: Random, limitMs: number): { readonly afterMs: number; readonly answer: Remedied; readonly act: () => void } {

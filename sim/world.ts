@@ -8,7 +8,7 @@
 import type { Command } from "../src/core/io.ts";
 import type { HostPolicy, Policy } from "../src/core/policy.ts";
 import { outletKey } from "../src/core/policy.ts";
-import type { AnyRecord, Operation, RebootRun } from "../src/core/records.ts";
+import type { AnyRecord, Operation, RebootRun, RecordKey } from "../src/core/records.ts";
 import type { Checker, Checkers } from "./checker.ts";
 import { byHook } from "./checker.ts";
 import type { Event } from "./clock.ts";
@@ -102,7 +102,8 @@ export class World {
     this.faults = new Faults(this);
     this.outages = spec.outages === null ? null : new Outages(this, spec.outages);
     for (const device of this.devices.values()) if (device.spec.policy.metered !== undefined) device.meter = new Meter(this, device);
-    this.checkers = byHook(checkers(this));
+    // What befalls a host befalls its agent.
+    this.checkers = byHook([...checkers(this), ...(this.outages === null ? [] : [{ invariant: "Agents", condition: (host: Host) => this.outages?.changed(host) }])]);
   }
 
   /** The lead-in, the active part and the quiet part. Returns the simulated milliseconds. */
@@ -258,6 +259,18 @@ export class World {
     return this.life !== null;
   }
 
+  watchers(): readonly Life[] {
+    return this.life === null ? [] : [this.life];
+  }
+
+  listeners(host: string): readonly Life[] {
+    return this.network.reaches(host) ? this.watchers() : [];
+  }
+
+  durable<Kind>(key: string): Kind | undefined {
+    return this.disk.records.get(key as RecordKey)?.value as Kind | undefined;
+  }
+
   recorded(): Iterable<readonly [string, AnyRecord]> {
     return [...this.disk.records].map(([key, { value }]) => [key, value] as const);
   }
@@ -314,6 +327,29 @@ export class World {
       const levels = this.wiring.get(host.name) ?? [];
       host.energy(this.dark === 0 && levels.every((level) => level.some((outlet) => outlet.closed)));
     }
+  }
+
+  /** The UPS is empty. */
+  darken(): void {
+    this.dark += 1;
+    for (const device of this.devices.values()) device.down += 1;
+    this.energyChanged();
+    if (this.life === null) return;
+    this.faults.restartPlanned = true;
+    this.life.end("the UPS is empty");
+    this.machine = { ...this.machine, bootId: `boot-ups-${this.lives}`, bootedMs: Infinity };
+  }
+
+  lighten(): void {
+    this.dark -= 1;
+    for (const device of this.devices.values()) {
+      device.down -= 1;
+      device.healed();
+    }
+    this.energyChanged();
+    if (this.life !== null) return;
+    this.machine = { ...this.machine, bootId: `boot-back-${this.lives}-${this.order()}`, bootedMs: this.timeline.nowMs };
+    this.faults.restartAfter(this.random.whole(3_000, 30_000));
   }
 
   // ---- the end -----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
 import { awake } from "./awake.ts";
+import { carefully } from "./careful.ts";
 import { brakes } from "./brakes.ts";
 import { confirmed } from "./confirmed.ts";
 import { expiry } from "./expiry.ts";
@@ -24,4 +25,4 @@ import { stop } from "./stop.ts";
 import { wentBack } from "./went-back.ts";
 import { words } from "./words.ts";
 
-export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned, words, reboots];
+export const CHECKERS: readonly ((world: World) => Checker)[] = [intent, healthy, oneEdge, session, owed, quiescence, confirmed, brakes, precedence, resume, foreign, liveness, awake, expiry, wentBack, stop, remedy, planned, words, reboots, carefully];

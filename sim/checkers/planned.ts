@@ -1,4 +1,4 @@
-// Planned shutdown and the return of power (ADR 28, ADR 28). What an agent announced and was heard is not fenced; a start
+// Planned shutdown and the return of power (ADR 28). What an agent announced and was heard is not fenced; a start
 // touches no outlet before `haltBound` has passed since the last sign of life that reached the watcher, or a metered off, nor before power has been
 // good for `returnAfter` in the watcher's own sense, unless a person wants it; it starts what its event shut down and nothing else,
 // in the order of `after`; a host that is truly up is not cycled. Who stays up past its time is told of.
@@ -6,10 +6,11 @@
 import type { Command } from "../../src/core/io.ts";
 import type { DeviceLock, HostRecord, Operation, RecordKey } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
+import type { Process } from "../scene.ts";
 import type { World } from "../world.ts";
 import { metersHeard } from "./metered.ts";
 
-type Heard = { readonly event: string; readonly atMs: number; readonly life: number };
+type Heard = { readonly event: string; readonly atMs: number; readonly life: number; readonly withinMs: number };
 
 const SLACK_MS = 1_500;
 
@@ -37,7 +38,7 @@ export function planned(world: World): Checker {
   const record = (host: string): HostRecord | undefined => world.disk.value<HostRecord>(`host/${host}` as RecordKey);
   const forget = (host: string): void => void heard.delete(host);
 
-  function aboutToCut(operation: Operation): void {
+  function aboutToCut(operation: Operation, life: Process): void {
     const nowMs = world.timeline.nowMs;
     const { origin, host } = operation;
     if (origin.kind === "auto") {
@@ -58,8 +59,9 @@ export function planned(world: World): Checker {
     const asked = record(host)?.careful?.asked ?? null;
     if (asked !== null) return void world.counts.add("return: cut because a person asked");
     if (!careful.sensed) return;
-    const goodMs = nowMs - outages!.notGoodMs;
-    if (outages!.said === "lost" || goodMs < careful.returnAfterMs - SLACK_MS) return world.fail("Planned", `${host} is cut for its return, and power has been good for ${Math.round(goodMs)} ms of ${careful.returnAfterMs}`);
+    const said = outages!.said(life);
+    const goodMs = nowMs - said.notGoodMs;
+    if (said.state === "lost" || goodMs < careful.returnAfterMs - SLACK_MS) return world.fail("Planned", `${host} is cut for its return, and power has been good for ${Math.round(goodMs)} ms of ${careful.returnAfterMs}`);
   }
 
   return {
@@ -112,7 +114,7 @@ export function planned(world: World): Checker {
         return;
       }
       world.counts.add("planned: heard");
-      if ((known.careful ?? null) !== null) heard.set(command.host, { event: command.event, atMs: world.timeline.nowMs, life: life.number });
+      if ((known.careful ?? null) !== null) heard.set(command.host, { event: command.event, atMs: world.timeline.nowMs, life: life.number, withinMs: command.haltWithinMs ?? 0 });
     },
     told({ kind, host, because }) {
       if (host === null) return;
@@ -132,11 +134,11 @@ export function planned(world: World): Checker {
       if (kind === "return" && because.startsWith("not started")) world.counts.add("return: turned back");
       if (kind === "careful" && because.startsWith("silent")) world.counts.add("planned: silent and not fenced");
     },
-    calling({ writes }) {
+    calling({ writes, life }) {
       const lock = writes.find((each) => each.key.startsWith("lock/") && each.value !== null)?.value as DeviceLock | undefined;
       const operation = writes.find((each) => each.key.startsWith("op/"))?.value as Operation | null | undefined;
       if (lock === undefined || operation === null || operation === undefined || operation.phase !== "off-sent") return;
-      aboutToCut(operation);
+      aboutToCut(operation, life);
     },
     bytes({ action, operation }) {
       if (operation === null || operation.origin.kind === "auto" || operation.origin.event === undefined) return;
@@ -167,8 +169,8 @@ export function planned(world: World): Checker {
       const truth = world.hosts.get(host);
       const policy = life?.policy.hosts.get(host);
       const kept = record(host)?.careful ?? null;
-      const stays = life !== null && policy !== undefined && truth?.condition === "up" && kept?.state === "off" && kept.event === known.event && life.frozenUntilMs < nowMs && world.network.reaches(host) && world.network.loss === 0 && world.network.referencesLost === 0 && !world.disk.failing
-        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, outages!.spec.haltMs) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
+      const stays = life !== null && policy !== undefined && (truth?.condition === "up" || truth?.condition === "stopped") && kept?.state === "off" && kept.event === known.event && life.frozenUntilMs < nowMs && world.network.reaches(host) && world.network.loss === 0 && world.network.referencesLost === 0 && !world.disk.failing
+        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, known.withinMs) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
       if (!stays || life.alarms.has(`return:${host}`)) untold.delete(host);
       else untold.set(host, (untold.get(host) ?? 0) + 5_000);
       if ((untold.get(host) ?? 0) > 15_000) return world.fail("Planned", `${host} announced its shutdown ${Math.round(nowMs - known.atMs)} ms ago, is up, and nobody is told`);
@@ -176,6 +178,7 @@ export function planned(world: World): Checker {
   }
 }
 
-function isPersons(command: Command): command is Extract<Command, { host: string }> {
+/** A person's word about one host. */
+export function isPersons(command: Command): command is Extract<Command, { host: string }> {
   return command.kind === "fence" || command.kind === "power" || command.kind === "confirm-off" || command.kind === "release";
 }

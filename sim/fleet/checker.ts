@@ -11,7 +11,7 @@ import type { FleetLife } from "./life.ts";
 import type { Look } from "./sight.ts";
 import type { Asked, Carried } from "./world.ts";
 
-export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energy" | "condition" | "opening" | "readings" | "metered"> & {
+export type FleetChecker = Pick<Checker, "invariant" | "bytes" | "edge" | "energy" | "condition" | "opening" | "readings" | "metered" | "careful"> & {
   /** The store carries a transaction out; its records are still as they were before. */
   commit?(carried: Carried): void;
   /** The store's records have changed, by a transaction or with a session's end. */
@@ -45,7 +45,7 @@ export type FleetCheckers = { readonly [Each in Hook]: readonly FleetChecker[] }
 
 const HOOKS: readonly Hook[] = [
   "bytes", "edge", "energy", "condition", "opening", "readings", "metered", "commit", "changed", "look", "session", "told", "order", "obeys", "remedy", "incident", "asked", "answered", "exiting",
-  "lifeBegins", "lifeEnds", "strikes", "audit", "end",
+  "lifeBegins", "lifeEnds", "strikes", "careful", "audit", "end",
 ];
 
 /** For each moment, the checkers that take part in it. */

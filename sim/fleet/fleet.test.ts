@@ -24,7 +24,7 @@ test("a world in which nothing happens writes nothing: 0 transactions an hour, w
     const { transactions, hosts } = await new Promise<{ transactions: number; hosts: number }>((resolve) => setImmediate(() => {
       let late = 0;
       const drawn = drawFleet(6, { watchers });
-      const steady = { ...drawn, faults: new Map(), aim: 0, loss: 0, activeMs: 60 * MINUTE_MS, watchers: drawn.watchers.map((watcher) => ({ ...watcher, first: true, on: null })) };
+      const steady = { ...drawn, faults: new Map(), aim: 0, loss: 0, outages: null, activeMs: 60 * MINUTE_MS, watchers: drawn.watchers.map((watcher) => ({ ...watcher, first: true, on: null })) };
       const count = (world: { timeline: { nowMs: number } }): FleetChecker => ({ invariant: "Steady state", commit: () => void (late += world.timeline.nowMs > 6 * MINUTE_MS ? 1 : 0) });
       const { world } = runFleet(steady, {}, [count]);
       resolve({ transactions: late, hosts: world.hosts.size });

@@ -88,6 +88,10 @@ export class FleetLife implements Process {
     this.watcher = new Watcher(this.#ports(), this.policy);
   }
 
+  get watcherName(): string {
+    return this.site.name;
+  }
+
   get paths(): ReadonlyMap<string, Path> {
     return this.site.paths;
   }
@@ -147,6 +151,19 @@ export class FleetLife implements Process {
       this.#world.say(() => `${this.name} answers ${JSON.stringify(command)}: ${answer.exit} ${answer.text}`);
       this.#world.counts.add(`command: ${command.kind} ${answer.exit}`);
       for (const checker of this.#world.checkers.answered) checker.answered?.(asked, answer);
+    }));
+  }
+
+  /** Asks as an agent does, over its link. */
+  announce(by: string, command: Command, heard: (answer: Answer) => void): void {
+    if (!this.began) return;
+    this.#world.stir();
+    const asked: Asked = { command, life: this, askedMs: this.#world.timeline.nowMs };
+    for (const checker of this.#world.checkers.asked) checker.asked?.(asked);
+    void this.watcher.command(by, command).then((answer: Answer) => this.later(() => {
+      this.#world.say(() => `${this.name} answers ${by}: ${answer.exit} ${answer.text}`);
+      for (const checker of this.#world.checkers.answered) checker.answered?.(asked, answer);
+      heard(answer);
     }));
   }
 
@@ -364,6 +381,7 @@ export class FleetLife implements Process {
       touch: (host) => this.#touch(host),
       remedy: (host, name, limitMs) => this.#remedy(host, name, limitMs),
       order: (host, order, id, { limitMs, again }) => this.#order(host, { order, id, limitMs, again }),
+      rouse: (host) => this.later(() => world.outages?.rouse(host)),
       reopen: (because) => {
         world.counts.add("watcher: opens the store anew");
         this.later(() => this.end(`it opens the store anew: ${because}`));

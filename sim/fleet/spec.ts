@@ -3,6 +3,8 @@
 
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { LIMITS } from "../../src/core/policy.ts";
+import type { OutageSpec } from "../outages.ts";
+import { withOutages } from "../outages.ts";
 import { Random } from "../random.ts";
 import { CLOCK_FAULTS, rebootsOfWorld } from "../reboots.ts";
 import { withRemedies } from "../remedies.ts";
@@ -45,9 +47,14 @@ export type FleetSpec = {
   readonly storeRate: number;
   /** Where each member of the store runs: on a watched host, or elsewhere. */
   readonly members: readonly (string | null)[];
+  /** Mains that fail, and agents that shut hosts down; null: none. */
+  readonly outages: OutageSpec | null;
 };
 
 export type FleetDraw = { /** So many watchers; else drawn. */ readonly watchers?: number };
+
+/** A third of the worlds, and more often than with one watcher, since these runs are shorter. */
+const OUTAGES = { share: 0.33, times: 3 };
 
 export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec {
   const random = new Random(seed, "fleet");
@@ -62,7 +69,7 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
   const members = random.weigh([[5, 1], [5, 3]] as const);
   const carriers = random.chance(0.3) ? names.slice(0, Math.min(members, random.whole(1, 2))) : [];
   const on = random.chance(0.25) ? random.pick(names) : null;
-  const policies = withRemedies(seed, names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 })));
+  const { policies, outages } = withOutages(seed, withRemedies(seed, names.map((name, at): HostPolicy => ({ ...slim(drawHost(random, name, at, names, devices), random), storeMembers: carriers.includes(name) ? 1 : 0 }))), OUTAGES);
   const hosts = policies.map((policy) => ({ policy, wiring: policy.levels, bootMs: Math.min(random.whole(8_000, 25_000), Math.max(8_000, policy.bootMs * 0.7)) }));
   const faults = new Map<FleetFault, number>();
   const calm = random.chance(0.2);
@@ -82,13 +89,14 @@ export function drawFleet(seed: number, { watchers }: FleetDraw = {}): FleetSpec
       concurrent: random.weigh([[5, 1], [3, 2]] as const),
       perHour: random.weigh([[4, null], [4, 100]] as const),
     },
+    ...(outages === null ? {} : { careful: outages.careful }),
     observers: random.weigh([[8, 3], [1, 1], [1, 2], [2, 5]] as const),
     lone: random.chance(0.12) ? "act" : "hold",
     shared: { ttlMs, members }, limits: LIMITS,
   };
   const reboots = rebootsOfWorld(seed, CLOCK_FAULTS.some((fault) => faults.has(fault as FleetFault)));
   return {
-    seed, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults, hosts, ttlMs,
+    seed, devices, policy: reboots === null ? policy : { ...policy, reboots }, faults, hosts, outages, ttlMs,
     callMs: random.pick([2_000, 3_000, 5_000]),
     activeMs: random.whole(4, 9) * MINUTE_MS,
     aim: calm ? 0 : random.pick([0.3, 0.6, 0.9]),

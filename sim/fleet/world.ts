@@ -16,6 +16,7 @@ import { Counts, PHASES } from "../counts.ts";
 import type { Outlet } from "../devices.ts";
 import { Device } from "../devices.ts";
 import { Host } from "../hosts.ts";
+import { Outages } from "../outages.ts";
 import type { Agents } from "../reboots.ts";
 import { agentsOf, CLOCK_FAULTS, personReboots } from "../reboots.ts";
 import { Random } from "../random.ts";
@@ -78,6 +79,8 @@ export class FleetWorld {
   /** Members of the store that have no power, or no kernel. */
   #membersDown = false;
   #endOutage: (() => void) | null = null;
+  #endDarkness: (() => void) | null = null;
+  readonly outages: Outages | null;
   /** Somebody has set the members up elsewhere. */
   #carriedAway = false;
   /** Which life decided on which level of which operation. */
@@ -88,8 +91,6 @@ export class FleetWorld {
     this.transcript = keep.transcript === true ? [] : null;
     this.recording = keep.inputs === true;
     this.random = new Random(spec.seed, "fleet world");
-    // A host that comes back brings its member of the store with it.
-    this.checkers = byHook([...checkers(this), { invariant: "Carriers", condition: () => this.carriersChanged() }]);
     this.server = new StoreServer({
       timers: { nowMs: () => this.timeline.nowMs, after: (ms, then) => this.after(ms, then) },
       random: new Random(spec.seed, "store"), leased: LEASED, rate: spec.storeRate, count: (what) => this.counts.add(what),
@@ -110,6 +111,15 @@ export class FleetWorld {
     for (const watcher of spec.watchers) this.sites.set(watcher.name, new Site(this, watcher));
     this.agents = spec.policy.reboots === undefined ? { hosts: new Set(), done: new Set() } : agentsOf(spec.seed, [...this.hosts.keys()]);
     this.faults = new FleetFaults(this);
+    this.outages = spec.outages === null ? null : new Outages(this, spec.outages);
+    // A host that comes back brings its member of the store with it, and its agent.
+    this.checkers = byHook([...checkers(this), {
+      invariant: "Carriers",
+      condition: (host) => {
+        this.carriersChanged();
+        this.outages?.changed(host);
+      },
+    }]);
   }
 
   /** Returns the simulated milliseconds of all watchers together. */
@@ -117,6 +127,7 @@ export class FleetWorld {
     for (const site of this.sites.values()) if (site.present) this.boot(site);
     this.#audit();
     this.faults.begin();
+    this.outages?.begin();
     if (this.spec.policy.reboots !== undefined) this.#askForReboots(new Random(this.spec.seed, "people who reboot"));
     this.#until(this.spec.activeMs);
     if (this.violation === null) this.#quieten();
@@ -201,6 +212,7 @@ export class FleetWorld {
 
   boot(site: Site): void {
     if (site.life !== null) return;
+    if (this.outages?.dark === true) return this.faults.restartAfter(site, 2_000);
     this.lives += 1;
     const life = new FleetLife(this, site, this.lives);
     site.life = life;
@@ -208,6 +220,7 @@ export class FleetWorld {
     for (const checker of this.checkers.lifeBegins) checker.lifeBegins?.(life);
     this.stir();
     life.start();
+    this.outages?.lifeBegins(life);
   }
 
   lifeEnded(life: FleetLife, how: string): void {
@@ -240,6 +253,23 @@ export class FleetWorld {
 
   get attended(): boolean {
     return this.living().some((life) => life.began);
+  }
+
+  watchers(): readonly FleetLife[] {
+    return this.living().filter((life) => life.began);
+  }
+
+  listeners(host: string): readonly FleetLife[] {
+    return this.watchers().filter((life) => life.site.network.reaches(host));
+  }
+
+  durable<Kind>(key: string): Kind | undefined {
+    const read = this.server.records.get(key)?.read;
+    return read?.ok === true ? (read.value as Kind) : undefined;
+  }
+
+  get policy(): Policy {
+    return this.spec.policy;
   }
 
   recorded(): Iterable<readonly [string, AnyRecord]> {
@@ -302,7 +332,7 @@ export class FleetWorld {
   energyChanged(): void {
     for (const host of this.hosts.values()) {
       const levels = this.wiring.get(host.name) ?? [];
-      host.energy(levels.every((level) => level.some((outlet) => outlet.closed)));
+      host.energy(this.outages?.dark !== true && levels.every((level) => level.some((outlet) => outlet.closed)));
     }
     this.carriersChanged();
   }
@@ -328,10 +358,10 @@ export class FleetWorld {
     }
   }
 
-  /** It has no power, or its kernel does not run yet. */
+  /** It has no power, or its kernel does not run. */
   dark(name: string): boolean {
     const host = this.hosts.get(name);
-    return host !== undefined && (!host.powered || host.condition === "booting" || host.condition === "off");
+    return host !== undefined && (!host.powered || host.condition === "booting" || host.condition === "halted" || host.condition === "off");
   }
 
   /** The policy of a host as most watchers have read it. */
@@ -348,12 +378,33 @@ export class FleetWorld {
     }
   }
 
+  /** The UPS is empty: every watcher, every device and every member of the store is off, wherever it is. */
+  darken(): void {
+    for (const device of this.devices.values()) device.down += 1;
+    this.energyChanged();
+    for (const site of this.sites.values()) site.life?.end("the UPS is empty");
+    this.#endDarkness = this.server.fail();
+  }
+
+  lighten(): void {
+    this.faults.noteTrouble();
+    for (const device of this.devices.values()) {
+      device.down -= 1;
+      device.healed();
+    }
+    for (const site of this.sites.values()) site.machine = { ...site.machine, bootId: `${site.name}-boot-back-${this.order()}`, bootedMs: this.timeline.nowMs };
+    this.energyChanged();
+    this.#endDarkness?.();
+    this.#endDarkness = null;
+  }
+
   // ---- the end -----------------------------------------------------------------------------------------------------------
 
   #quieten(): void {
     this.say(() => "everything is healed");
     this.healing = true;
     this.faults.healAll();
+    this.outages?.healAll();
     // A person who has switched the store off with its host, for good, gives it another machine at last.
     this.after(STORE_MOVES_MS, () => {
       this.#carriedAway = true;

@@ -1,7 +1,7 @@
 // The commands of a careful shutdown, for who runs them (src/agent/careful) and who shows them (`upkeep agent careful plan`).
 
 import { existsSync } from "node:fs";
-import type { StagePlan } from "../core/careful.ts";
+import type { StagePlan } from "../core/careful-record.ts";
 
 /** What a stage runs; null: it has nothing to undo. */
 export function stopArgv(plan: StagePlan): readonly string[] {

@@ -18,7 +18,9 @@ import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
 import { inCharge, isUnderWay, kindOf, nameOf, storedIncident } from "./transaction.ts";
 import { EVERYTHING } from "./brake-records.ts";
+import { end } from "./ending.ts";
 import { drive } from "./fencing.ts";
+import { operationKey } from "./operation.ts";
 import { goodRound } from "./turn-back.ts";
 import { reviewDisagreement, speak } from "./vote.ts";
 import { decide, learnFrom } from "./watching.ts";
@@ -258,13 +260,22 @@ function putOperation(turn: Turn, name: string, value: Operation, when: "load" |
   const id = Number(name);
   const ours = turn.state.operations.get(id);
   // We have lost it to somebody else, or he was first to take this number.
-  if (ours !== undefined) setAside(turn, ours);
+  if (ours !== undefined && ours.host !== value.host && ours.sent.length === 0 && ours.cut.length === 0) numberTaken(turn, ours);
+  else if (ours !== undefined) setAside(turn, ours);
   const host = turn.host(value.host);
   const phase = turn.fleet.foreign.get(id)?.phase;
   turn.patchFleet({ foreign: new Map(turn.fleet.foreign).set(id, value), dirty: true });
   if (host === undefined) return;
   turn.patchHost(value.host, { foreign: id, ...(value.sends > 0 ? { counter: 0 } : {}), operation: host.operation === id ? null : host.operation });
   if (when === "change" && value.phase !== "intended" && value.phase !== phase) turn.tell("resumed", value.host, `${value.watcher} carries operation ${id} on: ${value.phase}`);
+}
+
+/** Somebody intends something for another host under the number of ours, which was never recorded: nobody will ever carry that on, and what has his number is his. */
+function numberTaken(turn: Turn, ours: Operation): void {
+  const { revisions } = turn.state;
+  turn.patch({ revisions: revisions.without(operationKey(ours.id)) });
+  end(turn, ours, "withdrawn", `the intent could not be recorded: another watcher was first to take number ${ours.id}`, null);
+  turn.patch({ revisions });
 }
 
 /** A record is gone: deleted, or with the session of its writer. */

@@ -24,12 +24,16 @@ import type { Now } from "./time.ts";
 import { ageMs } from "./time.ts";
 import { inCharge, kindOf, nameOf } from "./transaction.ts";
 import { turnBackPlanned } from "./turn-back.ts";
+import { tooFew } from "./vote.ts";
 import { inWords } from "./words.ts";
 
 /** What holds a start back no longer than it would an off, and is not asked: it is itself why the host is off, or counts what went wrong with hosts that died. */
 const OVER: readonly BrakeName[] = ["wanted-off", "returning", "storm", "once", "budget", "rebooting", "quorum", "startup"];
 /** These pass by themselves, and nobody needs to know. */
 const PASSING: ReadonlySet<BrakeName> = new Set<BrakeName>(["debounce", "boot", "slot", "stopping", "kdump", "ledger", "charge", "unreachable"]);
+
+/** Watchers that have just come up can judge a host after a few rounds. */
+const UNJUDGED_MS = 120_000;
 
 /** This watcher's own signal: what comes of it is looked at in the same step. */
 export function powerSensed(turn: Turn, input: Extract<Input, { kind: "power-sense" }>): void {
@@ -69,8 +73,11 @@ function serves(turn: Turn, host: HostState, careful: Careful, sense: Sense): vo
   const goodForMs = host.goodSinceMs === null || host.last?.outcome !== "good" ? -1 : turn.now.bootMs - host.goodSinceMs;
   const aged = ageMs(careful.since, turn.now);
   // Until then it may still be going down, however well it answers.
-  if (goodForMs < policy.healthyForMs || aged < boundMs) return;
+  if (aged < boundMs) return;
   const went = careful.lastSign !== null;
+  // What it is there for is stopped, and its system runs on.
+  if (!went && host.last?.outcome === "bad" && !host.mute) return neverWentDown(turn, host, careful, sense);
+  if (goodForMs < policy.healthyForMs) return;
   if (!went && sense.state !== "good") return neverWentDown(turn, host, careful, sense);
   back(turn, host.name, went ? "it serves again, and nobody here has started it" : `its shutdown was announced ${inWords(aged)} ago and it never went down; power is good`);
 }
@@ -171,6 +178,9 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   // What no host switches itself was switched off by somebody.
   const foreign = reads.filter(({ state, follows }) => state === "off" && !follows);
   if (foreign.length > 0) return refuse(turn, host, `${foreign.map(({ outlet }) => outletKey(outlet)).join(" and ")} reads off, and not by us`, "foreign", false);
+  // A cut has to be earned. Begun without that it would wait for ten minutes, again and again, and nobody would know.
+  const blind = wakes || off ? null : unjudged(turn, host, policy);
+  if (blind !== null) return refuse(turn, host, blind, "unjudged", turn.now.bootMs - (host.startRefused?.sinceMs ?? turn.now.bootMs) < UNJUDGED_MS);
   const who = careful.asked === null ? `power has been good for ${inWords(sense.goodForMs ?? 0)} (${sense.because})` : `${careful.asked} wants it now`;
   const halted = silentForMs(host, turn.now) < carefulOf(turn.policy).haltBoundMs ? meteredOff(turn, host) : null;
   const because = `it was shut down with care (${careful.because}), and ${who}${halted === null ? "" : `; it has halted: ${halted}`}`;
@@ -181,6 +191,13 @@ function start(turn: Turn, name: string, sense: Sense): boolean {
   turn.tell("return", name, `started by ${wakes ? "wake-on-LAN" : off ? "power on" : "a power cycle"}: ${because}`);
   if (!wakes) intend(turn, policy, off ? "on" : "cycle", { kind: "manual", by: BY, reason: because, over: OVER, event: careful.event }, because);
   return true;
+}
+
+/** Why nobody could say that it is down: its configuration has changed since it served, or too few watchers know it. */
+function unjudged(turn: Turn, host: HostState, policy: HostPolicy): string | null {
+  const { last } = host;
+  if (last === null || last.outcome === "unknown") return `nobody can say that it is down (${last?.because ?? "no round yet"})`;
+  return tooFew(turn, policy);
 }
 
 /** Told once a change; a person is called, unless it passes by itself. */

@@ -10,6 +10,7 @@ import { over, raise } from "./alarms.ts";
 import { heldAlarm } from "./ending.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, RecordKey, VoteRecord } from "./records.ts";
+import { isReturn } from "./return-ledger.ts";
 import { observersOf, substitutesOf } from "./roster.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { ageMs } from "./time.ts";
@@ -39,15 +40,15 @@ function wordOf(turn: Turn, host: HostState, policy: HostPolicy): Saying {
     const passing = host.judgedAtMs !== null && turn.now.bootMs - host.judgedAtMs <= staleMs;
     return { says: "abstain", because: last.because, ...(passing ? { passing: true as const } : {}) };
   }
-  if (host.counter >= policy.threshold || (wasCut(turn, host) && host.badRounds >= ROUNDS_AFTER_CUT)) return { says: "down", because: last.because };
+  if (host.counter >= policy.threshold || (standsStill(turn, host) && host.badRounds >= ROUNDS_AFTER_CUT)) return { says: "down", because: last.because };
   return { says: "abstain", because: `${host.counter} of ${policy.threshold}: ${last.because}`, passing: true };
 }
 
-/** Its power was cut in the operation that is open: nobody's counter says anything until that is over. */
-function wasCut(turn: Turn, host: HostState): boolean {
+/** Its power was cut in the operation that is open, or it is being started after a careful shutdown: nobody's counter says anything until that is over. */
+function standsStill(turn: Turn, host: HostState): boolean {
   const id = host.operation ?? host.foreign;
   const operation: Operation | undefined = id === null ? undefined : (turn.state.operations.get(id) ?? turn.state.fleet?.foreign.get(id));
-  return operation !== undefined && (operation.phase !== "intended" || operation.level > 0 || operation.sends > 0 || turn.state.runs.get(operation.id)?.resumed === true);
+  return operation !== undefined && (isReturn(operation) || operation.phase !== "intended" || operation.level > 0 || operation.sends > 0 || turn.state.runs.get(operation.id)?.resumed === true);
 }
 
 /** Says what is new about a host; `asked`: somebody wants to hear it now. */

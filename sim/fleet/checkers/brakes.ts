@@ -118,7 +118,8 @@ export function brakes(world: FleetWorld): FleetChecker {
       for (const { key, value } of carried.writes) {
         if (!key.startsWith("op/") || value === null) continue;
         const operation = value as Operation;
-        if (operation.kind !== "cycle" || operation.phase !== "off-confirmed" || world.server.value<Operation>(key)?.phase === "off-confirmed") continue;
+        // A start after a careful shutdown is no cycle in any budget (ADR 28).
+        if (operation.kind !== "cycle" || (operation.origin.kind === "manual" && operation.origin.event !== undefined) || operation.phase !== "off-confirmed" || world.server.value<Operation>(key)?.phase === "off-confirmed") continue;
         cycles.set(operation.host, [...(cycles.get(operation.host) ?? []), carried.atMs]);
         allCycles.push(carried.atMs);
       }

@@ -4,7 +4,7 @@
 import { Child, evidenceOf } from "../../child/child.ts";
 import type { Guard } from "../../child/child.ts";
 import { powerOffArgv, startArgv, stopArgv } from "../../careful/commands.ts";
-import type { End, StagePlan } from "../../core/careful.ts";
+import type { End, StagePlan } from "../../core/careful-record.ts";
 
 const SURVEY_LIMIT_MS = 10_000;
 const POWER_OFF_LIMIT_MS = 60_000;

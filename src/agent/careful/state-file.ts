@@ -5,7 +5,7 @@
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { record as parseRecord } from "./record.ts";
-import type { CarefulRecord } from "../../core/careful.ts";
+import type { CarefulRecord } from "../../core/careful-record.ts";
 
 const WRITE_LIMIT_MS = 3_000;
 const READ_LIMIT_MS = 10_000;

@@ -1,7 +1,7 @@
 // `careful`: when this host shuts itself down, and what it does before that.
 
 import { z } from "zod";
-import type { CarefulPolicy, StagePlan } from "../../core/careful.ts";
+import type { CarefulPolicy, StagePlan } from "../../core/careful-record.ts";
 import { carefulSignal, resolveSignal } from "../careful-signal.ts";
 import type { SignalSpec } from "../careful-signal.ts";
 import { expectations } from "../expect.ts";

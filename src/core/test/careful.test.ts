@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { beginCareful, careful, freshRecord } from "../careful.ts";
-import type { Careful, CarefulEffect, CarefulInput, CarefulPolicy, CarefulRecord } from "../careful.ts";
+import { beginCareful, freshRecord } from "../careful-record.ts";
+import type { Careful, CarefulEffect, CarefulInput, CarefulPolicy, CarefulRecord } from "../careful-record.ts";
+import { careful } from "../careful.ts";
 import type { Sensed } from "../power-sense.ts";
 import type { Now } from "../time.ts";
 
