@@ -67,6 +67,7 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     await must(`kill -9 ${pid}`);
   };
   const pidOf = (unit: string): Promise<string> => must(`systemctl show -p MainPID --value ${unit}`);
+  const jobPids = async (): Promise<readonly string[]> => (await sh("pgrep -f '^[^ ]*node[^ ]* .*server.cjs 7002'")).out.split("\n").filter((line) => line !== "");
   /** What the agent said since. */
   const mark = async (): Promise<(pattern: RegExp) => Promise<boolean>> => {
     const { length } = await log();
@@ -132,5 +133,23 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     assert.equal((await sh(`${CHECKOUT}/bin/upkeep agent hold nonsense -c /etc/upkeep/upkeep.yaml`)).code, 2);
     await must(`${CHECKOUT}/bin/upkeep agent release web -c /etc/upkeep/upkeep.yaml`);
     await until("web serves", () => serves(7001));
+  });
+
+  test("the agent is killed and stopped at every turn, and what it keeps goes on, once", async () => {
+    const [before] = await jobPids();
+    assert.ok(before !== undefined);
+    await must("systemctl kill -s KILL lab-agent");
+    await until("the agent is back", async () => (await sh("systemctl is-active lab-agent")).out === "active");
+    // A stop kills all that is in the service's control group.
+    await must("systemctl restart lab-agent");
+    assert.deepEqual(await jobPids(), [before], `${(await log()).slice(-3_000)}\n${(await sh("journalctl -n 60 -o cat --no-pager; systemctl list-units --type=scope --no-pager; ps axf")).out}`);
+    for (const seconds of [0.1, 0.4, 0.7, 1, 1.5]) {
+      const [pid = ""] = await jobPids();
+      await must(`kill -9 ${pid}`);
+      await sh(`sleep ${seconds}; systemctl kill -s KILL lab-agent`);
+      await until("one job serves", async () => (await serves(7002)) && (await jobPids()).length === 1 && !(await jobPids()).includes(pid));
+      assert.equal((await jobPids()).length, 1);
+    }
+    await until("what was given up is still so", async () => /keep:broken: bad, given up after 2 starts/.test((await log()).slice(-4_000)));
   });
 });
