@@ -26,7 +26,6 @@ export function expiry(world: World): Checker {
     return (before >= 0 || (world.life?.startedMs ?? 0) > untilMs) && since.length > 0 && since.every((each) => each.outcome === "bad");
   }
 
-  /** Down by its own announcement is no illness (ADR 28). */
   return {
     invariant: "Expiry",
     strikes(fault) {

@@ -1,10 +1,11 @@
 // Leases under everything that goes wrong: watchers killed, asleep, cut off from the store, started again; agents killed at any
 // step, stopped, cut off from any watcher, with answers that come late and twice; hosts whose service cannot be stopped, whose
 // disk is full, whose watchdog somebody else has, whose clock is fast. The watchers' core and the agents' are the real ones.
+// The link of an agent that is started comes up slowly.
 //
 // Judged by what runs and what is written down, not by what anybody believes: never on two hosts; never on one whose last renewal is
 // older than the bound; a stop is tried as soon as a lease has ended; nothing stopped or reset while it is renewed; an agent that
-// stands still is reset; whoever renews stands on record, and so does what he renews; and with everything healed it runs again.
+// stands still is reset; whoever renews stands on record, and so does what he renews; one whose link stands asks at once; and with everything healed it runs again.
 
 import type { Site as SiteType, Watcher } from "../../src/core/test/several.ts";
 import { Site } from "../../src/core/test/several.ts";
@@ -156,6 +157,10 @@ export class LeaseWorld {
     // A clock that is fast by half a per cent reaches the end of a lease so much earlier.
     const renewed = sinceMs < machine.heldForMs * 0.98 && machine.backMs < machine.heldMs && agent !== null && !agent.ending && agent.dog.is !== "refused" && agent.services[0]?.lease?.epoch === this.lease?.epoch && (agent.services[0]?.givenBack ?? 0) < (this.lease?.epoch ?? 0);
     if (renewed) throw new Broken({ invariant: "Renewed runs", what: `${SERVICE} is stopped on ${machine.name}, whose lease was renewed ${sinceMs} ms ago` });
+  }
+
+  linked(machine: Machine, asked: boolean): void {
+    if (!asked && machine.agent?.ending === false) throw new Broken({ invariant: "Asked at once", what: `a link of ${machine.name} stands, and it does not ask for its lease` });
   }
 
   reset(machine: Machine): void {

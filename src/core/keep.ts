@@ -88,6 +88,11 @@ export function keep(record: KeepRecord, input: KeepInput, nowMs: number, policy
   }
 }
 
+/** When to look again. A start that is due and could not be made, because nobody can tell how it stands, is no reason to look without a pause. */
+export function nextLookMs({ dueMs }: KeepRecord, nowMs: number, everyMs: number): number {
+  return dueMs !== null && dueMs > nowMs ? Math.min(nowMs + everyMs, dueMs) : nowMs + everyMs;
+}
+
 function look(before: KeepRecord, seen: Seen, held: string | null, nowMs: number, policy: KeepPolicy): KeepTurn {
   const { state, health, evidence } = seen;
   const stays = (record: KeepRecord, verdict: KeepWord["verdict"], because: string): KeepTurn => ({ record, effect: null, word: { verdict, because } });
@@ -126,7 +131,7 @@ function failed(record: KeepRecord, up: boolean, because: string, held: string |
       return { record: { ...record, starts, phase: "given-up", dueMs: null, because: why }, effect: null, word: { verdict: "bad", because: why } };
     }
     const waitMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(record.row, 30));
-    const waiting: KeepRecord = { ...record, starts, phase: "waiting", dueMs: nowMs + waitMs, row: record.row + 1, because };
+    const waiting: KeepRecord = { ...record, starts, phase: "waiting", dueMs: nowMs + waitMs, because };
     return waitMs > 0 ? { record: waiting, effect: null, word: { verdict: "warn", because: `${because}; started again in ${inSeconds(waitMs)}` } } : act(waiting, up, nowMs);
   }
   if (nowMs < record.dueMs) return { record: { ...record, starts }, effect: null, word: null };
@@ -136,12 +141,13 @@ function failed(record: KeepRecord, up: boolean, because: string, held: string |
 function act(record: KeepRecord, up: boolean, nowMs: number): KeepTurn {
   if (!up) return begin(record, nowMs, record.because);
   // The stop counts as a start: what cannot be stopped is not tried for ever.
-  return { record: { ...record, phase: "stopping", ours: true, dueMs: null, starts: [...record.starts, nowMs] }, effect: { kind: "stop", because: record.because }, word: { verdict: "warn", because: `is stopped, to be started again: ${record.because}` } };
+  return { record: { ...record, phase: "stopping", ours: true, dueMs: null, starts: [...record.starts, nowMs], row: record.row + 1 }, effect: { kind: "stop", because: record.because }, word: { verdict: "warn", because: `is stopped, to be started again: ${record.because}` } };
 }
 
 function begin(record: KeepRecord, nowMs: number, because: string): KeepTurn {
-  const starts = record.phase === "stopping" ? record.starts : [...record.starts, nowMs];
-  return { record: { ...record, phase: "starting", ours: true, dueMs: null, starts, startedMs: nowMs, goodSinceMs: null, bad: 0, because }, effect: { kind: "start", because }, word: { verdict: "warn", because: `is started again: ${because}` } };
+  // Counted when it was to be stopped. A pause that an agent's end or a hold cut short is no start, and doubles nothing.
+  const [starts, row] = record.phase === "stopping" ? [record.starts, record.row] : [[...record.starts, nowMs], record.row + 1];
+  return { record: { ...record, phase: "starting", ours: true, dueMs: null, starts, row, startedMs: nowMs, goodSinceMs: null, bad: 0, because }, effect: { kind: "start", because }, word: { verdict: "warn", because: `is started again: ${because}` } };
 }
 
 function inSeconds(ms: number): string {

@@ -92,7 +92,8 @@ test("a number that is somebody else's now, of another boot, or nonsense, is not
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
   const startTicks = statOf(pid)?.startTicks ?? 0;
   const one = kept(where, sleeper("-c"));
-  for (const text of [`${pid} ${startTicks - 1} ${boot}\n`, `${pid} ${startTicks} ${boot.replace(/^./, boot.startsWith("0") ? "1" : "0")}\n`, `${pid} ${startTicks} ${boot}`, "-1 0 x\n", "\u0000", "1 1 1\n"]) {
+  const digest = "0123456789abcdef";
+  for (const text of [`${pid} ${startTicks - 1} ${boot} ${digest}\n`, `${pid} ${startTicks} ${boot.replace(/^./, boot.startsWith("0") ? "1" : "0")} ${digest}\n`, `${pid} ${startTicks} ${boot} ${digest}`, `${pid} ${startTicks} ${boot}\n`, "-1 0 x\n", "\u0000", "1 1 1\n"]) {
     writeFileSync(join(where, "job.pid"), text);
     assert.equal((await one.look(limit())).state, "down", text);
     assert.deepEqual(await one.stop(limit()), { ok: true, evidence: "nothing of it runs" });

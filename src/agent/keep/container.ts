@@ -2,9 +2,12 @@
 // systemd-nspawn are units (unit.ts). None of them tells who stopped a container, so one that does not run is down; whoever
 // wants it down says so with `upkeep agent hold`. A paused or frozen one is somebody's wish.
 
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { evidenceOf } from "../../child/child.ts";
+import { textOf } from "../../process/proc.ts";
 import type { Kept, KeptWorld, Looked } from "./kept.ts";
-import { apart, ask, done } from "./run.ts";
+import { asUnit, ask, done, underSystemd } from "./run.ts";
 
 export type Runtime = {
   readonly look: (name: string) => readonly string[];
@@ -71,7 +74,15 @@ export function container(kind: keyof typeof RUNTIMES, name: string, world: Kept
   };
   return {
     look,
-    start: async (signal) => done(await ask(world, [...apart(`upkeep-${kind}-${name}-${world.now().bootMs}`), ...runtime.start(name)], signal, startMs)),
+    async start(signal) {
+      if (!underSystemd()) return done(await ask(world, runtime.start(name), signal, startMs));
+      const said = join(world.folder, `${kind}-${name}.said`);
+      rmSync(said, { force: true });
+      // What it leaves running is the runtime's, and stays.
+      const properties = { Type: "oneshot", KillMode: "process", TimeoutStartSec: `${startMs}ms`, StandardOutput: `file:${said}`, StandardError: `file:${said}`, CollectMode: "inactive-or-failed" };
+      const ran = await ask(world, asUnit(`upkeep-${kind}-${name}-${Math.round(world.now().bootMs)}.service`, properties, runtime.start(name)), signal, startMs);
+      return done({ ...ran, said: `${textOf(said) ?? ""}\n${ran.said}` });
+    },
     async stop(signal) {
       const ran = await ask(world, runtime.stop(name, Math.ceil(stopMs / 1_000)), signal, stopMs + KILL_MS);
       // By its own word and not by the exit code: `lxc-stop` of what has just ended fails.

@@ -5,15 +5,17 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HELD_SUFFIX, RELEASED_SUFFIX } from "../../config/agent/keep.ts";
 import type { KeepService } from "../../config/agent/keep.ts";
-import { keep as step } from "../../core/keep.ts";
+import { keep as step, nextLookMs } from "../../core/keep.ts";
 import type { KeepEffect, KeepInput, KeepRecord, KeepTurn, KeepWord, Seen } from "../../core/keep.ts";
 import type { Icmp } from "../../probes/probe.ts";
 import type { PartWorld } from "../part.ts";
 import { definePart } from "../part.ts";
-import { command } from "./command.ts";
+import { command, leftBehind } from "./command.ts";
 import { container } from "./container.ts";
 import type { Done, Kept, KeptWorld } from "./kept.ts";
 import { readRecord, writeRecord } from "./record-file.ts";
+import { runtimeFolder } from "./runtime-folder.ts";
+import { underSystemd } from "./run.ts";
 import { serving } from "./serving.ts";
 import type { Serving } from "./serving.ts";
 import { unit } from "./unit.ts";
@@ -21,6 +23,7 @@ import { unit } from "./unit.ts";
 export type KeepOptions = { readonly services: readonly KeepService[] };
 
 const WRITE_LIMIT_MS = 2_000;
+const LEFT_EVERY_MS = 60_000;
 
 export const keep = definePart<KeepOptions>({
   name: "keep",
@@ -30,10 +33,13 @@ export const keep = definePart<KeepOptions>({
     const openIcmp = (): Promise<Icmp> => (icmp ??= import("../../probes/ping.ts").then((module) => module.openIcmp()));
     const rounds: Round[] = [];
     const runs = (name: string): boolean => rounds.find((round) => round.name === name)?.serves === true;
-    for (const service of world.options.services) rounds.push(new Round(service, world, { signal: aborter.signal, runs, openIcmp }));
+    const folder = runtimeFolder(world.folder);
+    for (const service of world.options.services) rounds.push(new Round(service, world, { signal: aborter.signal, folder, runs, openIcmp }));
     for (const round of rounds) round.begin();
+    const stopTelling = tellOfLeft(world, folder);
     return {
       stop: async () => {
+        stopTelling();
         aborter.abort();
         await Promise.all(rounds.map((round) => round.ended));
         await icmp?.then((opened) => opened.close());
@@ -42,7 +48,23 @@ export const keep = definePart<KeepOptions>({
   },
 });
 
-type Around = { readonly signal: AbortSignal; runs(name: string): boolean; openIcmp(): Promise<Icmp> };
+/** Of commands that were taken out of the configuration and run on: whether they are still wanted, only a person knows. */
+function tellOfLeft(world: PartWorld<KeepOptions>, folder: string): () => void {
+  const names = new Set(world.options.services.filter(({ kept }) => kept.kind === "command").map(({ policy }) => policy.name));
+  let told: readonly string[] = [];
+  let takeBack = (): void => {};
+  const look = (): void => {
+    const left = leftBehind(folder, names, world.now().bootId);
+    for (const { name, pid, unit } of left) world.report({ subject: `keep:left:${name}`, verdict: "warn", because: `a command that was kept under this name runs on as process ${pid}, and nobody keeps it any more: end it (${underSystemd() ? `systemctl stop ${unit}` : `kill ${pid}`}) or configure it again`, mayCut: false });
+    for (const name of told) if (!left.some((each) => each.name === name)) world.forget(`keep:left:${name}`);
+    told = left.map(({ name }) => name);
+    takeBack = world.at(world.now().bootMs + LEFT_EVERY_MS, look);
+  };
+  look();
+  return () => takeBack();
+}
+
+type Around = { readonly signal: AbortSignal; /** Of what runs and what was begun, in this boot. */ readonly folder: string; runs(name: string): boolean; openIcmp(): Promise<Icmp> };
 
 class Round {
   readonly name: string;
@@ -63,7 +85,7 @@ class Round {
     this.#service = service;
     this.#world = world;
     this.#around = around;
-    this.#kept = driverOf(service, world);
+    this.#kept = driverOf(service, { ...world, folder: around.folder });
   }
 
   begin(): void {
@@ -74,15 +96,14 @@ class Round {
     const { signal } = this.#around;
     try {
       this.#serving = await serving(this.#service, this.#world.host, () => this.#around.openIcmp(), this.#world);
-      this.#record = step(await readRecord(this.#path(".json"), this.#world.now().bootId), { kind: "resumed" }, this.#nowMs(), this.#service.policy).record;
+      this.#record = step(await readRecord(this.#recordPath(), this.#world.now().bootId), { kind: "resumed" }, this.#nowMs(), this.#service.policy).record;
     } catch (error) {
       this.#tell({ verdict: "unknown", because: error instanceof Error ? error.message : String(error) });
       return;
     }
     while (!signal.aborted) {
       await this.#look();
-      const { dueMs } = this.#record;
-      await this.#until(Math.min(this.#nowMs() + this.#service.everyMs, dueMs ?? Infinity));
+      await this.#until(nextLookMs(this.#record, this.#nowMs(), this.#service.everyMs));
     }
   }
 
@@ -147,7 +168,7 @@ class Round {
     const text = JSON.stringify(record);
     if (text === this.#written) return;
     try {
-      await limited(writeRecord(this.#path(".json"), this.#world.now().bootId, record), WRITE_LIMIT_MS);
+      await limited(writeRecord(this.#recordPath(), this.#world.now().bootId, record), WRITE_LIMIT_MS);
       this.#written = text;
     } catch (error) {
       // A full disk is no reason to let a service lie; counts would start again with the next agent.
@@ -176,6 +197,11 @@ class Round {
     if (word !== null) this.#world.report({ subject: `keep:${this.name}`, ...word, mayCut: false });
   }
 
+  #recordPath(): string {
+    return join(this.#around.folder, `${this.name}.json`);
+  }
+
+  /** Of what people say, also over a reboot. */
   #path(suffix: string): string {
     return join(this.#world.folder, `${this.name}${suffix}`);
   }

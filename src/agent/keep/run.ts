@@ -1,5 +1,6 @@
-// Programs that a driver asks, and the scope in which what it starts outlives this agent: systemd kills the whole control group of a
-// service that it stops, so what is to stay goes into one of its own (systemd-run(1)).
+// Programs that a driver asks, and how what it starts outlives this agent: as a unit of its own. systemd kills the whole control group
+// of a service that it stops. A scope would do for that, but what is started in one keeps what the agent's own unit forbids and
+// grants (no new namespaces, nearly immune when memory runs out); what systemd starts has nothing of ours.
 
 import { existsSync } from "node:fs";
 import { evidenceOf, runChild } from "../../child/child.ts";
@@ -21,10 +22,12 @@ export function done(ran: Ran): Done {
   return { ok: "code" in ran.end && ran.end.code === 0, evidence: evidenceOf(ran) };
 }
 
-/** What comes before a command that is to outlive us. */
-export function apart(unit: string): readonly string[] {
-  // sd_booted(3).
-  if (!existsSync("/run/systemd/system")) return [];
-  const program = findProgram("systemd-run");
-  return program === null ? [] : [program, "--scope", "--quiet", "--collect", `--unit=${unit}`, "--"];
+/** Whether systemd runs this machine (sd_booted(3)) and can be asked for a unit. */
+export function underSystemd(): boolean {
+  return existsSync("/run/systemd/system") && findProgram("systemd-run") !== null;
+}
+
+/** A program as a unit of its own, started by systemd itself. The name must be free. Where `$` stands it would put in variables. */
+export function asUnit(unit: string, properties: Readonly<Record<string, string>>, argv: readonly string[]): readonly string[] {
+  return ["systemd-run", "--quiet", `--unit=${unit}`, ...Object.entries(properties).map(([key, value]) => `--property=${key}=${value}`), "--", ...argv.map((each) => each.replaceAll("$", "$$$$"))];
 }

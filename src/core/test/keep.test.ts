@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { KEEP_FRESH, keep } from "../keep.ts";
+import { KEEP_FRESH, keep, nextLookMs } from "../keep.ts";
 import type { KeepInput, KeepPolicy, KeepRecord, KeepTurn, Seen } from "../keep.ts";
 
 const POLICY: KeepPolicy = { name: "web", threshold: 3, startupMs: 30_000, backoffMs: 1_000, backoffMaxMs: 300_000, stableMs: 60_000, tries: 5, withinMs: 600_000, always: false };
@@ -86,6 +86,22 @@ test("a person's stop and a person's hold are left alone, and an agent's own sto
   const { record } = transcript([[0, look("up", "bad")], [5, look("up", "bad")], [10, look("up", "bad")], [11, look("up", "bad")]]);
   assert.equal(record.phase, "stopping");
   assert.deepEqual(transcript([[20, { kind: "resumed" }], [20, look("stopped")], [22, look("stopped")]], POLICY, record).lines, ["20 -", "20 warn: web is stopped; started again in 2 s", "22 warn: is started again: web is stopped > start"]);
+});
+
+test("only a start doubles the pause: not one that was held up, nor one that an agent's end cut short", () => {
+  const held = look("down", "none", "waits for db");
+  const { lines, record } = transcript([[0, look("up")], [5, look("down")], [5, { kind: "resumed" }], [6, held], [7, look("down")], [7, { kind: "resumed" }], [7, held], [7, look("down")], [8, look("down")], [8, OK], [9, look("down")]]);
+  assert.deepEqual(lines.filter((line) => line.includes("started again in")), ["5 warn: web is down; started again in 1 s", "7 warn: web is down; started again in 1 s", "7 warn: web is down; started again in 1 s", "9 warn: web is down; started again in 2 s"]);
+  assert.deepEqual([record.row, record.starts.length], [1, 1]);
+});
+
+test("it is looked at when a start is due, and after that with pauses, however long nothing can be seen", () => {
+  const { record } = transcript([[0, look("up")], [5, look("down")]]);
+  assert.equal(nextLookMs(record, 5_000, 5_000), 6_000);
+  const { record: blind } = transcript([[7, look("unknown")], [7, look("changing")]], POLICY, record);
+  assert.equal(blind.dueMs, 6_000);
+  assert.equal(nextLookMs(blind, 7_000, 5_000), 12_000);
+  assert.equal(nextLookMs(KEEP_FRESH, 7_000, 5_000), 12_000);
 });
 
 test("let go, a given up one is tried again at once", () => {
