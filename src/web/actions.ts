@@ -9,6 +9,15 @@ const HOUR_MS = 3_600_000;
 const MAINTENANCE: NonNullable<Action["durations"]> = [["2 hours", 2 * HOUR_MS], ["30 minutes", HOUR_MS / 2], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a day", 24 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 const DISARM: NonNullable<Action["durations"]> = [["a day", 24 * HOUR_MS], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 
+/** A host that shut itself down with care, before power has been good for long enough. It is asked for by name, because another watcher may be in charge of it. */
+export function returnOf({ host, careful }: HostReport): Action {
+  return {
+    verb: "Start it again now", title: `Start ${host} again`, reason: "none",
+    plan: [`It is ${careful?.says ?? ""}.`, "It is started without waiting for power to be good: if the mains or the cooling is still gone, it shuts down again or runs hot.", "Not before it has given no sign of life for long enough to be off."],
+    command: () => ({ kind: "careful-return", host }),
+  };
+}
+
 /** `last`: what only somebody may say who has gone and looked. */
 export type HostActions = { readonly urgent: readonly Action[]; readonly usual: readonly Action[]; readonly power: readonly Action[]; readonly last: readonly Action[] };
 
@@ -22,6 +31,7 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
     plan: [`It is held: ${host.held.because}.`, "After this it is watched as before, and may be cut again if it is still down.", "Its budget of power cycles begins anew."],
     command: () => ({ kind: "release", host: name }),
   });
+  if (host.careful?.state === "off") urgent.push(returnOf(host));
   const last: Action[] = [];
   if (host.operation !== null || host.held !== null) last.push({
     verb: "Confirm that it is off", title: `Confirm that ${name} is off`, danger: true, reason: "required",
