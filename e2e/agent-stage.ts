@@ -7,9 +7,10 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Rig } from "../lab/rig.ts";
 import { startRig } from "../lab/rig.ts";
@@ -70,8 +71,7 @@ async function freePorts(count: number): Promise<readonly number[]> {
 /** `settings`: brakes and defaults. */
 export async function startAgentStage(settings: string): Promise<AgentStage> {
   const [door = 0, netconsole = 0] = await freePorts(2);
-  const folder = `/tmp/upkeep-agent-stage-${process.pid}`;
-  mkdirSync(folder, { recursive: true });
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-agent-stage-"));
   const sensor = join(folder, "intake");
   const cool = (isCool: boolean): void => {
     writeFileSync(`${sensor}.new`, isCool ? "24\n" : "41\n");
@@ -86,7 +86,7 @@ export async function startAgentStage(settings: string): Promise<AgentStage> {
     settings: `${settings}agents: { listen: "127.0.0.1:${door}" }
 netconsole: { listen: "127.0.0.1:${netconsole}" }
 careful: { haltBound: 5s, returnAfter: 4s, stagger: 1s, signal: { temperature: [{ name: intake, file: ${sensor}, scale: 1, above: 35 }] } }
-reboots: { by: [{ command: { run: ["true"] } }], downWithin: 12s, settle: 1s }
+reboots: { by: [{ command: { run: ["true"] } }], downWithin: 10s, settle: 1s }
 `,
   });
   const hosts: TestHost[] = [];
@@ -135,7 +135,6 @@ reboots: { by: [{ command: { run: ["true"] } }], downWithin: 12s, settle: 1s }
       agent?.kill("SIGKILL");
       await Promise.all(hosts.map((host) => host.close()));
       await rig.stop();
-      const { rmSync } = await import("node:fs");
       rmSync(folder, { recursive: true, force: true });
     },
   };

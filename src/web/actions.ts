@@ -31,7 +31,6 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
     plan: [`It is held: ${host.held.because}.`, "After this it is watched as before, and may be cut again if it is still down.", "Its budget of power cycles begins anew."],
     command: () => ({ kind: "release", host: name }),
   });
-  if (host.careful?.state === "off") urgent.push(returnOf(host));
   const last: Action[] = [];
   if (host.operation !== null || host.held !== null) last.push({
     verb: "Confirm that it is off", title: `Confirm that ${name} is off`, danger: true, reason: "required",
@@ -39,6 +38,7 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
     command: ({ confirm, reason }) => ({ kind: "confirm-off", host: name, confirm: confirm ?? "", reason }),
   });
   const usual: Action[] = [
+    ...(host.careful?.state === "off" ? [returnOf(host)] : []),
     own("maintenance")
       ? { verb: "End maintenance", title: `End the maintenance of ${name}`, reason: "none", plan: ["It is watched as before from now on, counting from zero."], command: () => ({ kind: "unbrake", brake: "maintenance", scope: name }) }
       : { verb: "Start maintenance", title: `Maintenance of ${name}`, reason: "optional", durations: MAINTENANCE, plan: ["Its power is not cut by itself, whatever it does.", "It is watched and recorded all the same.", "If it is not well when the time is over it is held, not cut."], command: ({ forMs, reason }) => ({ kind: "brake", brake: "maintenance", scope: name, forMs, reason }) },

@@ -38,8 +38,9 @@ export function Maintenance() {
           </table>
         </div>
       )}
-      {of.reboots == null ? null : <Reboots of={of.reboots} />}
+      {of.reboots == null || of.reboots.state === "ended" ? null : <Reboots of={of.reboots} />}
       {may("operator") ? <Begin /> : null}
+      {of.reboots?.state === "ended" ? <Reboots of={of.reboots} /> : null}
       <Before />
     </>
   );

@@ -13,23 +13,23 @@ import { At, Problem } from "./text.tsx";
 
 type Finding = AgentDetails["found"][number];
 
-/** `turn`: asked again whenever it grows. */
-export function Agent({ host, turn }: { readonly host: string; readonly turn: number }) {
+/** `probed`: the host has the probe `agent`. `turn`: asked again whenever it grows. */
+export function Agent({ host, probed, turn }: { readonly host: string; readonly probed: boolean; readonly turn: number }) {
   const agents = useAsked<readonly AgentReport[]>((signal) => ask<readonly AgentReport[]>(`${PATHS.agents}?host=${encodeURIComponent(host)}`, { signal }), [host, turn]);
   const leases = useAsked<readonly LeaseReport[]>((signal) => ask<readonly LeaseReport[]>(PATHS.leases, { signal }), [turn]);
   const [agent] = agents.body ?? [];
   const own = (leases.body ?? []).filter((lease) => lease.host === host || lease.next === host);
   return (
     <>
-      {agent === undefined || (agent.enrolled === null && agent.code === null) ? null : <Enrolled agent={agent} turn={turn} />}
+      {agent === undefined || (agent.enrolled === null && agent.code === null) ? null : <Enrolled agent={agent} probed={probed} turn={turn} />}
       {own.length === 0 ? null : <Leases leases={own} host={host} />}
     </>
   );
 }
 
-function Enrolled({ agent, turn }: { readonly agent: AgentReport; readonly turn: number }) {
+function Enrolled({ agent, probed, turn }: { readonly agent: AgentReport; readonly probed: boolean; readonly turn: number }) {
   const details = useAsked<AgentDetails>((signal) => ask<AgentDetails>(`${PATHS.agents}/${encodeURIComponent(agent.host)}`, { signal }), [agent.host, turn]);
-  const found = worstFirst(details.body?.found ?? []);
+  const found = agent.state === "revoked" ? [] : worstFirst(details.body?.found ?? []);
   const [ill, good] = [found.filter(({ verdict }) => verdict !== "good"), found.filter(({ verdict }) => verdict === "good")];
   return (
     <section aria-labelledby="agent">
@@ -37,6 +37,7 @@ function Enrolled({ agent, turn }: { readonly agent: AgentReport; readonly turn:
       <p>{agentInWords(agent, nowMs.value)}</p>
       {details.error === null ? null : <Problem error={sentence(details.error)} onRetry={details.again} />}
       {ill.length === 0 ? null : <Findings of={ill} />}
+      {!probed && ill.some(({ verdict, mayCut }) => verdict === "bad" && mayCut) ? <p class="soft">It is told, and its power is not cut for it: this host has no probe <code>agent</code>.</p> : null}
       {good.length === 0 ? null : <details class="more"><summary>{plural(good.length, "finding")} {good.length === 1 ? "is" : "are"} good</summary><Findings of={good} /></details>}
     </section>
   );
@@ -48,7 +49,7 @@ function Findings({ of }: { readonly of: readonly Finding[] }) {
       {of.map(({ subject, verdict, because, mayCut }) => (
         <li key={subject}>
           <Verdict of={FINDINGS[verdict].sign}>{FINDINGS[verdict].word}</Verdict>
-          <div><b>{subject}</b>{mayCut && verdict === "bad" ? <span class="tag bad" title="The probe agent takes it as a bad answer: the host is cut for it where that probe is configured.">power may be the cure</span> : null}<div class="soft">{closed(because)}</div></div>
+          <div><b>{subject}</b>{mayCut && verdict === "bad" ? <span class="tag bad">power may be the cure</span> : null}<div class="soft">{closed(because)}</div></div>
         </li>
       ))}
     </ul>

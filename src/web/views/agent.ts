@@ -50,6 +50,6 @@ export function leaseInWords(lease: LeaseReport, host: string): { readonly sign:
   if (fencedAt !== null) return { sign: "down", word: "fenced by itself", text: "Nobody has renewed its lease, so this host has stopped it or was reset by its watchdog." };
   const promise = ttlMs === null ? "The agent has not taken it yet." : resetWithinMs === null ? "There is no watchdog behind it: if this host is lost, only its agent's word or a person's gives it to another." : `If this host is lost, it may run elsewhere after ${inWords(boundMs ?? 0)}.`;
   const late = renewedMs !== null && ttlMs !== null && renewedMs > ttlMs;
-  const renewed = renewedMs === null ? "" : ` Renewed ${inWords(Math.max(1_000, renewedMs))} ago${late ? ", which is too long" : ""}.`;
-  return { sign: late ? "down" : is === "running" ? "up" : is === "stopped" ? "suspect" : "unknown", word: is === "unknown" ? "not known" : is, text: `${promise}${renewed}` };
+  const renewed = renewedMs === null ? "" : ` Renewed ${inWords(Math.max(1_000, renewedMs))} ago${late ? `, and it lasts ${inWords(ttlMs)}: its agent stops it` : ""}.`;
+  return { sign: late ? "down" : is === "running" ? "up" : is === "stopped" ? "suspect" : "unknown", word: late ? "not renewed" : is === "unknown" ? "not known" : is, text: `${promise}${renewed}` };
 }

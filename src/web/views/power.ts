@@ -71,7 +71,8 @@ export function powerSayings(devices: readonly DeviceRow[], hosts: readonly Host
   return said;
 }
 
-export function powerHeadline(devices: readonly DeviceRow[]): string {
+export function powerHeadline(devices: readonly DeviceRow[], power: StatusReport["power"]["state"] = "good"): string {
+  if (power === "lost") return `Power is lost. ${powerHeadline(devices)}`;
   if (devices.length === 0) return "No power device is configured.";
   const unreadable = devices.filter((device) => device.readable === false).length;
   if (unreadable === 0) return devices.length === 1 ? `${devices[0]?.device ?? ""} can be read.` : `All ${devices.length} power devices can be read.`;

@@ -7,7 +7,7 @@ import { age, closed, inWords, moment, sentence } from "../words.ts";
 
 export type RebootRow = { readonly host: string; readonly sign: Condition; readonly word: string; readonly text: string };
 
-const OUTCOMES: Readonly<Record<RebootsReport["done"][number]["outcome"], Condition>> = { "rebooted": "up", "failed": "down", "left out": "off" };
+const OUTCOMES: Readonly<Record<RebootsReport["done"][number]["outcome"], Condition>> = { "rebooted": "up", "failed": "down", "left out": "unknown" };
 
 export function rebootsInWords(reboots: RebootsReport, nowMs: number): string {
   switch (reboots.state) {
@@ -27,6 +27,6 @@ export function rowsOf({ plan, done, now, waiting, state }: RebootsReport, nowMs
     }
     if (now?.host === host) return { host, sign: "working", word: now.phase, text: `For ${age(now.since, nowMs)}; it may be away for ${inWords(now.mayTakeMs)}.` };
     if (waiting?.host === host) return { host, sign: "unknown", word: "waits", text: sentence(waiting.because) };
-    return { host, sign: "off", word: state === "ended" ? "not touched" : "to come", text: "" };
+    return { host, sign: "unknown", word: state === "ended" ? "not touched" : "to come", text: "" };
   });
 }
