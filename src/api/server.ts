@@ -196,8 +196,12 @@ function attend(server: Server, served: Served, options: ApiOptions, door: Door)
       return send(request, response, error instanceof UpkeepError ? failure(503, error.message) : failure(500, "something went wrong in here; the watcher's log says what"));
     });
   });
-  server.on("clientError", (_error: Error, socket: Socket) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  server.on("clientError", (error: Error, socket: Socket) => {
+    // A browser opens connections before it needs them. What is said there unasked it takes for the answer to the page that it asks
+    // for next: who has sent nothing is told nothing.
+    const late = (error as NodeJS.ErrnoException).code === "ERR_HTTP_REQUEST_TIMEOUT";
+    if (late && socket.bytesRead === 0) socket.destroy();
+    else if (socket.writable) socket.end(`HTTP/1.1 ${late ? "408 Request Timeout" : "400 Bad Request"}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     else socket.destroy();
   });
 }

@@ -31,6 +31,16 @@ export async function run(argv: readonly string[], version: string): Promise<num
   }
 }
 
+/** An argument that a command does not take: of one with commands of its own it was meant as one of them. */
+function refuseExcess(command: Command): void {
+  const [most, given] = [command.registeredArguments.some(({ variadic }) => variadic) ? Infinity : command.registeredArguments.length, command.args];
+  if (given.length <= most) return;
+  const own = command.commands.map((each) => each.name());
+  let name = command.name();
+  for (let at = command.parent; at?.parent != null; at = at.parent) name = `${at.name()} ${name}`;
+  throw new CliError(EXIT.usage, own.length > 0 ? `there is no 'upkeep ${name} ${given[most] ?? ""}'; there are: ${own.map((each) => `${name} ${each}`).join(", ")}` : `too many arguments for '${name}': ${given.slice(most).join(" ")} (upkeep ${name} --help)`);
+}
+
 /** The definitions; what a command answers goes into `outcome`. */
 export function makeProgram(version: string, outcome: { exit: number } = { exit: 0 }): Command {
   type Go = (options: Options, ...args: (string | undefined)[]) => Promise<number>;
@@ -51,10 +61,12 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     common(command);
     for (const option of elsewhere()) command.addOption(option.hideHelp());
     examples.set(command, shown);
+    command.allowExcessArguments();
     command.addHelpText("after", `\nExamples:\n${shown.map((each) => `  ${each}`).join("\n")}`);
     return command.action(async (...given: unknown[]) => {
       // Commander calls with the arguments, then the options, then the command.
       const args = given.slice(0, -2) as (string | undefined)[];
+      refuseExcess(command);
       outcome.exit = await go(command.optsWithGlobals<Options>(), ...args);
     });
   };
@@ -282,6 +294,8 @@ export function makeProgram(version: string, outcome: { exit: number } = { exit:
     async (options) => (await import("./commands/agent.ts")).runAgent(options))
     .option("--dry-run", "decide and tell everything, do nothing")
     .addOption(new Option("--log <form>", "how to log on standard error: text on a terminal, else JSON").choices(["text", "json"]));
+  make(agent, "status", "Whether it runs, and for which watchers", "On the host; what it has found its watchers know (upkeep agents show). Exit 1 where no agent runs, or where it has watchers and is not enrolled.", ["upkeep agent status", "upkeep agent status --json"],
+    async (options) => (await import("./commands/agent-status.ts")).runAgentStatus(options));
   make(agent, "code <host>", "Make a code that lets the agent of a host in", "At a watcher. It is good once, for this host, for a while, and is shown here only.", ["upkeep agent code logos", "upkeep agent code logos --for 10m --json"],
     async (options, host) => (await import("./commands/agents.ts")).runAgentCode(needed(host), options))
     .addOption(duration("--for <duration>", "how long it is good (1h)"));

@@ -9,6 +9,15 @@ const HOUR_MS = 3_600_000;
 const MAINTENANCE: NonNullable<Action["durations"]> = [["2 hours", 2 * HOUR_MS], ["30 minutes", HOUR_MS / 2], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a day", 24 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 const DISARM: NonNullable<Action["durations"]> = [["a day", 24 * HOUR_MS], ["1 hour", HOUR_MS], ["4 hours", 4 * HOUR_MS], ["a week", 7 * 24 * HOUR_MS]];
 
+/** A host that shut itself down with care, before power has been good for long enough. It is asked for by name, because another watcher may be in charge of it. */
+export function returnOf({ host, careful }: HostReport): Action {
+  return {
+    verb: "Start it again now", title: `Start ${host} again`, reason: "none",
+    plan: [`It is ${careful?.says ?? ""}.`, "It is started without waiting for power to be good: if the mains or the cooling is still gone, it shuts down again or runs hot.", "Not before it has given no sign of life for long enough to be off."],
+    command: () => ({ kind: "careful-return", host }),
+  };
+}
+
 /** `last`: what only somebody may say who has gone and looked. */
 export type HostActions = { readonly urgent: readonly Action[]; readonly usual: readonly Action[]; readonly power: readonly Action[]; readonly last: readonly Action[] };
 
@@ -29,6 +38,7 @@ export function actionsOn(host: HostReport, brakes: readonly BrakeReport[]): Hos
     command: ({ confirm, reason }) => ({ kind: "confirm-off", host: name, confirm: confirm ?? "", reason }),
   });
   const usual: Action[] = [
+    ...(host.careful?.state === "off" ? [returnOf(host)] : []),
     own("maintenance")
       ? { verb: "End maintenance", title: `End the maintenance of ${name}`, reason: "none", plan: ["It is watched as before from now on, counting from zero."], command: () => ({ kind: "unbrake", brake: "maintenance", scope: name }) }
       : { verb: "Start maintenance", title: `Maintenance of ${name}`, reason: "optional", durations: MAINTENANCE, plan: ["Its power is not cut by itself, whatever it does.", "It is watched and recorded all the same.", "If it is not well when the time is over it is held, not cut."], command: ({ forMs, reason }) => ({ kind: "brake", brake: "maintenance", scope: name, forMs, reason }) },

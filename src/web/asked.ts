@@ -34,3 +34,13 @@ export function useSending(): Sending {
     },
   };
 }
+
+/** Grows every so often while somebody looks: for what is asked again. */
+export function useTurn(everyMs: number): number {
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => document.visibilityState === "visible" && setTurn((at) => at + 1), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return turn;
+}

@@ -27,7 +27,8 @@ export function conditionInWords(host: HostReport, nowMs: number): string {
   switch (condition) {
     case "working": return host.operation === null ? CONDITIONS.working : PHASES[host.operation.phase];
     case "held": return `${CONDITIONS.held} · ${age(host.held?.since ?? host.since, nowMs)}`;
-    case "off": return host.wanted === "off" ? "off, as wanted" : "off by others";
+    // A host that has said that it shuts down may be at it for minutes.
+    case "off": return host.careful?.state === "starting" ? "to be started" : host.careful != null && host.careful.lastSign === null ? "going off" : host.wanted === "off" ? "off, as wanted" : "off by others";
     case "suspect": return `suspect · ${host.counter} of ${host.threshold}`;
     case "up": case "down": case "unknown": return `${condition} · ${age(host.since, nowMs)}`;
   }
@@ -41,7 +42,7 @@ export function remarkOn(host: HostReport, nowMs: number): string | null {
     return `${age(operation.phaseSince, nowMs)} of at most ${inWords(host.bootMs)}`;
   }
   if (held !== null) return held.because;
-  if (host.careful !== null) return host.careful.says;
+  if (host.careful !== null) return host.careful.says.replace(/^off: /, "");
   if (wantedOff !== null) return `by ${wantedOff.by}${wantedOff.why === "" ? "" : `: ${wantedOff.why}`}`;
   if (host.offByOthers.length > 0) return `${host.offByOthers.join(" and ")} was switched off, and not by us`;
   if ((host.verdict === "down" || host.verdict === "suspect") && host.round !== null && host.round.because !== "") return host.round.because;
@@ -72,8 +73,9 @@ export function sayings(site: Site, hosts: readonly HostReport[], nowMs: number)
   if (!site.ledger.ok) said.push([`The ledger cannot be written, so nothing is cut: ${site.ledger.why ?? ""}.`]);
   if (site.store !== null && !site.store.ok) said.push([`The shared store does not answer, so nothing is cut: ${site.store.why ?? ""}.`]);
   for (const storm of site.storms) said.push([`A storm holds everything back: ${storm.because}.`]);
-  if (site.reboots?.state === "held") said.push([`Rolling reboot ${site.reboots.run} has stopped: ${site.reboots.because}.`]);
-  else if (site.reboots?.state === "running") said.push([rollingInWords(site.reboots)]);
+  if (site.power.state === "lost") said.push([{ to: "/power", text: "Power is lost" }, `: ${site.power.because}.`]);
+  if (site.reboots?.state === "held") said.push([{ to: "/maintenance#reboots", text: `Rolling reboot ${site.reboots.run}` }, ` has stopped: ${site.reboots.because}.`]);
+  else if (site.reboots?.state === "running") said.push([{ to: "/maintenance#reboots", text: "Rolling reboot" }, rollingInWords(site.reboots).replace(/^Rolling reboot/, "")]);
   const by = new Map<Condition, HostReport[]>();
   for (const host of hosts) {
     const condition = conditionOf(host);
@@ -85,9 +87,10 @@ export function sayings(site: Site, hosts: readonly HostReport[], nowMs: number)
   const groups: Group[] = [
     { hosts: of("held"), one: (host) => [{ host: host.host }, ` is held for a person: ${host.held?.because ?? ""}.`], many: (names) => [...names, " are held for a person."] },
     { hosts: of("down"), one: (host) => [{ host: host.host }, ` is down and is not cut: ${firstBrake(host) ?? "the next bad round decides"}.`], many: (names, all) => [...names, ` are down: ${commonBrake(all)}.`] },
-    { hosts: of("working"), one: (host) => [{ host: host.host }, ` is ${host.operation === null ? "worked on" : PHASES[host.operation.phase]}`, ...fromIncident(host), "."], many: (names) => [...names, " are being power-cycled."] },
+    { hosts: of("working"), one: (host) => [{ host: host.host }, ` is ${host.careful?.state === "starting" ? "started again after its careful shutdown, now " : ""}${host.operation === null ? "worked on" : PHASES[host.operation.phase]}`, ...fromIncident(host), "."], many: (names) => [...names, " are being power-cycled."] },
     { hosts: of("suspect"), one: (host) => [{ host: host.host }, ` is suspect, ${host.counter} of ${host.threshold}: ${host.round?.because ?? ""}.`], many: (names) => [...names, " are suspect."] },
     { hosts: of("unknown"), one: (host) => [{ host: host.host }, ` cannot be judged: ${host.round?.because ?? "no round yet"}.`], many: (names) => [...names, " cannot be judged at present."] },
+    { hosts: hosts.filter((host) => host.careful !== null && conditionOf(host) === "off"), one: (host) => [{ host: host.host }, ` is ${host.careful?.says ?? ""}.`], many: (names, all) => [...names, ` have shut themselves down for want of power or cooling (${[...new Set(all.map((host) => host.careful?.because ?? ""))].join("; ")}): `, { to: "/power", text: "when each returns" }, "."] },
     { hosts: of("off").filter((host) => host.offByOthers.length > 0), one: (host) => [{ host: host.host }, ` was switched off at ${host.offByOthers.join(" and ")}, and not by us: it is left off.`], many: (names) => [...names, " were switched off, and not by us."] },
   ];
   for (const { hosts: those, one, many } of groups) {

@@ -3,7 +3,7 @@
 
 import type { EventLine, IncidentReport, KernelLine, LastWords } from "../api/contract.ts";
 import { inWords } from "../api/contract.ts";
-import { OUTAGE, OUTCOMES, whole } from "./words.ts";
+import { OUTAGE, OUTCOMES, plural, whole } from "./words.ts";
 
 /** bad: a sign of trouble. act: something was done at a device. good: it is better. hold: nothing is done, and why. note: the rest. */
 export type Tone = "bad" | "act" | "good" | "hold" | "note";
@@ -11,7 +11,7 @@ export type Tone = "bad" | "act" | "good" | "hold" | "note";
 export type Entry = {
   readonly seq: number;
   readonly at: string;
-  /** Milliseconds since the beginning; null: there is none. */
+  /** Milliseconds since the beginning, below zero before it, as of a kernel that spoke first; null: there is none. */
   readonly sinceMs: number | null;
   readonly tone: Tone;
   readonly word: string;
@@ -35,7 +35,7 @@ const KINDS: Readonly<Record<string, readonly [Tone, string]>> = {
   "watcher": ["note", "Watcher"], "vote": ["note", "Vote"], "charge": ["note", "Charge"], "disagreement": ["hold", "Disagreement"], "kernel": ["bad", "Its kernel"],
   "store-failed": ["bad", "Store failed"], "store-ok": ["note", "Store"], "history-failed": ["bad", "History failed"], "history-ok": ["note", "History"],
   "alarm": ["bad", "Somebody was called"], "alarm-over": ["note", "Alarm over"], "acknowledged": ["note", "Acknowledged"], "owed": ["act", "Owed"],
-  "reboots": ["act", "Rolling reboot"],
+  "reboots": ["act", "Rolling reboot"], "agent": ["note", "Agent"], "lease": ["note", "Lease"],
   "probe-passed": ["good", "First pass"], "started": ["note", "Started"], "stopping": ["note", "Stopping"], "time-went-back": ["hold", "Time went back"], "policy": ["note", "Configuration"], "clock": ["note", "Clock"],
 };
 
@@ -59,7 +59,7 @@ export function entriesOf(events: readonly EventLine[], began: string | null): r
       continue;
     }
     const [tone, word] = kindInWords(event.kind);
-    const entry = { seq: event.seq, at: event.at, sinceMs: originMs === null ? null : Math.max(0, Date.parse(event.at) - originMs), tone, word, text: textOf(event), details: [], detailsWord: "" };
+    const entry = { seq: event.seq, at: event.at, sinceMs: originMs === null ? null : Date.parse(event.at) - originMs, tone, word, text: textOf(event), details: [], detailsWord: "" };
     if (event.kind !== "suspect") {
       entries.push(entry);
       continue;
@@ -80,14 +80,15 @@ export function entriesOf(events: readonly EventLine[], began: string | null): r
   return entries;
 }
 
-/** An alarm's line begins with its key, which says nothing to a reader. */
+/** An alarm's line begins with its key, which says nothing to a reader; a kernel's with what its word has just said. */
 function textOf(event: EventLine): string {
-  return event.kind === "alarm" ? event.because.replace(/^\S+:\S+: /, "") : event.because;
+  return event.kind === "alarm" ? event.because.replace(/^\S+:\S+: /, "") : event.kind === "kernel" ? event.because.replace(/^its kernel /, "") : event.because;
 }
 
 /** `+25.1 s`: in an outage of a minute tenths are what one looks for. */
 export function offsetInWords(sinceMs: number): string {
-  return sinceMs < 120_000 ? `+${(sinceMs / 1_000).toFixed(1)} s` : `+${inWords(sinceMs)}`;
+  const [sign, ms] = sinceMs <= -50 ? ["−", -sinceMs] : ["+", Math.max(0, sinceMs)];
+  return ms < 120_000 ? `${sign}${(ms / 1_000).toFixed(1)} s` : `${sign}${inWords(ms)}`;
 }
 
 /** `db1 was out of service for 64 s and came back after its power was cut and restored`, without the name. */
@@ -139,7 +140,7 @@ export function asMarkdown(incident: IncidentReport, events: readonly EventLine[
   }
   if (kernel !== null) {
     lines.push("", "## Its kernel's last words", "", ...(kernel.said === null ? [] : [`${escaped(kernel.said)}.`, ""]), ...kernel.lines.map((line) => `    ${kernelLine(line)}`));
-    if (kernel.more > 0) lines.push("", `${kernel.more} more lines: \`upkeep kernel ${incident.incident}\``);
+    if (kernel.more > 0) lines.push("", `${plural(kernel.more, "more line")}: \`upkeep kernel ${incident.incident}\``);
   }
   return `${lines.join("\n")}\n`;
 }

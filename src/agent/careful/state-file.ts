@@ -2,8 +2,9 @@
 // its power or an agent that is killed finds the old record or the new one. A disk that hangs, is full or read-only holds
 // nothing up: after the limit the agent goes on in memory, because a host that burns while it waits for its disk is worse.
 
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../../process/make-folder.ts";
 import { record as parseRecord } from "./record.ts";
 import type { CarefulRecord } from "../../core/careful-record.ts";
 
@@ -54,7 +55,7 @@ export class StateFile {
 }
 
 async function write(folder: string, record: CarefulRecord): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const [path, beside] = [join(folder, FILE), join(folder, `${FILE}.new`)];
   const file = await open(beside, "w", 0o600);
   try {

@@ -1,8 +1,9 @@
 // What is remembered of a kept service over the agent's end: one small file each, written beside and renamed, before anything is done.
 // Not synced: it must outlive this process, and a reboot of the machine ends what it speaks of. Nonsense is as good as nothing.
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../../process/make-folder.ts";
 import type { KeepPhase, KeepRecord } from "../../core/keep.ts";
 import { KEEP_FRESH } from "../../core/keep.ts";
 
@@ -35,7 +36,7 @@ export function parseRecord(text: string, bootId: string): KeepRecord {
 
 /** Rejects where it cannot be written. */
 export async function writeRecord(path: string, bootId: string, record: KeepRecord): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path));
   await writeFile(`${path}.new`, JSON.stringify({ boot: bootId, record }), { mode: 0o600 });
   await rename(`${path}.new`, path);
 }

@@ -6,8 +6,9 @@
 // understands SIGRTMIN+3, others SIGTERM), and after `termFor` a kill, by pidfd and after the same look. With the first process
 // the kernel ends all others of its namespace; nothing else ever gets a signal.
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../../process/make-folder.ts";
 import { ORPHANS_FILE } from "../../config/agent/orphans.ts";
 import type { AgentPartOptions } from "../../config/agent/index.ts";
 import { signalExactly } from "../../process/pidfd.ts";
@@ -84,7 +85,7 @@ export function watchOrphans(world: PartWorld<Options>, table: () => ReadonlyMap
 
   async function write(found: readonly Found[], tooMany: boolean): Promise<void> {
     const path = join(world.folder, ORPHANS_FILE);
-    await mkdir(world.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(world.folder);
     const { bootId, bootMs, wallMs } = world.now();
     await writeFile(`${path}.new`, JSON.stringify({ boot: bootId, bootMs, at: new Date(wallMs).toISOString(), reap: options.reap, graceMs: options.grace, tooMany, found, known: [...(known ?? new Map<string, Known>()).values()].slice(0, KNOWN_MAX) }), { mode: 0o600 });
     await rename(`${path}.new`, path);

@@ -70,7 +70,8 @@ export async function runCarefulStatus(options: Options): Promise<number> {
       return EXIT.unavailable;
     }
     if (options.json === true) printJson({ phase: "normal", event: null, stages: [] });
-    else print("normal: nothing has happened yet");
+    // An agent whose disk takes nothing goes on in memory, and says so in its log and as a finding.
+    else print(`normal: no shutdown is on record in ${path}`);
     return EXIT.yes;
   }
   try {

@@ -1,6 +1,6 @@
 // `upkeep agent`: the daemon on each host, which this process becomes as `upkeep watch` does.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentConfig } from "../../config/load-agent.ts";
 import type { Options } from "../options.ts";
@@ -36,10 +36,7 @@ export async function runAgentHold(service: string, options: Options): Promise<n
   const folder = await keptFolder(service, options);
   if (typeof folder === "number") return folder;
   const { HELD_SUFFIX } = await import("../../config/agent/keep.ts");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(join(folder, `${service}${HELD_SUFFIX}`), options.reason ?? "", { mode: 0o600 });
-  print(`${service} is held: the agent looks at it and does nothing about it (upkeep agent release ${service})`);
-  return EXIT.yes;
+  return written(folder, `${service} is held: the agent looks at it and does nothing about it (upkeep agent release ${service})`, () => writeFileSync(join(folder, `${service}${HELD_SUFFIX}`), options.reason ?? "", { mode: 0o600 }));
 }
 
 /** Ends a hold; of one that was given up, the agent tries again. */
@@ -47,10 +44,23 @@ export async function runAgentRelease(service: string, options: Options): Promis
   const folder = await keptFolder(service, options);
   if (typeof folder === "number") return folder;
   const { HELD_SUFFIX, RELEASED_SUFFIX } = await import("../../config/agent/keep.ts");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(join(folder, `${service}${RELEASED_SUFFIX}`), "", { mode: 0o600 });
-  rmSync(join(folder, `${service}${HELD_SUFFIX}`), { force: true });
-  print(`${service} is released`);
+  return written(folder, `${service} is released`, () => {
+    writeFileSync(join(folder, `${service}${RELEASED_SUFFIX}`), "", { mode: 0o600 });
+    rmSync(join(folder, `${service}${HELD_SUFFIX}`), { force: true });
+  });
+}
+
+/** Says that it is done once it stands on the disk, and else why it does not. */
+async function written(folder: string, done: string, write: () => void): Promise<number> {
+  const { makeFolder } = await import("../../process/make-folder.ts");
+  try {
+    await makeFolder(folder);
+    write();
+  } catch (error) {
+    complain(`nothing was changed: ${folder} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+    return EXIT.unavailable;
+  }
+  print(done);
   return EXIT.yes;
 }
 
@@ -65,7 +75,10 @@ export async function runAgentOrphans(options: Options): Promise<number> {
   try {
     shown = JSON.parse(readFileSync(join(config.dataDir, "orphans", ORPHANS_FILE), "utf8")) as Shown;
   } catch (error) {
-    complain(`no agent has looked for orphans yet: ${error instanceof Error ? error.message : String(error)}`);
+    const path = join(config.dataDir, "orphans", ORPHANS_FILE);
+    const { code } = error as NodeJS.ErrnoException;
+    if (config.parts.orphans === undefined) complain(`nobody looks for orphans here: ${config.file} has no section agent.orphans`);
+    else complain(code === "ENOENT" ? `no agent has looked for orphans yet (it writes ${path}): upkeep agent status` : `${path} cannot be read: ${code ?? String(error)}`);
     return EXIT.unavailable;
   }
   const { at, bootMs, reap, graceMs, tooMany, found } = shown;

@@ -3,16 +3,18 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { AgentDetails, AgentReport, HostReport, IncidentReport, ResultLine, RollupLine, WhyReport } from "../../api/contract.ts";
+import type { HostReport, IncidentReport, ResultLine, RollupLine, WhyReport } from "../../api/contract.ts";
 import { PATHS } from "../../api/contract.ts";
 import { actionsOn } from "../actions.ts";
 import { ask, askLines } from "../api.ts";
-import { useAsked } from "../asked.ts";
+import { useAsked, useTurn } from "../asked.ts";
 import { nowMs } from "../live/connection.ts";
 import type { LiveHost } from "../live/store.ts";
 import { hosts, lines, site, stripsEndMs } from "../live/store.ts";
 import { movedTo } from "../live/strips.ts";
 import { Act } from "../parts/act.tsx";
+import { Agent } from "../parts/agent.tsx";
+import { KernelSaid, LastWords } from "../parts/kernel.tsx";
 import { Outlet, Pips, Strip, Verdict } from "../parts/signs.tsx";
 import { Ago, At, Empty, Problem, Waiting } from "../parts/text.tsx";
 import { Timeline } from "../parts/timeline.tsx";
@@ -51,7 +53,7 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
     <>
       <p class="above">{report.group === UNGROUPED ? "" : `${report.group} · `}{report.address}</p>
       <h1 class="host-title">{host.name} <Verdict of={condition}>{conditionInWords(report, nowMs.value)}</Verdict></h1>
-      <p class="lead">{report.guarded ? "Guarded." : `Not guarded: ${closed(report.why ?? "")}`}{report.incident === null ? null : <> Incident <a href={incidentPath(report.incident)}>{report.incident}</a> is open.</>}</p>
+      <p class="lead">{report.guarded ? "Guarded." : `Not guarded: ${closed(report.why ?? "")}`}{report.incident === null ? null : <> Incident <a href={incidentPath(report.incident)}>{report.incident}</a> is open.<KernelSaid of={about?.kernel} /></>}</p>
       <Actions host={report} />
       <div class="two">
         <section aria-labelledby="next">
@@ -66,7 +68,8 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
       </div>
       <h2>Probes</h2>
       <Probes host={host} />
-      <Agent host={host.name} turn={turn} />
+      <Agent host={host.name} probed={report.probes.some(({ probe }) => probe === "agent")} turn={turn} />
+      {about?.kernel == null ? null : <LastWords of={about.kernel} name={host.name} seconds />}
       <h2>Power</h2>
       <Power host={report} />
       {report.observers.length < 2 ? null : <Observers host={report} />}
@@ -78,36 +81,6 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
       {about === null ? <Waiting what="Reading" /> : <Timeline events={about.events} began={null} newestFirst />}
     </>
   );
-}
-
-/** Its agent and what of its findings is not good; nothing where none is enrolled. */
-function Agent({ host, turn }: { readonly host: string; readonly turn: number }) {
-  const agents = useAsked<readonly AgentReport[]>((signal) => ask<readonly AgentReport[]>(`${PATHS.agents}?host=${encodeURIComponent(host)}`, { signal }), [host, turn]);
-  const [agent] = agents.body ?? [];
-  return agent === undefined || agent.enrolled === null ? null : <Enrolled agent={agent} turn={turn} />;
-}
-
-function Enrolled({ agent, turn }: { readonly agent: AgentReport; readonly turn: number }) {
-  const details = useAsked<AgentDetails>((signal) => ask<AgentDetails>(`${PATHS.agents}/${encodeURIComponent(agent.host)}`, { signal }), [agent.host, turn]);
-  const ill = details.body?.found.filter(({ verdict }) => verdict !== "good") ?? [];
-  const { findings, state, since, heard } = agent;
-  const all = findings.good + findings.warn + findings.bad + findings.unknown;
-  return (
-    <>
-      <h2>Agent</h2>
-      <p>{state === "connected" ? "Connected" : state === "revoked" ? "Revoked" : "Not connected to this watcher"}{since === null ? null : <> for <Ago at={since} /></>}{state === "away" && heard !== null ? <>; what follows is from <At at={heard} /></> : null}. {all === 0 ? "It has found nothing yet." : `${findings.good} of ${plural(all, "finding")} good.`}</p>
-      {ill.length === 0 ? null : <ul class="says">{ill.map((finding) => <li key={finding.subject}><b>{finding.subject}</b> {finding.verdict}: {finding.because}{finding.mayCut ? " (power may be the cure)" : ""}</li>)}</ul>}
-    </>
-  );
-}
-
-function useTurn(everyMs: number): number {
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === "visible" && setTurn((at) => at + 1), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-  return turn;
 }
 
 function Says({ of }: { readonly of: readonly string[] | null }) {

@@ -8,9 +8,10 @@ import { ask } from "../api.ts";
 import { useAsked } from "../asked.ts";
 import { nowMs } from "../live/connection.ts";
 import { hosts, lines, site } from "../live/store.ts";
+import { KernelSaid, LastWords } from "../parts/kernel.tsx";
 import { Phases, Timeline } from "../parts/timeline.tsx";
 import { At, HostName, Problem, Waiting } from "../parts/text.tsx";
-import { asMarkdown, incidentInWords, kernelLine } from "../timeline.ts";
+import { asMarkdown, incidentInWords } from "../timeline.ts";
 import { closed, sentence } from "../words.ts";
 import type { PageProps } from "./index.ts";
 
@@ -40,27 +41,14 @@ function About({ report }: { readonly report: About }) {
     <>
       <p class="above">Incident {incident.incident}</p>
       <h1><HostName host={incident.host} /> {incidentInWords(incident, incident.outcome === "open" ? nowMs.value : 0)}.</h1>
-      <p class="lead">It began at <At at={incident.began} seconds={soon(incident)} />{incident.ended === null ? "" : <> and ended at <At at={incident.ended} seconds={soon(incident)} /></>}. First bad sign: {closed(incident.firstSign)}</p>
+      <p class="lead">It began at <At at={incident.began} seconds={soon(incident)} />{incident.ended === null ? "" : <> and ended at <At at={incident.ended} seconds={soon(incident)} /></>}. First bad sign: {closed(incident.firstSign)}<KernelSaid of={report.kernel} /></p>
       <Phases incident={incident} />
       <Share report={report} />
       <h2>What happened</h2>
       {report.missing === null ? null : <Problem error={`Older lines cannot be read: ${report.missing}`} />}
       <Timeline events={events} began={incident.began} />
-      <LastWords report={report} />
-    </>
-  );
-}
-
-/** What its kernel said (netconsole); what was recognised stands out. */
-function LastWords({ report: { kernel, incident } }: { readonly report: About }) {
-  // A watcher from before 0.4.0 does not know of it.
-  if (kernel === null || kernel === undefined) return null;
-  return (
-    <>
-      <h2>Its kernel's last words</h2>
-      {kernel.said === null || kernel.at === null ? null : <p class="lead"><At at={kernel.at} seconds={soon(incident)} />: {closed(kernel.said)}</p>}
-      <pre class="kernel" tabIndex={0} aria-label="Lines of its kernel">{kernel.lines.map((line) => <span key={line.id} class={line.sign === null ? "" : "recognised"}>{kernelLine(line)}{"\n"}</span>)}</pre>
-      <p class="soft">{kernel.more > 0 ? `${kernel.more} more lines: upkeep kernel ${incident.incident}. ` : ""}They came by netconsole: only the address on a datagram says who sent it, and they never have power cut.</p>
+      {/* A watcher from before 0.4.0 does not know of it. */}
+      {report.kernel == null ? null : <LastWords of={report.kernel} name={incident.incident} seconds={soon(incident)} />}
     </>
   );
 }

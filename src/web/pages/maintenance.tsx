@@ -9,6 +9,7 @@ import { nowMs } from "../live/connection.ts";
 import { hosts, lines, revision, site } from "../live/store.ts";
 import type { Action } from "../parts/act.tsx";
 import { Act } from "../parts/act.tsx";
+import { Reboots } from "../parts/reboots.tsx";
 import { At, Empty, HostName, Problem, Waiting } from "../parts/text.tsx";
 import { hostPath } from "../router.ts";
 import { may } from "../session.ts";
@@ -37,7 +38,9 @@ export function Maintenance() {
           </table>
         </div>
       )}
+      {of.reboots == null || of.reboots.state === "ended" ? null : <Reboots of={of.reboots} />}
       {may("operator") ? <Begin /> : null}
+      {of.reboots?.state === "ended" ? <Reboots of={of.reboots} /> : null}
       <Before />
     </>
   );

@@ -3,6 +3,7 @@
 import { nowMs } from "../live/connection.ts";
 import { hosts, revision, site } from "../live/store.ts";
 import { Ago, Empty, HostName, Sentence } from "../parts/text.tsx";
+import { Planned } from "../parts/planned.tsx";
 import type { DeviceRow, OutletRow } from "../views/power.ts";
 import { devicesOf, powerHeadline, powerSayings } from "../views/power.ts";
 import { listed, plural } from "../words.ts";
@@ -19,8 +20,9 @@ export function Power() {
   const said = powerSayings(devices, reports);
   return (
     <>
-      <h1>{powerHeadline(devices)}</h1>
+      <h1>{powerHeadline(devices, of.power.state)}</h1>
       {said.length === 0 ? <p class="lead">{devices.length === 0 ? "Hosts are watched, and none is cut." : "Every outlet is proved to feed its host by a good power cycle."}</p> : <ul class="sayings">{said.map((saying, index) => <li key={index}><Sentence of={saying} /></li>)}</ul>}
+      <Planned power={of.power} hosts={reports} />
       {devices.map((device) => <Device key={device.device} device={device} many={of.watchers.length > 1} />)}
     </>
   );

@@ -1,9 +1,11 @@
 // Watchers: who sees what, who is in charge, and where they are not of one mind.
 
 import type { HostReport, WatcherReport } from "../../api/contract.ts";
+import { useTurn } from "../asked.ts";
 import { hosts, revision, site } from "../live/store.ts";
 import { nowMs } from "../live/connection.ts";
 import { Act } from "../parts/act.tsx";
+import { Agents } from "../parts/agents.tsx";
 import { Ago, At, HostName, Sentence } from "../parts/text.tsx";
 import { may } from "../session.ts";
 import type { Agreement } from "../views/watchers.ts";
@@ -11,10 +13,13 @@ import { agreementOn, disputed, PRESENCE, presenceOf, watchersHeadline, watchers
 import { listed, plural } from "../words.ts";
 
 const DISPUTED_MAX = 50;
+/** Agents are asked for again so often. */
+const AGENTS_EVERY_MS = 15_000;
 
 export function Watchers() {
   const of = site.value;
   void revision.value;
+  const turn = useTurn(AGENTS_EVERY_MS);
   if (of === null) return null;
   const reports = [...hosts.value.values()].map((host) => host.report.value);
   const said = watchersSayings(of.watchers, reports, of.store);
@@ -30,6 +35,7 @@ export function Watchers() {
         </table>
       </div>
       {of.store === null ? null : <Store store={of.store} />}
+      <Agents turn={turn} />
       {of.watchers.length === 1 ? null : (
         <section aria-labelledby="agreement">
           <h2 id="agreement">Agreement</h2>

@@ -1,6 +1,6 @@
 // Who hangs on what: devices with their outlets, made of what each host says of its power. Pure: a status in, rows out.
 
-import type { DeviceReport, HostReport, OutletReport } from "../../api/contract.ts";
+import type { DeviceReport, HostReport, OutletReport, StatusReport } from "../../api/contract.ts";
 import type { Saying } from "../sentences.ts";
 import { listed, plural } from "../words.ts";
 
@@ -61,7 +61,7 @@ export function powerSayings(devices: readonly DeviceRow[], hosts: readonly Host
   }
   for (const host of hosts) {
     if (host.offByOthers.length > 0) said.push([{ host: host.host }, ` was switched off at ${host.offByOthers.join(" and ")}, and not by us: it is left off until somebody switches it on.`]);
-    else if (host.wantedOff !== null) said.push([{ host: host.host }, ` is wanted off, by ${host.wantedOff.by}${host.wantedOff.why === "" ? "" : `: ${host.wantedOff.why}`}.`]);
+    else if (host.wantedOff !== null && host.careful === null) said.push([{ host: host.host }, ` is wanted off, by ${host.wantedOff.by}${host.wantedOff.why === "" ? "" : `: ${host.wantedOff.why}`}.`]);
     if (host.operation !== null && host.operation.cut.length > 0) said.push([{ host: host.host }, ` is owed power at ${host.operation.cut.join(" and ")}: it is switched on for as long as it takes.`]);
   }
   const without = hosts.filter((host) => host.power.length === 0);
@@ -71,9 +71,15 @@ export function powerSayings(devices: readonly DeviceRow[], hosts: readonly Host
   return said;
 }
 
-export function powerHeadline(devices: readonly DeviceRow[]): string {
+export function powerHeadline(devices: readonly DeviceRow[], power: StatusReport["power"]["state"] = "good"): string {
+  if (power === "lost") return `Power is lost. ${powerHeadline(devices)}`;
   if (devices.length === 0) return "No power device is configured.";
   const unreadable = devices.filter((device) => device.readable === false).length;
   if (unreadable === 0) return devices.length === 1 ? `${devices[0]?.device ?? ""} can be read.` : `All ${devices.length} power devices can be read.`;
   return unreadable === devices.length ? (devices.length === 1 ? `${devices[0]?.device ?? ""} cannot be read.` : `None of ${devices.length} power devices can be read.`) : `${plural(unreadable, "power device")} of ${devices.length} cannot be read.`;
+}
+
+/** `good: intake reads 24 °C`, with the charge of the UPS where it is known. */
+export function powerInWords({ state, because, charge }: StatusReport["power"]): string {
+  return `${state === "unknown" ? "not known to be good" : state}: ${because}${charge === null ? "" : `; the UPS is charged to ${Math.floor(charge * 100)} %`}`;
 }

@@ -35,15 +35,17 @@ export type WallSentence = { readonly text: string; readonly more: string | null
  */
 export function wallSentence(site: Site, hosts: readonly HostReport[], nowMs: number): WallSentence {
   const ill = hosts.filter((host) => ILL.has(conditionOf(host)));
-  const well: Site = { ...site, armed: true, brakes: [], storms: [], store: null, ledger: { ok: true, why: null } };
+  const well: Site = { ...site, armed: true, brakes: [], storms: [], store: null, ledger: { ok: true, why: null }, reboots: null, power: { ...site.power, state: "unknown" } };
   const ofHosts = sayings(well, ill, nowMs);
-  const ofSite = sayings(site, [], nowMs);
+  // A rolling reboot that goes as it should asks for nobody.
+  const going = site.reboots?.state === "running";
+  const ofSite = sayings(going ? { ...site, reboots: null } : site, [], nowMs);
   const said = [...ofHosts, ...ofSite].map(textOf);
   const [first, ...rest] = said;
   if (first !== undefined) return { text: first, more: rest.length === 0 ? null : `And ${plural(rest.length, "more thing")}.`, calm: false };
   const [alarm, ...others] = site.alarms.filter((each) => !each.acknowledged);
   if (alarm !== undefined) return { text: alarm.happened, more: others.length === 0 ? alarm.asked : `And ${plural(others.length, "more alarm")}.`, calm: false };
-  const [beside] = sayings(well, hosts, nowMs);
+  const [beside] = sayings(going ? { ...well, reboots: site.reboots } : well, hosts, nowMs);
   const text = hosts.length === 0 ? "No host is configured yet." : hosts.length === 1 ? `${hosts[0]?.host ?? ""} is well.` : `All ${hosts.length.toLocaleString("en")} hosts are well.`;
   return { text, more: beside === undefined ? null : textOf(beside), calm: true };
 }
