@@ -24,6 +24,8 @@ type Seen = HostStatus & { readonly careful: { readonly event: string; readonly 
 const PASSWORD = "sesame-of-the-lab";
 const HALT_BOUND_MS = 10_000;
 const RETURN_AFTER_MS = 3_000;
+/** For so long after the outlet's on nothing would be cut again, and the host is not guarded; three times what a boot takes on a busy machine. */
+const BOOT_MS = 45_000;
 /** Emulated, on a machine that others use. */
 const PATIENT_MS = 300_000;
 const ROOT = join(import.meta.dirname, "..");
@@ -68,7 +70,7 @@ api: { listen: null }
 agents: { listen: "${own.address}:7443" }
 watcher: { name: rikis-hopuuj, references: [${ups.address}] }
 brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000 }
-defaults: { every: 2s, timeout: 1900ms, threshold: 3, debounce: 5s, boot: 3m, offFor: 1s, healthyFor: 1s, settle: 2s }
+defaults: { every: 2s, timeout: 1900ms, threshold: 3, debounce: 5s, boot: ${BOOT_MS}ms, offFor: 1s, healthyFor: 1s, settle: 2s }
 careful: { haltBound: ${HALT_BOUND_MS}ms, returnAfter: ${RETURN_AFTER_MS}ms, stagger: 1s, ${signal} }
 hosts:
   logos: { address: ${host.address}, power: sucker/2, probes: [ping, { http: { url: "http://${host.address}/", status: 200 } }] }
@@ -113,9 +115,10 @@ echo started >> /data/did
   guest = machine;
   /** Not in the guest: the disk as it lies here, of a machine that is off. */
   const did = async (): Promise<readonly string[]> => (await must(["debugfs", "-R", "cat /did", machine.disk])).trim().split("\n");
+  const serves = (now: Seen | undefined): boolean => now?.verdict === "up" && now.careful === null && now.wanted === "on" && now.operation === null;
   const servesGuarded = async (): Promise<boolean> => {
     const now = await seen();
-    return now?.verdict === "up" && now.guarded && now.careful === null && now.wanted === "on" && now.operation === null;
+    return serves(now) && now?.guarded === true;
   };
   try {
     const switchedOnMs = Date.now();
@@ -159,22 +162,23 @@ echo started >> /data/did
     const goodMs = Date.now();
     await until("its outlet is off and on again", () => edgesOf(records).length >= 2, PATIENT_MS, 20);
     const [offMs = 0, onMs = 0] = recordsOf(records, "edge").map(({ wallMs }) => wallMs);
-    await until("it serves again, guarded", servesGuarded, PATIENT_MS, 50);
+    await until("it serves again", async () => serves(await seen()), PATIENT_MS, 50);
     const servesMs = Date.now();
-    t.diagnostic(`from power that is good to the outlet's cycle ${offMs - goodMs} ms (returnAfter ${RETURN_AFTER_MS} ms); from S5 to it ${offMs - endedMs} ms (haltBound ${HALT_BOUND_MS} ms); from the outlet's on to a guarded host ${servesMs - onMs} ms`);
+    await until("it is guarded again", servesGuarded, PATIENT_MS, 100);
+    t.diagnostic(`from power that is good to the outlet's cycle ${offMs - goodMs} ms (returnAfter ${RETURN_AFTER_MS} ms); from S5 to it ${offMs - endedMs} ms (haltBound ${HALT_BOUND_MS} ms); from the outlet's on to a host that serves ${servesMs - onMs} ms`);
     assert.ok(offMs - endedMs >= HALT_BOUND_MS - 100, `${offMs - endedMs} ms after it was off, and ${HALT_BOUND_MS} ms after its last sign of life are the least`);
     assert.ok(offMs - goodMs >= RETURN_AFTER_MS, `${offMs - goodMs} ms after the power came back`);
     assert.deepEqual(edgesOf(records), ["2 off", "2 on"]);
     assert.equal(starts.length, 1, "nothing else has started it");
     assert.equal([...machine.console.matchAll(/^guest: boot/gm)].length, 2);
-    assert.doesNotMatch(machine.console, /recovering journal|recovery complete/);
 
     // Told: as it was, from the announcement to the return, and no word of an outage.
     const events = (await upkeep("events", "--json", "--limit", "10000")).split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as EventLine);
     assert.deepEqual(events.filter(({ incident }) => incident !== null), [], "a planned shutdown is no incident");
     const why = await upkeep("why", "logos");
     t.diagnostic(`upkeep why logos:\n${why}`);
-    assert.match(why, /careful shutdown/);
+    assert.match(why, /the agent of logos shuts it down \(event [^]*it is wanted off, and not fenced for being silent/);
+    assert.match(why, /return +started by a power cycle: it was shut down with care \([^]*return +back in service/);
     assertPolite(records);
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n--- watcher\n${watching.tail(40)}\n--- guest\n${machine.console.slice(-4_000)}\n--- edges\n${edgesOf(records).join(", ")}`, { cause: error });
