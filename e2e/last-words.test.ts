@@ -68,7 +68,7 @@ api: { listen: null }
 netconsole: { listen: "[::]:6666" }
 watcher: { name: rikis-hopuuj }
 brakes: { startup: 0s, maxUnhealthy: 100%, coolDown: 0s, perHour: 100000 }
-defaults: { every: 2s, timeout: 1500ms, threshold: 3, debounce: 5s, boot: 3m, offFor: 1s, healthyFor: 2s, settle: 2s, probes: [ping] }
+defaults: { every: 2s, timeout: 1500ms, threshold: 3, debounce: 5s, boot: 60s, offFor: 1s, healthyFor: 2s, settle: 2s, probes: [ping] }
 hosts:
   logos: { address: ${host.address}, power: sucker/2 }
 power:

@@ -7,10 +7,10 @@
 import { once } from "node:events";
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { diesWithUs, labEnv, must, whichProgram } from "./child.ts";
 import { bridge } from "./guest.ts";
@@ -45,8 +45,12 @@ export type AgentGuest = {
   /** Everything that its console showed, of all its boots. */
   readonly console: string;
   readonly powered: boolean;
+  /** Why it was off or began anew, each time, in QEMU's words (QMP's event SHUTDOWN): `guest-shutdown`, `guest-reset` … Of a power cut nothing is said. */
+  readonly shutdowns: readonly string[];
+  /** Its own disk, /data, as a file of this machine. */
+  readonly disk: string;
   powerOn(): void;
-  /** Power gone at once. */
+  /** Power gone at once; of one that has switched itself off nothing is left to go. */
   powerOff(): Promise<void>;
   /** Resolves when its console shows this after `from` characters of it. */
   says(what: RegExp, from: number, withinMs: number): Promise<void>;
@@ -79,12 +83,12 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
     return file;
   }));
   if (node !== undefined) await bridge(node);
-  const [shell, control] = [join(folder, "shell.sock"), join(folder, "qmp.sock")];
+  const [shell, control, news] = [join(folder, "shell.sock"), join(folder, "qmp.sock"), join(folder, "news.sock")];
   const argv = [
     "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc", "-accel", "tcg,tb-size=512", "-cpu", "Nehalem", "-m", `${MEMORY_MIB}`,
     "-kernel", join(PARTS, "vmlinux"), "-initrd", join(PARTS, "initramfs"),
     "-append", `console=ttyS0 quiet loglevel=5 sysrq_always_enabled mitigations=off nokaslr random.trust_cpu=on guest.name=${name} guest.modules=${(options.modules ?? []).join(",")}${node === undefined ? "" : ` guest.address=${node.address}/16`}`,
-    "-serial", "stdio", "-serial", `unix:${shell},server=on,wait=off`, "-qmp", `unix:${control},server=on,wait=off`,
+    "-serial", "stdio", "-serial", `unix:${shell},server=on,wait=off`, "-qmp", `unix:${control},server=on,wait=off`, "-qmp", `unix:${news},server=on,wait=off`,
     "-blockdev", `driver=file,node-name=program,filename=${program},read-only=on`, "-device", "virtio-blk-pci,drive=program",
     "-blockdev", `driver=file,node-name=data,filename=${data}`, "-device", "virtio-blk-pci,drive=data",
     // Drives of the old kind: their speed can be changed while they run.
@@ -95,6 +99,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
 
   let child: ChildProcess | null = null;
   let shown = "";
+  const shutdowns: string[] = [];
   const listeners = new Set<() => void>();
   let asked = 0;
   let line: Socket | null = null;
@@ -111,12 +116,28 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
     });
     return within(withinMs, seen, () => `${name} does not say ${what} within ${withinMs} ms; its last words:\n${shown.slice(-2_000)}`).finally(() => listeners.delete(look));
   };
+  /** A client of QMP hears its events; who asks has another socket, since each takes one client at a time. */
+  const hearNews = async (qemu: ChildProcess): Promise<void> => {
+    const socket = await dial(news, () => child === qemu);
+    let heard = "";
+    socket.setEncoding("utf8").on("data", (text: string) => {
+      const lines = `${heard}${text}`.split("\n");
+      heard = lines.pop() ?? "";
+      for (const each of lines) {
+        const { event, data: told } = JSON.parse(each) as { readonly event?: string; readonly data?: { readonly reason?: string } };
+        if (event === "SHUTDOWN" || event === "RESET") shutdowns.push(told?.reason ?? "");
+      }
+    });
+    socket.write('{"execute":"qmp_capabilities"}\n');
+  };
   const powerOn = (): void => {
     if (child !== null) return;
     const stdio = ["pipe", "pipe", "pipe"] as const;
     const [file = "", ...rest] = [...diesWithUs(), ...argv];
     const qemu = node === undefined ? spawn(file, rest, { env: labEnv(), stdio: [...stdio] }) : node.spawn(argv, { stdio: [...stdio] });
     child = qemu;
+    // One that is cut before it listens has no news.
+    hearNews(qemu).catch(() => undefined);
     const hear = (bytes: Buffer): void => {
       shown += bytes.toString("latin1");
       for (const look of [...listeners]) look();
@@ -167,6 +188,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
     powerOn, says,
     get console() { return shown; },
     get powered() { return child !== null; },
+    shutdowns, disk: data,
     powerOff: kill,
     sh(text, withinMs = SHELL_WITHIN_MS) {
       const answer = talking.then(() => ask(text, withinMs));
@@ -198,14 +220,21 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
   };
 }
 
+/** The files under a folder as settings (`AgentGuestOptions`), by their names behind `under`. */
+export function settingsOf(folder: string, under: string): Readonly<Record<string, string>> {
+  const files = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(files.map(({ parentPath, name }) => [join(under, relative(folder, join(parentPath, name))), readFileSync(join(parentPath, name), "utf8")]));
+}
+
 async function makeDisk(file: string, bytes: number, more: readonly string[]): Promise<void> {
   writeFileSync(file, "");
   truncateSync(file, bytes);
   await must([whichProgram("mke2fs") ?? "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", ...more, file]);
 }
 
-async function dial(path: string): Promise<Socket> {
+async function dial(path: string, worthIt = () => true): Promise<Socket> {
   for (const untilMs = performance.now() + SHELL_WITHIN_MS; ; await sleep(50)) {
+    if (!worthIt()) throw new Error(`who listened on ${path} is gone`);
     if (existsSync(path)) {
       const socket = connect(path);
       const connected = await Promise.race([once(socket, "connect").then(() => true), once(socket, "error").then(() => false)]).catch(() => false);

@@ -48,6 +48,7 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   cpSync(join(PARTS, "busybox"), into("bin/busybox"));
   const applets = await must([join(PARTS, "busybox"), "--list"]);
   for (const applet of applets.split("\n")) if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(stage, "bin", applet));
+  symlinkSync("../bin/busybox", join(stage, "sbin/poweroff"));
   cpSync(join(import.meta.dirname, machine.init), into("init"));
   for (const [name, text] of Object.entries(settings)) writeFileSync(into(`etc/upkeep/${name}`), text, { mode: 0o600 });
   writeFileSync(into("etc/hosts"), `127.0.0.1 localhost ${machine.hostname}\n`);

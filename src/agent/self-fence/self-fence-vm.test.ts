@@ -2,13 +2,13 @@
 // that stands here. What is judged is what the machine did: which process ran in it, and how often it booted.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { after, test } from "node:test";
 import type { AgentGuest } from "../../../lab/guest-agent.ts";
-import { guestRefusal, startAgentGuest } from "../../../lab/guest-agent.ts";
+import { guestRefusal, settingsOf, startAgentGuest } from "../../../lab/guest-agent.ts";
 import { leaseReports } from "../../core/leases.ts";
 import { makeHost, makeSite, until } from "../../watcher/agents/link-for-tests.ts";
 
@@ -49,7 +49,7 @@ async function leasedGuest(context: TestContext, ttlS: number) {
     settings: {
       "upkeep.yaml": JSON.stringify({ agent: { name: "logos", watchers: [`10.0.2.2:${port}`], data: "/data/agent", selfFence: { watchdog: "/dev/watchdog", timeout: `${DOG_S}s`, ttl: `${ttlS}s`, stopWithin: `${STOP_S}s`, services: { db: SERVICE } } } }),
       // With the folder of those that it knows: a key alone is not enrolled anywhere.
-      ...Object.fromEntries(readdirSync(key, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile()).map(({ parentPath, name }) => [`link/${relative(key, join(parentPath, name))}`, readFileSync(join(parentPath, name), "utf8")])),
+      ...settingsOf(key, "link"),
     },
     boot: "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2; [ -e /data/agent ] || { mkdir -p /data/agent && cp -r /etc/upkeep/link /data/agent/link; }\n",
     qemu: ["-device", "i6300esb", "-action", "watchdog=reset", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"],
