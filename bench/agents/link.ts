@@ -82,7 +82,7 @@ async function withAgents(account: Account, identities: readonly Identity[], pla
   const [connectedMs, cameCpuMs] = [performance.now() - beganMs, (account.usedUs() - beganUs) / 1_000];
   // At the first, too: what the start took is given back after twenty seconds.
   await sleep(quick ? 1_000 : count === 0 ? 30_000 : 12_000);
-  const spanMs = quick ? 4_000 : count === 0 ? 20_000 : 40_000;
+  const spanMs = quick ? 4_000 : count === 0 ? 20_000 : 30_000;
   const [fromMs, fromUs] = [performance.now(), account.usedUs()];
   const resident: number[] = [];
   while (performance.now() - fromMs < spanMs) {
