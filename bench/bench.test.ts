@@ -30,3 +30,9 @@ test("a watcher on schedule can be measured: it looks at every host", { skip: re
   assert.match(said, /^Upkeep, 50 hosts by SSH banner every 1 s: \d+\.\d % of a core, \d+ MiB; lag .*; [1-9]\d* of \d+ calls; first calls within \d/m);
   assert.match(said, /^Upkeep, 10 hosts by ping, SSH and DNS every 1 s: .*; [1-9]\d* of \d+ calls; first calls within \d/m);
 });
+
+test("agents can be measured: they look at their power node, would go off when it dies, and their watcher holds them", { skip: refusal ?? false, timeout: 600_000 }, async () => {
+  const said = await quickly("agents.ts", "rack");
+  assert.match(said, /^4 agents, jitter 20 %: [1-9]\d* echo requests, .*; off \d+\.\d to \d+\.\d s after its death/m);
+  assert.match(await quickly("agents.ts", "link"), /^20 agents: \d+\.\d\d % of a core, \d+ MiB; 20 came within \d/m);
+});

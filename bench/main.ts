@@ -12,6 +12,7 @@
 //   history     what the history costs: bench/history.ts
 //   api         requests, the live stream and its readers: bench/api.ts
 //   page        how soon it is there, from event to pixel, what it costs: bench/page.ts
+//   agents      what agents cost their hosts, a power node and a watcher: bench/agents.ts
 
 import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,6 +21,7 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { LogRecord } from "../lab/apc-pdu.ts";
 import { startRig, UPKEEP } from "../lab/rig.ts";
+import { agents, PARTS as OF_AGENTS } from "./agents.ts";
 import { api, PARTS as OF_API } from "./api.ts";
 import { checks, PARTS as OF_CHECKS } from "./checks.ts";
 import { quantile } from "./figures.ts";
@@ -29,7 +31,7 @@ import { PARTS as OF_SCHEDULED, scheduled } from "./scheduled.ts";
 import { PARTS as OF_SEVERAL, several } from "./several.ts";
 
 const quick = process.argv.includes("--quick");
-const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history", "api", "page"];
+const PARTS = ["detection", "memory", "simulator", "checks", "scheduled", "several", "history", "api", "page", "agents"];
 const named = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const program = process.argv.find((word) => word.startsWith("--program="))?.slice("--program=".length) ?? UPKEEP;
 for (const word of named) {
@@ -172,6 +174,10 @@ if (wanted("api")) {
 if (wanted("page")) {
   say("the page …");
   await page(OF_PAGE, quick, say);
+}
+if (wanted("agents")) {
+  say("agents …");
+  await agents(OF_AGENTS, quick, say);
 }
 mkdirSync(RESULTS, { recursive: true });
 writeFileSync(join(RESULTS, quick ? "quick.json" : named.length > 0 ? `${named.join("-")}.json` : "latest.json"), `${JSON.stringify(result, null, 1)}\n`);

@@ -2,7 +2,7 @@
 // nanosecond (cgroup-v1/cpuacct.rst) or microsecond (cgroup-v2.rst, cpu.stat), with children that have ended. What the
 // kernel does for it in an interrupt counts for whoever ran at that moment: on loopback that is mostly the sender.
 
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 
 const ROOTS = [
   { folder: "/sys/fs/cgroup/cpuacct", sign: "cpuacct.usage" },
@@ -17,6 +17,10 @@ export type Account = {
   usedUs(): number;
   /** Resident memory of all processes in it now, in MiB. */
   residentMiB(): number;
+  /** Of that what is no file's, and cannot be dropped and read again. */
+  ownMiB(): number;
+  /** How often its processes that live now were put on a core again after they had waited. */
+  wakeups(): number;
   close(): void;
 };
 
@@ -37,7 +41,9 @@ export function openAccount(name: string, core: number): Account {
       if (root.sign === "cpuacct.usage") return Number(readFileSync(`${folder}/cpuacct.usage`, "utf8")) / 1e3;
       return Number(/^usage_usec (\d+)/m.exec(readFileSync(`${folder}/cpu.stat`, "utf8"))?.[1]);
     },
-    residentMiB: () => pids().reduce((sum, pid) => sum + resident(pid), 0),
+    residentMiB: () => pids().reduce((sum, pid) => sum + memoryMiB(pid, "VmRSS"), 0),
+    ownMiB: () => pids().reduce((sum, pid) => sum + memoryMiB(pid, "RssAnon"), 0),
+    wakeups: () => pids().reduce((sum, pid) => sum + wakeups(pid), 0),
     close() {
       // Busy for an instant after its last process is gone.
       for (let tries = 0; tries < 500 && existsSync(folder); tries += 1) {
@@ -60,9 +66,24 @@ function kill(pid: number): void {
   }
 }
 
-function resident(pid: string): number {
+/** proc_pid_status(5). */
+function memoryMiB(pid: string, row: "VmRSS" | "RssAnon"): number {
+  return numberIn(`/proc/${pid}/status`, row) / 1024;
+}
+
+/** Of all its threads. */
+function wakeups(pid: string): number {
   try {
-    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + numberIn(`/proc/${pid}/task/${thread}/status`, "voluntary_ctxt_switches"), 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** 0 of a process that has ended. */
+function numberIn(status: string, row: string): number {
+  try {
+    return Number(new RegExp(`^${row}:\\s+(\\d+)`, "m").exec(readFileSync(status, "utf8"))?.[1] ?? 0);
   } catch {
     return 0;
   }

@@ -6,6 +6,7 @@ import { childGuard } from "../child/child.ts";
 import type { AgentConfig } from "../config/load-agent.ts";
 import { loadAgentApart } from "../config/load-apart.ts";
 import { formatProblem } from "../config/problems.ts";
+import { giveBackFreed } from "../process/freed-memory.ts";
 import { createLog } from "../process/log.ts";
 import { petEveryMs, serviceNotify, watchdogPetter } from "../process/notify.ts";
 import { lockFile } from "../process/file-lock.ts";
@@ -51,6 +52,7 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
   const what = names.length === 0 ? "nothing is configured" : names.join(", ");
   process.stdout.write(`upkeep: agent of ${config.host}${options.dryRun ? ", dry run" : ""}: ${what}\n`);
   notify(`READY=1\nSTATUS=${what}`);
+  giveBackFreed();
   let turnedMs = 0;
   const every = petEveryMs(process.env, process.pid);
   setInterval(() => (turnedMs = clock.now().bootMs), every).unref();

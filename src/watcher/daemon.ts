@@ -28,6 +28,7 @@ import { bootClock, uptimeMs, watchStalls } from "../process/boot-clock.ts";
 import { compileFor } from "./compilers.ts";
 import { Followed } from "./followed.ts";
 import { KernelLog } from "./kernel/kernel-log.ts";
+import { giveBackFreed } from "../process/freed-memory.ts";
 import type { Log } from "../process/log.ts";
 import { createLog } from "../process/log.ts";
 import type { Names } from "../process/names.ts";
@@ -59,6 +60,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     return EXIT_CONFIGURATION;
   }
   for (const problem of loaded.problems) log.say("warning", formatProblem(problem));
+  giveBackFreed();
   try {
     return await serve(loaded.config, options, log);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { ApiConfig, Config, StoreSpec } from "../config/config.ts";
 import { diffConfig } from "../config/diff.ts";
 import type { Loaded } from "../config/load.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
+import { giveBackFreed } from "../process/freed-memory.ts";
 import type { Parts } from "./site.ts";
 import { loadParts } from "./site.ts";
 
@@ -11,6 +12,7 @@ import { loadParts } from "./site.ts";
 export async function readAgain(path: string): Promise<{ readonly next: Loaded; readonly parts: Parts | null } | { readonly refusal: string }> {
   try {
     const next = await loadConfigApart(path);
+    giveBackFreed();
     return { next, parts: next.ok ? await loadParts(next.config) : null };
   } catch (error) {
     // No thread to be had: a reload may fail, the watcher goes on.

@@ -286,7 +286,9 @@ export class Agents {
       connection.bye("protocol", `this watcher (${this.#options.version}) speaks protocol ${PROTOCOL_MIN} to ${PROTOCOL_MAX}, and the agent (${hello.version}) ${hello.protocol.join(" to ")}: upgrade the older one`);
       return null;
     }
-    this.review();
+    // Everybody only where the roster has changed: a thousand hosts that come back at once would each look at all the others.
+    const { agents, doors } = this.#options.roster();
+    if (agents !== this.#agents || doors !== this.#doors) this.review();
     const now = this.#options.clock.now();
     const host = this.#byPin.get(pin);
     const record = host === undefined ? undefined : this.#agents?.get(host);
