@@ -1,7 +1,7 @@
 // Expiry (safety.md §3.5): a maintenance, a disarm or an inhibit that ends by time does not free the off of a host that is not
 // healthy at that moment: there is none before it is seen healthy, or somebody releases it.
 
-import type { DeviceLock, HostRecord, Operation, RecordKey } from "../../src/core/records.ts";
+import type { DeviceLock, HostRecord, Operation } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
 
