@@ -31,7 +31,7 @@ export type Verdict = { readonly kind: "caught"; readonly seed: number; readonly
 
 export type Outcome = { readonly mutant: Mutant; readonly ms: number } & ({ readonly ok: true; readonly seed: number; readonly invariant: string; readonly what: string } | { readonly ok: false; readonly because: string });
 
-export const SEEDS = 2_800;
+export const SEEDS = 4_000;
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(import.meta.dirname, "mutants");
 const HEAD = /^(\S.*)\n(?:(fleet|leases|roster) )?seed: (\d+) \(([^)]+)\)\n\n---/;

@@ -44,6 +44,7 @@ export class Machine {
   /** For how long that was granted, and the longest that any was in this boot. */
   heldForMs = 0;
   #keptForMs = 0;
+  #heldEpoch = 0;
   longestMs: number;
   /** When it was told to give back what it holds, and when a stop was last tried. */
   askedBackMs = -Infinity;
@@ -214,7 +215,10 @@ export class Machine {
     this.#run(life, () => {
       const sentMs = this.#sent.get(n) ?? -Infinity;
       if (granted.length > 0 && sentMs > this.answeredMs) this.answeredMs = sentMs;
-      if (granted.length > 0 && sentMs > this.heldMs) [this.heldMs, this.heldForMs] = [sentMs, this.policy.ttlMs];
+      const epoch = granted[0]?.epoch ?? 0;
+      // A shorter one ends nothing that was granted for longer under the same number.
+      const longer = epoch !== this.#heldEpoch || sentMs + this.policy.ttlMs > this.heldMs + this.heldForMs;
+      if (granted.length > 0 && sentMs > this.heldMs && longer) [this.heldMs, this.heldForMs, this.#heldEpoch] = [sentMs, this.policy.ttlMs, epoch];
       if (giveBack.length > 0) this.backMs = this.world.site.nowMs;
       this.#step({ kind: "answer", n, granted, giveBack });
       const [service] = this.agent?.services ?? [];

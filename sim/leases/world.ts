@@ -51,6 +51,8 @@ export class LeaseWorld {
   readonly #answers = new Map<Watcher, number>();
   /** What stood on record when the effects of a watcher were last looked at. */
   readonly #before = new Map<Watcher, OnRecord>();
+  /** By number: whose lease it was. */
+  readonly #holders = new Map<number, string>();
   healed = false;
 
   constructor(seed: number) {
@@ -175,6 +177,12 @@ export class LeaseWorld {
   }
 
   #judge(): void {
+    const { lease } = this;
+    if (lease?.phase === "granted" && lease.host !== null) {
+      const holder = this.#holders.get(lease.epoch) ?? lease.host;
+      this.#holders.set(lease.epoch, holder);
+      if (holder !== lease.host) throw new Broken({ invariant: "Number", what: `lease ${lease.epoch} was ${holder}'s, and is ${lease.host}'s` });
+    }
     const running = this.machines.filter((machine) => machine.running);
     if (running.length > 1) throw new Broken({ invariant: "One holder", what: `${SERVICE} runs on ${running.map(({ name }) => name).join(" and ")}` });
     for (const machine of this.machines) {

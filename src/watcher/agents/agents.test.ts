@@ -116,6 +116,21 @@ test("the watcher begins anew: the agent comes back by itself and tells everythi
   await until(() => subjects(at) === "storage:/srv bad", "it has come back");
 });
 
+test("revoked: not a word is taken any more, not even before the next look at the roster", async () => {
+  const at = await site();
+  const logos = await enrolled("logos", at);
+  logos.begin();
+  logos.find(bad("storage:/"));
+  await until(() => subjects(at) === "storage:/ bad", "it is there");
+  // The look that follows every change of the roster does not come here, as where another watcher has revoked it.
+  Object.defineProperty(at.agents, "review", { value: () => undefined });
+  assert.equal((await at.world.watcher.command("anna", { kind: "agent-revoke", host: "logos" })).exit, 0);
+  assert.equal(at.agents.heard("logos")?.connected, true);
+  logos.find(bad("storage:/srv"));
+  await until(() => logos.said.some((text) => text.includes("revoked by anna")), "it is told why");
+  assert.equal(subjects(at), "storage:/ bad");
+});
+
 test("revoked: cut at once, shut out, and let in again by another code only", async () => {
   const at = await site();
   const logos = await enrolled("logos", at);
