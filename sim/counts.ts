@@ -47,6 +47,7 @@ const OTHERS = [
   "outage: mains fail", "outage: mains fail again soon", "outage: the UPS is empty", "outage: a power node dies for another reason", "outage: the watcher's sense says unknown for no reason", "outage: the watcher's sense says lost for no reason",
   "agent: halts its host", "agent: killed in normal", "agent: killed in pre-fail", "agent: killed in shutdown",
   "planned: heard", "planned: taken back", "planned: silent and not fenced", "return: by a power cycle", "return: woken", "return: it answered before", "return: it never went down", "return: a person asks for it", "return: turned back", "return: by another life than that which heard", "return: after an empty UPS",
+  "meter: stuck", "meter: nonsense", "meter: silent", "meter: late", "meter: nothing", "metered: cut before haltBound",
   "watcher: exits when asked to", "obligation: a dead host was cut in time", "owed: restored", "brake: naive evaluation at an off", "words: a dump holds", "words: a reboot holds", "agent: silent in a good round", "agent: silent in a bad round", "obligation: a host of which only its agent knew was cut in time", "clock: seeds run with and without jumps", "unknown: lives tried again with better rounds",
   "reboots: reboot ordered", "reboots: drain ordered", "reboots: undrain ordered", "reboots: back", "reboots: held", "reboots: ended",
 ];

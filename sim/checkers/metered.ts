@@ -3,22 +3,34 @@
 // the threshold in every answer for long enough since, in time and without a gap, after it had given plainly more; and unless one of
 // its meters lied it has truly halted.
 
+import type { HostRecord } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
 import type { World } from "../world.ts";
 
+type Low = { readonly host: string; readonly key: string; readonly atMs: number };
 type Answer = { readonly askedMs: number; readonly atMs: number; readonly watts: number | null };
 
 /** It may have been pressed since the last reading. */
 const UNSEEN_MS = 22_000;
 /** The watcher counts from before it has logged in, and an answer that took longer than this in all does not count for it; here it is seen from the question on. */
 const LOGIN_MS = 10_000;
+const PROOF = 2;
 const QUARTER_MS = 15 * 60_000;
 
-export type Meters = { readonly heard: NonNullable<Checker["metered"]>; announced(host: string, event: string): void; halted(host: string, event: string, silentSinceMs: number): boolean; forget(): void };
+export type Meters = { readonly heard: NonNullable<Checker["metered"]>; round: NonNullable<Checker["round"]>; spoke(host: string, phase: "pre-fail" | "shutdown" | "normal"): void; announced(host: string, event: string): void; reloaded(): void; halted(host: string, event: string, silentSinceMs: number): boolean; forget(): void };
 
 export function metersHeard(world: World): Meters {
   const answers = new Map<string, Answer[]>();
   const announcedMs = new Map<string, number>();
+  /** Told of next to nothing while the host served, by what is known here; and what still has to be seen serving after it. */
+  const doubted = new Set<string>();
+  const preFail = new Set<string>();
+  let lows: readonly Low[] = [];
+
+  /** Nothing was said of its going down, nothing is done to it, and it serves. */
+  function serves(host: string): boolean {
+    return (world.disk.value<HostRecord>(`host/${host}`)?.careful ?? null) === null && world.observed.last(host)?.outcome === "good" && !world.open.some((operation) => operation.host === host);
+  }
 
   function low(key: string, sinceMs: number, belowWatts: number, forMs: number): boolean {
     const all = answers.get(key) ?? [];
@@ -32,7 +44,7 @@ export function metersHeard(world: World): Meters {
     }
     const [first, last] = [row[0], row.at(-1)];
     if (first === undefined || last === undefined || row.length < 3) return false;
-    const proved = all.some(({ askedMs, watts }) => watts !== null && watts >= 2 * belowWatts && watts < 50_000 && askedMs < first.askedMs && first.askedMs - askedMs <= QUARTER_MS + 1_000);
+    const proved = all.some(({ askedMs, watts }) => watts !== null && watts >= PROOF * belowWatts && watts < 50_000 && askedMs < first.askedMs && first.askedMs - askedMs <= QUARTER_MS + 1_000);
     return proved && last.askedMs - first.askedMs >= forMs - LOGIN_MS && world.timeline.nowMs - last.askedMs <= 25_000;
   }
 
@@ -42,7 +54,21 @@ export function metersHeard(world: World): Meters {
       for (const { outlet, watts } of draws) {
         const key = `${device.name}/${outlet}`;
         answers.set(key, [...(answers.get(key) ?? []), { askedMs, atMs: world.timeline.nowMs, watts }].slice(-400));
+        const host = world.hostOf(key)?.name;
+        const below = PROOF * (device.spec.policy.metered?.belowWatts ?? 0);
+        // What was slow may have counted for nothing.
+        if (host !== undefined && device.slow === 0 && device.meter?.manner !== "late" && watts !== null && watts >= 0 && watts < below && !preFail.has(host) && serves(host)) lows = [...lows, { host, key, atMs: world.timeline.nowMs }];
       }
+    },
+    round(seen) {
+      for (const low of lows) {
+        if (low.host === seen.host && seen.startedMs > low.atMs && seen.outcome === "good" && serves(low.host) && !preFail.has(low.host)) doubted.add(low.key);
+      }
+      lows = lows.filter((low) => low.host !== seen.host);
+    },
+    spoke(host, phase) {
+      if (phase === "normal") preFail.delete(host);
+      else preFail.add(host);
     },
     announced(host, event) {
       // The first time counts: what is announced again is the same.
@@ -55,6 +81,7 @@ export function metersHeard(world: World): Meters {
       const sinceMs = Math.max(silentSinceMs, announcedMs.get(`${host} ${event}`) ?? Infinity);
       for (const { device, outlet } of levels.flat()) {
         const metered = of(device);
+        if (metered !== undefined && doubted.has(`${device}/${outlet}`)) return false;
         if (metered !== undefined && !low(`${device}/${outlet}`, sinceMs, metered.belowWatts, metered.forMs)) return false;
       }
       world.counts.add("metered: cut before haltBound");
@@ -66,8 +93,15 @@ export function metersHeard(world: World): Meters {
       }
       return true;
     },
+    reloaded() {
+      doubted.clear();
+      lows = [];
+    },
     forget() {
       answers.clear();
+      doubted.clear();
+      preFail.clear();
+      lows = [];
     },
   };
 }

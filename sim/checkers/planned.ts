@@ -79,6 +79,7 @@ export function planned(world: World): Checker {
       if (outages.dark === false && life.uptimeAtStartMs < 60_000 && life.startedMs > 0) emptied = true;
     },
     round(seen) {
+      meters.round(seen);
       const told = seen.silent && seen.round.references !== "lost" && seen.outcome !== "unknown";
       // It may have lived until the first look that nothing answered.
       if (!told || mute.get(seen.host) !== true) signMs.set(seen.host, told ? seen.startedMs : seen.atMs);
@@ -86,6 +87,7 @@ export function planned(world: World): Checker {
     },
     asked(command) {
       if (command.kind === "careful") {
+        meters.spoke(command.host, command.phase);
         if (command.phase !== "pre-fail") last.set(command.host, command);
         if (command.phase === "shutdown") meters.announced(command.host, command.event);
       events.set(command.host, (events.get(command.host) ?? new Set()).add(command.event));
@@ -117,6 +119,7 @@ export function planned(world: World): Checker {
       if ((known.careful ?? null) !== null) heard.set(command.host, { event: command.event, atMs: world.timeline.nowMs, life: life.number, withinMs: command.haltWithinMs ?? 0 });
     },
     told({ kind, host, because }) {
+      if (kind === "policy") meters.reloaded();
       if (host === null) return;
       if (kind === "return" && because.startsWith("wanted on again")) {
         world.counts.add(because.includes("takes the shutdown back") ? "planned: taken back" : because.includes("never went down") ? "return: it never went down" : "return: it answered before");

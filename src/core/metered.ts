@@ -21,19 +21,26 @@ export function looksMs(host: HostPolicy): number {
   return 2 * Math.max(host.everyMs, ...host.retryMs) + host.timeoutMs;
 }
 
+function tells(policy: Policy): (outlet: OutletRef) => boolean {
+  return ({ device }) => policy.devices.get(device)?.metered !== undefined;
+}
+
+/** A level is a whole way to cut a host: where all feeds of one are metered, nothing else feeds it. */
+export function canBeMetered(policy: Policy, host: HostPolicy): boolean {
+  return host.levels.some((level) => level.length > 0 && level.every(tells(policy)));
+}
+
 /** Why this host counts as halted although it gave a sign of life lately; null: it does not. */
 export function meteredOff({ state, policy, now }: { readonly state: State; readonly policy: Policy; readonly now: Now }, host: HostState): string | null {
   const wanted = policy.hosts.get(host.name);
   const careful = host.record.careful ?? null;
   if (wanted === undefined || careful === null || !host.mute || host.last === null) return null;
-  const tells = ({ device }: OutletRef): boolean => policy.devices.get(device)?.metered !== undefined;
-  // A level is a whole way to cut it: where all feeds of one are metered, nothing else feeds it.
-  if (!wanted.levels.some((level) => level.length > 0 && level.every(tells))) return null;
+  if (!canBeMetered(policy, wanted)) return null;
   // Looked at since, more than once, and in vain.
   if (now.bootMs - host.lastSignMs < looksMs(wanted) || now.bootMs - host.last.startedAtMs > looksMs(wanted)) return null;
   const fromMs = Math.max(host.lastSignMs, now.bootMs - ageMs(careful.since, now));
   const said: string[] = [];
-  for (const outlet of wanted.levels.flat().filter(tells)) {
+  for (const outlet of wanted.levels.flat().filter(tells(policy))) {
     const { belowWatts = 0, forMs = Infinity } = policy.devices.get(outlet.device)?.metered ?? {};
     const draw = state.meters.get(outlet.device)?.draws.get(outlet.outlet);
     const lows = (draw?.lows ?? []).filter((atMs) => atMs >= fromMs);

@@ -5,7 +5,7 @@
 import { heldBecause, over, raise } from "./alarms.ts";
 import type { Judgement } from "./liveness.ts";
 import { AWAKE_SLACK_MS } from "./liveness.ts";
-import { meteredOff } from "./metered.ts";
+import { canBeMetered, meteredOff } from "./metered.ts";
 import type { HostPolicy } from "./policy.ts";
 import type { Operation, OperationOutcome } from "./records.ts";
 import type { Round } from "./round.ts";
@@ -109,7 +109,8 @@ export function noteSign(turn: Turn, name: string, lives: boolean, startedAtMs: 
   if (host === undefined || careful === null || careful.state !== "off" || careful.lastSign !== null) return;
   const lastSign = { ...turn.stamp, bootMs: host.lastSignMs, wallMs: turn.now.wallMs - (turn.now.bootMs - host.lastSignMs) };
   turn.patchRecord(name, { careful: { ...careful, lastSign } });
-  turn.tell("careful", name, `silent, ${inWords(ageMs(careful.since, turn.now))} after its careful shutdown was announced: its outlet is left alone for ${inWords(carefulOf(turn.policy).haltBoundMs)}`);
+  const policy = turn.hostPolicy(name);
+  turn.tell("careful", name, `silent, ${inWords(ageMs(careful.since, turn.now))} after its careful shutdown was announced: its outlet is left alone for ${inWords(carefulOf(turn.policy).haltBoundMs)}${policy !== undefined && canBeMetered(turn.policy, policy) ? ", or until it draws nothing" : ""}`);
 }
 
 /** For how long it has given no sign of life. */

@@ -1,7 +1,7 @@
 // What people are told of a careful shutdown and of the return of power: one sentence a host, made at the moment of the question
 // from what decides (return.ts), so that it cannot promise what would not be done.
 
-import { meteredOff } from "./metered.ts";
+import { canBeMetered, meteredOff } from "./metered.ts";
 import type { HostPolicy, Policy } from "./policy.ts";
 import type { Careful } from "./records.ts";
 import { silentForMs } from "./return-ledger.ts";
@@ -30,7 +30,7 @@ function comes(host: HostState, policy: HostPolicy, careful: Careful, state: Sta
     return `returns when power has been good for ${inWords(returnAfterMs)}: ${sense.because}`;
   }
   const leftMs = haltBoundMs - silentForMs(host, now);
-  if (leftMs > 0 && meteredOff({ state, policy: fleet, now }, host) === null) return `returns when it has given no sign of life for another ${inWords(leftMs)}`;
+  if (leftMs > 0 && meteredOff({ state, policy: fleet, now }, host) === null) return `returns when it has given no sign of life for another ${inWords(leftMs)}${canBeMetered(fleet, policy) ? ", or draws nothing" : ""}`;
   const first = waitsFor(state, fleet, now, host.name);
   if (first !== null) return `returns after ${first}`;
   if (host.startRefused !== null) return `not started because of ${host.startRefused.reason}`;

@@ -110,8 +110,8 @@ class RedfishSession implements PowerSession {
   meter(outlets: readonly string[], signal: AbortSignal): Promise<readonly Draw[]> {
     return this.#alone(async () => {
       for (const outlet of outlets) checkOutlet(outlet);
-      this.#meters ??= await this.#findMeters(signal);
-      for (const path of outlets.length === 0 ? [] : this.#meters) {
+      if (this.#meters === null) this.#meters = await this.#findMeters(signal);
+      for (const path of this.#meters) {
         const watts = wattsOf((await this.#get(path, signal)).body);
         if (watts !== null) return outlets.map((outlet) => ({ outlet, watts }));
       }
