@@ -88,6 +88,8 @@ export class AgentProcess implements Owner {
       if (this.#unsaved && machine.now().bootMs >= this.#saveAgainMs) return this.#save(this.state.record);
       const input = this.#queue.shift();
       if (input === undefined) break;
+      // What has come while something was written is not known before that.
+      if (input.kind === "looked") this.#moment({ process: this, kind: "looked", sensed: input.sensed });
       const before = this.state.record.phase;
       const { state, effects } = careful(this.state, input, machine.now(), machine.spec.policy);
       this.state = state;
@@ -177,7 +179,6 @@ export class AgentProcess implements Owner {
     const first = machine.signals.first(machine.linked);
     this.#in(machine.signals.again(first) ? machine.random.whole(200, 2_000) : machine.random.whole(5, 100), () => {
       const sensed = machine.signals.ended(first, machine.linked);
-      this.#moment({ process: this, kind: "looked", sensed });
       if (this.#said !== null && machine.scene.listeners(machine.name).some(({ watcherName }) => !this.#heard.has(watcherName))) this.#tellAll(this.#said, () => {});
       this.take({ kind: "looked", sensed });
     });

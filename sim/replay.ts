@@ -115,8 +115,8 @@ function outputOf(effect: Effect): unknown {
 // ---- the same inputs, a little better ---------------------------------------------------------------------------------
 
 function otherwise(world: World, life: Life, random: Random): void {
-  // Illness at the wrong moment is itself what holds a host (§3.5) or says that we felled it (§4.5): better rounds free it.
-  const ill = (told: Partial<Told>): boolean => (told.kind === "held" && told.because?.includes("ran out while") === true) || told.kind === "contradicted";
+  // Illness at the wrong moment is itself what holds a host (§3.5), says that we felled it (§4.5), or keeps the word of its kernel (§3.4): better rounds free it.
+  const ill = (told: Partial<Told>): boolean => (told.kind === "held" && told.because?.includes("ran out while") === true) || told.kind === "contradicted" || (told.kind === "refused" && told.because?.includes("its kernel boots anew") === true);
   if (life.outputs.some((output) => ill(output as Partial<Told>))) return;
   const share = random.pick([0.03, 0.15, 0.5]);
   const calm = !life.outputs.some((output) => ["storm", "held"].includes((output as Partial<Told>).kind ?? ""));

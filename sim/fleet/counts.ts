@@ -11,7 +11,7 @@ const TOLD: readonly ToldKind[] = [
   "started", "stopping", "time-went-back", "policy", "clock", "suspect", "better", "healthy", "down", "blind", "sees", "refused", "storm", "storm-over",
   "intended", "off-sent", "off-confirmed", "off-unconfirmed", "on-sent", "on-confirmed", "contradicted", "withdrawn", "held", "recovered", "released",
   "device-answer", "device-failed", "resumed", "guarded", "unguarded", "brake", "brake-ended", "command", "command-refused", "wanted",
-  "remedy", "remedy-answer", "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
+  "careful", "power-sense", "return", "remedy", "remedy-answer", "watcher", "vote", "charge", "disagreement", "store-failed", "store-ok", "alarm", "alarm-over",
 ];
 
 /** At least so many in a thousand seeds. */
@@ -23,6 +23,8 @@ const AT_LEAST: readonly (readonly [string, number])[] = [
   ["command: forget-watcher 0", 4], ["store: loses its quorum with a host", 10], ["owed: restored without the store", 2], ["obligation: a dead host was cut in time", 10],
   ["store: an answer to a call is lost", 500], ["store: an answer to a keep-alive is lost", 500], ["store: a request arrives after a cut", 100], ["store: a request is carried out after a quorum was back", 20],
   ["device: a queued command outlives its writer", 0.25], ["pause: between swap and byte, over the end of the lease", 2], ["session: a successor logs in while another session stands", 5], ["brake: naive evaluation at an off", 400],
+  ["outage: mains fail", 200], ["outage: the UPS is empty", 40], ["planned: heard", 400], ["planned: wanted on again", 60], ["return: by a power cycle", 60], ["return: turned back", 5], ["agent: killed in pre-fail", 200], ["agent: killed in shutdown", 200],
+  ["careful: a stage is stopped", 150], ["careful: a stage is started again", 10], ["careful: ordered to power off", 100], ["obligation: a host without power is to be off", 250], ["obligation: what was stopped is to run again", 8],
   ["fault: brake-at-the-last-moment in intended", 20], ["fault: voters-fall-silent in intended", 20],
 ];
 
