@@ -43,8 +43,6 @@ export function reboots(world: World): Checker {
 /** What may hold a run back for as long as nobody does anything about it. */
 function heldBack(world: World): string | null {
   if (!world.policy.armed || world.spec.references || world.disk.failing) return "the world";
-  const graceMs = Math.max(world.policy.brakes.startupMs, ...[...world.policy.hosts.values()].map(({ bootMs }) => bootMs));
-  if (world.life === null || world.timeline.nowMs - world.life.startedMs < graceMs) return "the start of the watcher";
   for (const policy of world.policy.hosts.values()) if (!policy.armed || policy.self || inGrace(world, policy)) return policy.name;
   for (const [key, { value }] of world.disk.records) {
     if (key.startsWith("brake/") || key.startsWith("storm/") || key.startsWith("incident/") || key.startsWith("op/")) return key;

@@ -127,6 +127,8 @@ export function command(name: string, options: CommandOptions, world: KeptWorld,
       }
       const [flock, setpriv, program] = [findProgram("flock"), findProgram("setpriv"), findProgram(options.argv[0] ?? "")];
       if (flock === null || (options.user !== undefined && setpriv === null)) return { ok: false, evidence: "flock or setpriv is not installed (util-linux)" };
+      const other = [flock, ...(options.user === undefined ? [] : [setpriv ?? ""])].find((path) => basename(realpathSync(path)) === "busybox");
+      if (other !== undefined) return { ok: false, evidence: `${other} is busybox's, which cannot do what is needed here: install util-linux` };
       if (program === null) return { ok: false, evidence: `${options.argv[0]} cannot be run` };
       const as = options.user === undefined ? [] : await asUser(setpriv ?? "", options.user, signal);
       if (as === null) return { ok: false, evidence: `there is no user ${options.user}` };
@@ -142,7 +144,12 @@ export function command(name: string, options: CommandOptions, world: KeptWorld,
         if (before !== null && hasBecome(before.pid, script)) return { ok: true, evidence: `process ${before.pid}` };
         const ended = await started.ended();
         if (ended !== undefined) return { ok: false, evidence: `${options.argv[0]}: ${ended}` };
-        if (signal.aborted || world.now().bootMs >= byMs) return before === null ? { ok: false, evidence: "it has not come up" } : { ok: true, evidence: `process ${before.pid}` };
+        if (signal.aborted || world.now().bootMs >= byMs) {
+          if (before !== null) return { ok: true, evidence: `process ${before.pid}` };
+          // It would come up at any time, unasked.
+          if (!signal.aborted) await stop(signal);
+          return { ok: false, evidence: "it has not come up" };
+        }
         await pause(LOOK_EVERY_MS);
       }
     },

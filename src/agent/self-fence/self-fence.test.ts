@@ -82,6 +82,7 @@ test("given back: said only when it is stopped, and never started under that num
   await until(() => runs(host), "it runs");
   host.on = false;
   writeFileSync(join(host.folder, "stuck"), "");
+  writeFileSync(join(host.folder, "stops"), "");
   const last = host.asked.at(-1);
   host.answer({ n: last?.n ?? 0, granted: [], giveBack: [{ service: "db", epoch: 3 }] });
   await until(() => host.findings.get("lease:db")?.verdict === "bad", "it cannot be stopped");
