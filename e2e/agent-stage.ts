@@ -25,10 +25,10 @@ const ROOT = join(import.meta.dirname, "..");
 /** As the parts `storage`, `health`, `keep`, `orphans` and `hung-tasks` say it; the longest of them, too. */
 export const FOUND: readonly HostFinding[] = [
   { subject: "storage:/var", verdict: "bad", because: "a write has not reached the disk for 30 s (waits in jbd2_log_wait_commit); 3 more in state D: postgres[812], postgres[845], kworker/u8:2+flush-254:0[97]; pressure: io 98 %", mayCut: true },
-  { subject: "keep:queue", verdict: "bad", because: "given up after 5 starts within 10 min: it ended with exit code 1; upkeep agent release queue tries again", mayCut: false },
-  { subject: "health:space:/srv/backups/of-the-whole-house/2026", verdict: "warn", because: "3 % of 2.0 TB are free", mayCut: false },
-  { subject: "health:reboot", verdict: "warn", because: "linux-image-6.1.0-51-amd64 waits for a reboot", mayCut: false },
-  { subject: "health:memory", verdict: "unknown", because: "no memory controller that counts errors (EDAC) is here", mayCut: false },
+  { subject: "keep:queue", verdict: "bad", because: "given up after 5 starts: podman: queue is exited", mayCut: false },
+  { subject: "health:space:/srv/backups/of-the-whole-house/2026", verdict: "warn", because: "97 % of 2.0 TB are used, 60 GB are left", mayCut: false },
+  { subject: "health:reboot-pending", verdict: "warn", because: "a reboot is required by linux-image-6.1.0-51-amd64", mayCut: false },
+  { subject: "health:edac", verdict: "unknown", because: "no memory controller that counts errors (EDAC) is here", mayCut: false },
   { subject: "hung-tasks", verdict: "good", because: "the kernel panics when a task hangs for 120 s", mayCut: false },
   { subject: "storage:/", verdict: "good", because: "a write comes to the disk and back within 50 ms", mayCut: false },
   { subject: "orphans", verdict: "good", because: "no container without a supervisor", mayCut: false },

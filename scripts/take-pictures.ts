@@ -154,7 +154,7 @@ defaults: { every: 2s, timeout: 1s, threshold: 5, debounce: 10s, boot: 60s, offF
       await rig.upkeep("going-down", host, "--careful", "--event", "rack-2-hot", "--reason", "intake 41 °C");
       await rig.host(host).wedge("frozen");
     }
-    await until("both are silent", async () => (await Promise.all(["db1", "db2"].map(async (host) => (await hostStatus(rig, host) as unknown as Silent)?.careful?.lastSign))).every((sign) => sign != null), 120_000, 500);
+    await until("both are silent", async () => (await Promise.all(["db1", "db2"].map(async (host) => (await hostStatus(rig, host) as unknown as Silent)?.careful?.lastSign))).every((sign) => typeof sign === "string"), 120_000, 500);
     await at(light, "power", "Mains and cooling", "power-lost");
     await phone.page.goto(address);
     await phone.sees(/^Power is lost/);

@@ -6,6 +6,7 @@ import type { Now } from "../core/time.ts";
 import { leftMs } from "../core/time.ts";
 import type { AgentAnswer, AgentCode, AgentDetails, AgentReport, FindingReport } from "./contract.ts";
 import { AGENT_CODE_MAX_MS } from "./contract.ts";
+import { noSuchHost } from "./looking.ts";
 import type { Asked, Reply, Served } from "./route.ts";
 import { Refusal, json, missing, nameOf } from "./route.ts";
 
@@ -17,7 +18,7 @@ export function agents({ query }: Asked<"host">, served: Served): Reply {
 }
 
 export function agent({ name }: Asked, served: Served): Reply {
-  const record = served.watcher.state.agents.get(name) ?? missing(`no agent of ${name} is enrolled: upkeep agent code ${name}`);
+  const record = served.watcher.state.agents.get(name) ?? (served.watcher.policy.hosts.has(name) ? missing(`no agent of ${name} is enrolled: upkeep agent code ${name}`) : noSuchHost(name, served.watcher.policy));
   const found = (served.agents()?.heard(name)?.findings ?? []).map((finding): FindingReport => ({ ...finding }));
   found.sort((one, other) => WORST_FIRST.indexOf(one.verdict) - WORST_FIRST.indexOf(other.verdict) || (one.subject < other.subject ? -1 : 1));
   return json({ ...reportOf(record, served, served.now()), found } satisfies AgentDetails);

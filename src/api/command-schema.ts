@@ -11,7 +11,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 const text = (max: number) => z.string().max(max).transform((value) => value.replace(UNPRINTABLE, "?").trim());
 const name = z.string().min(1).max(253);
 /** It is a key of a record. */
-const service = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+const service = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "a name has letters, figures, dots, dashes and underscores, begins with a letter or a figure, and is at most 63 long");
 const reason = text(REASON_MAX);
 const brake = z.enum(["disarmed", "maintenance", "inhibit", "going-down", "kdump"]);
 const forMs = z.int().min(1).max(FOR_MAX_MS).nullable();

@@ -91,7 +91,7 @@ test("usage is 2, configuration is 3, no watcher is 69, help and version are 0",
     [["fence", "logos", "-c", config], 2, /required option '--reason <text>'/], [["fence", "logos", "--reason", " ", "-c", config], 2, /needs its reason/], [["release", "nobody", "-c", config], 2, /no host nobody/],
     [["maintenance", "start", "logos", "--for", "2", "-c", config], 2, /a unit is missing: write 2s/], [["maintenance", "start", "logos", "--for", "0s", "-c", config], 2, /no time/], [["maintenance", "start", "-c", config], 2, /name a host, or --all/],
     [["maintenance", "start", "logos", "--all", "-c", config], 2, /not both/], [["maintenance"], 2, /Usage: upkeep maintenance/], [["events", "--since", "yesterday", "-c", config], 2, /not a duration/], [["events", "--limit", "0", "-c", config], 2, /whole number/],
-    [["status", "logos", "ethos", "-c", config], 2, /too many arguments/], [[], 2, /Usage: upkeep/],
+    [["status", "logos", "ethos", "-c", config], 2, /too many arguments for 'status': ethos/], [["agent", "frob"], 2, /there is no 'upkeep agent frob'; there are: agent status, agent code/], [["agent", "careful", "plan", "x"], 2, /too many arguments for 'agent careful plan': x/], [[], 2, /Usage: upkeep/],
     [["status"], 3, /there is no configuration: neither -c FILE, nor \$UPKEEP_CONFIG, nor \.\/upkeep\.yaml, nor \/etc/], [["status", "-c", join(folder, "none.yaml")], 3, /there is no such file/],
     [["status", "-c", lonely], 69, /no watcher answers on .*upkeep-data\/upkeep\.sock; start it with: upkeep watch -c .*lonely\.yaml/], [["power", "logos", "off", "-c", lonely], 69, /no watcher answers/], [["events", "--follow", "-c", lonely], 69, /no watcher/],
   ];

@@ -37,7 +37,7 @@ function refuseExcess(command: Command): void {
   if (given.length <= most) return;
   const own = command.commands.map((each) => each.name());
   let name = command.name();
-  for (let at = command.parent; at?.parent != null; at = at.parent) name = `${at.name()} ${name}`;
+  for (let at = command.parent; at !== null && at.parent !== null; at = at.parent) name = `${at.name()} ${name}`;
   throw new CliError(EXIT.usage, own.length > 0 ? `there is no 'upkeep ${name} ${given[most] ?? ""}'; there are: ${own.map((each) => `${name} ${each}`).join(", ")}` : `too many arguments for '${name}': ${given.slice(most).join(" ")} (upkeep ${name} --help)`);
 }
 

@@ -28,7 +28,7 @@ export function conditionInWords(host: HostReport, nowMs: number): string {
     case "working": return host.operation === null ? CONDITIONS.working : PHASES[host.operation.phase];
     case "held": return `${CONDITIONS.held} · ${age(host.held?.since ?? host.since, nowMs)}`;
     // A host that has said that it shuts down may be at it for minutes.
-    case "off": return host.careful?.state === "starting" ? "to be started" : host.careful != null && host.careful.lastSign === null ? "going off" : host.wanted === "off" ? "off, as wanted" : "off by others";
+    case "off": return host.careful?.state === "starting" ? "to be started" : host.careful !== null && host.careful.lastSign === null ? "going off" : host.wanted === "off" ? "off, as wanted" : "off by others";
     case "suspect": return `suspect · ${host.counter} of ${host.threshold}`;
     case "up": case "down": case "unknown": return `${condition} · ${age(host.since, nowMs)}`;
   }

@@ -17,7 +17,7 @@ const OUTCOMES = { enrolled: EXIT.yes, refused: EXIT.refused, unreachable: EXIT.
 export async function runAgentEnroll(text: string, options: Options, version: string): Promise<number> {
   const code = readCode(text);
   if (code === null) {
-    complain("this is no code: it begins with UPK1- and has nine groups of five letters and figures (upkeep agent code HOST, at a watcher)");
+    complain("this is no code, or a letter of it is wrong: it begins with UPK1- and has nine groups of five letters and figures (upkeep agent code HOST, at a watcher)");
     return EXIT.usage;
   }
   const config = findConfigPath(options.config);

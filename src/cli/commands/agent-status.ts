@@ -49,11 +49,11 @@ export async function runAgentStatus(options: Options): Promise<number> {
       `it does: ${Object.keys(parts).join(", ") || "nothing, the section agent names no part"}`,
       wanted.length === 0 && known.length === 0 ? "it works alone: agent: { watchers: [ADDRESS] } names no watcher"
         : !enrolled ? `it is not enrolled: upkeep agent code ${host} at a watcher makes a code, upkeep agent enroll CODE uses it here`
-          : `it is enrolled, and knows by their keys: ${known.map(({ watcher, address }) => `${watcher}${address === null ? "" : ` (${address})`}`).join(", ")}`,
+          : `it was enrolled, and knows by their keys: ${known.map(({ watcher, address }) => `${watcher}${address === null ? "" : ` (${address})`}`).join(", ")}`,
       ...(identity === null || !enrolled ? [] : [dates === null ? `its key is good until ${new Date(identity.notAfterMs).toISOString().slice(0, 10)}` : `${dates}: once that clock is right, or else with a new code, it is let in again`]),
       ...held.map(({ service, reason }) => `${service} is held${reason === "" ? "" : `: ${reason}`} (upkeep agent release ${service})`),
       ...(parts.careful === undefined ? [] : ["careful shutdown: upkeep agent careful status"]),
-      ...(enrolled ? [`what it has found: upkeep agents show ${host}, at a watcher`] : ["what it finds stands in its log: journalctl -u upkeep-agent"]),
+      ...(enrolled ? [`whether it is connected, and what it has found: upkeep agents show ${host}, at a watcher`] : ["what it finds stands in its log: journalctl -u upkeep-agent"]),
     ];
     for (const line of lines) print(printable(line));
   }

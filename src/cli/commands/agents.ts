@@ -1,9 +1,9 @@
 // `upkeep agents …` and `upkeep agent code`: the agents of hosts, as a watcher has them.
 
 import type { AgentAnswer, AgentCode, AgentDetails, AgentReport } from "../../api/contract.ts";
-import { inWords, PATHS } from "../../api/contract.ts";
+import { AGENT_CODE_MAX_MS, inWords, PATHS } from "../../api/contract.ts";
 import { connect } from "../client.ts";
-import { EXIT } from "../exit.ts";
+import { CliError, EXIT } from "../exit.ts";
 import type { Options } from "../options.ts";
 import type { Cell } from "../terminal.ts";
 import { complain, paint, print, printable, printJson, table } from "../terminal.ts";
@@ -36,6 +36,7 @@ export async function runAgentsRevoke(host: string, options: Options): Promise<n
 
 /** Runs `upkeep agent code`: the code alone on standard output, what to do with it beside it. */
 export async function runAgentCode(host: string, options: Options): Promise<number> {
+  if ((options.for ?? CODE_MS) > AGENT_CODE_MAX_MS) throw new CliError(EXIT.usage, `a code is good for ${inWords(AGENT_CODE_MAX_MS)} at most: --for 7d`);
   const answer = await (await connect(options)).post<AgentCode>(`${PATHS.agents}/${encodeURIComponent(host)}`, { forMs: options.for ?? CODE_MS });
   if (answer.code === null || options.json === true) return said(answer, options);
   print(answer.code);

@@ -69,7 +69,7 @@ function Known({ host, query }: { readonly host: LiveHost; readonly query: URLSe
       <h2>Probes</h2>
       <Probes host={host} />
       <Agent host={host.name} probed={report.probes.some(({ probe }) => probe === "agent")} turn={turn} />
-      {about?.kernel == null ? null : <LastWords of={about.kernel} name={host.name} seconds />}
+      {about === null || about.kernel === null || about.kernel === undefined ? null : <LastWords of={about.kernel} name={host.name} seconds />}
       <h2>Power</h2>
       <Power host={report} />
       {report.observers.length < 2 ? null : <Observers host={report} />}

@@ -48,7 +48,7 @@ function About({ report }: { readonly report: About }) {
       {report.missing === null ? null : <Problem error={`Older lines cannot be read: ${report.missing}`} />}
       <Timeline events={events} began={incident.began} />
       {/* A watcher from before 0.4.0 does not know of it. */}
-      {report.kernel == null ? null : <LastWords of={report.kernel} name={incident.incident} seconds={soon(incident)} />}
+      {report.kernel === null || report.kernel === undefined ? null : <LastWords of={report.kernel} name={incident.incident} seconds={soon(incident)} />}
     </>
   );
 }

@@ -38,7 +38,7 @@ export function Maintenance() {
           </table>
         </div>
       )}
-      {of.reboots == null || of.reboots.state === "ended" ? null : <Reboots of={of.reboots} />}
+      {of.reboots === null || of.reboots === undefined || of.reboots.state === "ended" ? null : <Reboots of={of.reboots} />}
       {may("operator") ? <Begin /> : null}
       {of.reboots?.state === "ended" ? <Reboots of={of.reboots} /> : null}
       <Before />

@@ -37,7 +37,7 @@ function Enrolled({ agent, probed, turn }: { readonly agent: AgentReport; readon
       <p>{agentInWords(agent, nowMs.value)}</p>
       {details.error === null ? null : <Problem error={sentence(details.error)} onRetry={details.again} />}
       {ill.length === 0 ? null : <Findings of={ill} />}
-      {!probed && ill.some(({ verdict, mayCut }) => verdict === "bad" && mayCut) ? <p class="soft">It is told, and its power is not cut for it: this host has no probe <code>agent</code>.</p> : null}
+      {!probed && ill.some(({ verdict, mayCut }) => verdict === "bad" && mayCut) ? <p class="soft beneath">It is told, and its power is not cut for it: this host has no probe <code>agent</code>.</p> : null}
       {good.length === 0 ? null : <details class="more"><summary>{plural(good.length, "finding")} {good.length === 1 ? "is" : "are"} good</summary><Findings of={good} /></details>}
     </section>
   );

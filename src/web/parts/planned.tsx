@@ -26,7 +26,7 @@ export function Planned({ power, hosts }: { readonly power: StatusReport["power"
             <li key={host.host}>
               {live.value.has(host.host) ? <HostName host={host.host} /> : <b>{host.host}</b>}
               <div>{sentence(host.careful?.says ?? "")}
-                <div class="soft">announced <At at={host.careful?.since ?? ""} />, event {host.careful?.event}{host.careful?.lastSign == null ? null : <>; last sign of life <At at={host.careful.lastSign} seconds /></>}</div>
+                <div class="soft">announced <At at={host.careful?.since ?? ""} />, event {host.careful?.event}{(host.careful?.lastSign ?? null) === null ? null : <>; last sign of life <At at={host.careful?.lastSign ?? ""} seconds /></>}</div>
                 {host.careful?.state === "off" && may("operator") ? <div class="asks"><Act action={returnOf(host)} /></div> : null}
               </div>
             </li>
