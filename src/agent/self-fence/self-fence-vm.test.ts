@@ -121,8 +121,8 @@ test("a host that has lost its watchers stops what it leased, and is reset only 
 });
 
 test("a host whose agent dies and is back in time goes on; one whose agent stands still is reset", { skip: why ?? false, timeout: 600_000 }, async (context) => {
-  // An emulated agent is back 3 to 13 s after its death, and asks for its lease up to a third of it later: it outlives both.
-  const { guest, boots, pid, running } = await leasedGuest(context, 30);
+  // An emulated agent is back 3 to 13 s after its death, 24 s on a machine that is busy, and asks for its lease up to a third of it later: it outlives both.
+  const { guest, boots, pid, running } = await leasedGuest(context, 45);
   try {
     const first = await pid();
     assert.notEqual(first, "");
