@@ -13,7 +13,6 @@ import { startNetwork } from "../../lab/netns.ts";
 import type { LabNode } from "../../lab/netns.ts";
 import { UPKEEP } from "../../lab/rig.ts";
 import { median } from "../figures.ts";
-import type { HourOfLooks } from "./hour.ts";
 import { hourOfLooks } from "./hour.ts";
 
 const DEFAULT_JITTER = 0.2;
@@ -27,13 +26,12 @@ const SLICE_MS = 100;
 const LIMIT_MS = 300_000;
 
 export type Measured = { readonly jitter: number; readonly measuredMs: number; /** Echo requests at the power node, each tenth of a second. */ readonly slices: readonly number[]; readonly residentMiB: readonly number[]; readonly privateMiB: readonly number[]; readonly cpuPercent: readonly number[]; /** From the power node's death to the decision to go off, an agent each. */ readonly deathMs: readonly number[]; readonly load: number };
-export type Rack = { readonly agents: number; readonly pace: Pace; readonly core: readonly HourOfLooks[]; readonly real: readonly Measured[] };
+export type Rack = { readonly agents: number; readonly pace: Pace; readonly real: readonly Measured[] };
 
 type Agent = { readonly process: ChildProcess; looked: boolean; offMs: number | null };
 
 export async function rack(quick: boolean, say: (text: string) => void): Promise<Rack> {
   const [agents, pace] = quick ? [4, QUICK] : [30, PACE];
-  const core = [0, DEFAULT_JITTER].map((jitter) => hourOfLooks(30, jitter));
   const real: Measured[] = [];
   for (const [jitter, measuredMs] of quick ? [[DEFAULT_JITTER, 6_000] as const] : [[0, 30_000] as const, [DEFAULT_JITTER, 40_000] as const]) {
     const found = await measure(agents, pace, jitter, measuredMs);
@@ -41,7 +39,7 @@ export async function rack(quick: boolean, say: (text: string) => void): Promise
     const deaths = found.deathMs.length === 0 ? "" : `; off ${(Math.min(...found.deathMs) / 1_000).toFixed(1)} to ${(Math.max(...found.deathMs) / 1_000).toFixed(1)} s after its death`;
     say(`${agents} agents, jitter ${jitter * 100} %: ${sum(found.slices)} echo requests, ${Math.max(...found.slices)} in 100 ms at most; ${median(found.residentMiB).toFixed(0)} MiB and ${median(found.cpuPercent).toFixed(2)} % of a core each${deaths}; load ${found.load.toFixed(1)}`);
   }
-  return { agents, pace, core, real };
+  return { agents, pace, real };
 }
 
 async function measure(count: number, pace: Pace, jitter: number, measuredMs: number): Promise<Measured> {
@@ -133,7 +131,7 @@ function sum(all: readonly number[]): number {
   return all.reduce((before, each) => before + each, 0);
 }
 
-export function rackLines({ agents, pace: { everyS, waitS }, core, real }: Rack): readonly string[] {
+export function rackLines({ agents, pace: { everyS, waitS }, real }: Rack): readonly string[] {
   const percent = (jitter: number): string => `${jitter * 100} %`;
   const whole = (slices: readonly number[]): number[] => Array.from({ length: Math.floor(slices.length / 10) }, (_, at) => sum(slices.slice(at * 10, at * 10 + 10)));
   const deaths = real.flatMap(({ deathMs }) => deathMs);
@@ -142,7 +140,7 @@ export function rackLines({ agents, pace: { everyS, waitS }, core, real }: Rack)
   return [
     "### A rack and its power node",
     "The core at the defaults: 30 hosts, a look a minute, all begun in one moment, an hour.",
-    ["| jitter | looks a second at most | on average | seconds by looks in them |", "|---|---|---|---|", ...core.map(({ jitter, perSecond }) => `| ${percent(jitter)} | ${Math.max(...perSecond)} | ${(sum(perSecond) / perSecond.length).toFixed(2)} | ${histogram(perSecond)} |`)].join("\n"),
+    ["| jitter | looks a second at most | on average | seconds by looks in them |", "|---|---|---|---|", ...[0, DEFAULT_JITTER].map((jitter) => hourOfLooks(30, jitter)).map(({ jitter, perSecond }) => `| ${percent(jitter)} | ${Math.max(...perSecond)} | ${(sum(perSecond) / perSecond.length).toFixed(2)} | ${histogram(perSecond)} |`)].join("\n"),
     `${agents} real agents, each in a namespace of its own, a look every ${everyS} s, all let go at one moment as after a pause of their hypervisor; echo requests as the power node's kernel counts them, from the second look on.`,
     ["| jitter | requests | over | a second at most | in 100 ms at most | seconds by requests in them | of a core, each | load |", "|---|---|---|---|---|---|---|---|", ...real.map(({ jitter, measuredMs, slices, cpuPercent, load }) => `| ${percent(jitter)} | ${sum(slices)} | ${measuredMs / 1_000} s | ${Math.max(...whole(slices))} | ${Math.max(...slices)} | ${histogram(whole(slices))} | ${median(cpuPercent).toFixed(2)} % | ${load.toFixed(1)} |`)].join("\n"),
     deaths.length === 0 ? "" : `From that power node's death to the decision to go off, in ${deaths.length} agents with a look every ${everyS} s and a wait of ${waitS} s, jitter ${percent(DEFAULT_JITTER)}: ${seconds(Math.min(...deaths))} to ${seconds(Math.max(...deaths))}, median ${seconds(median(deaths))}. Configured are at most ${everyS} s to the look, ${waitS * (1 + DEFAULT_JITTER)} s of waiting, and ${LOOKS_MS / 1_000} s for two looks at silence: ${seconds(boundMs)}.`,
