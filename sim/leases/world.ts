@@ -169,7 +169,7 @@ export class LeaseWorld {
     this.count("watchdog: reset");
     const stoodMs = this.site.nowMs - machine.tickedMs;
     const { agent } = machine;
-    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : agent.dog.is === "refused" ? "nobody could take it up" : agent.dog.is === "refused" ? "somebody else had it, and left it counting" : null;
+    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : agent.dog.is === "refused" ? "nobody could take it up" : null;
     this.say(`=== ${machine.name} is reset by its watchdog: ${why ?? "for no reason"}`);
     this.count(`watchdog: ${why}`);
     // What was stopped and could not be seen to be stopped counts as running.
