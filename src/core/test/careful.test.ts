@@ -42,7 +42,9 @@ class Lab {
   readonly stopped = new Set<string>();
   readonly log: string[] = [];
   readonly said: string[] = [];
-  readonly looks: { readonly ms: number; readonly sensed: Sensed["verdict"] }[] = [];
+  /** `lost`: found while an outage was on record, by an agent that was killed before that had ended. */
+  readonly looks: { readonly ms: number; readonly sensed: Sensed["verdict"]; lost: boolean }[] = [];
+  #looksBefore = 0;
   readonly ran: { readonly ms: number; readonly what: string; readonly last: Sensed["verdict"] | null }[] = [];
   #events: { readonly atMs: number; readonly order: number; readonly fn: () => void }[] = [];
   #wakeAtMs = Infinity;
@@ -68,6 +70,7 @@ class Lab {
     this.#wakeAtMs = Infinity;
     this.state = null;
     this.killAfter = Infinity;
+    if ((this.disk?.phase ?? "normal") !== "normal") for (const look of this.looks.slice(this.#looksBefore)) look.lost = true;
   }
   take(input: CarefulInput): void {
     if (this.state === null || this.off) return;
@@ -110,13 +113,14 @@ class Lab {
     switch (effect.kind) {
       case "save":
         this.#behind = !this.diskWorks;
+        if (this.diskWorks && (this.disk?.phase ?? "normal") === "normal") this.#looksBefore = this.looks.length;
         if (this.diskWorks) this.disk = JSON.parse(JSON.stringify(effect.record)) as CarefulRecord;
         return;
       case "look": {
         this.#later(this.lookMs, () => {
           const { power } = this;
           const sensed: Sensed = { verdict: power === "urgent" ? "lost" : power, urgent: power === "urgent", charge: null, because: `it is ${power}` };
-          this.looks.push({ ms: this.ms, sensed: sensed.verdict });
+          this.looks.push({ ms: this.ms, sensed: sensed.verdict, lost: false });
           this.take({ kind: "looked", sensed });
         });
         return;
@@ -358,8 +362,8 @@ function judge(it: Lab, { unknownAfterMs, waitMs }: CarefulPolicy, urgentSeen: b
       assert.equal(last, "good", `${what} while the last look was ${last}`);
       continue;
     }
-    // The first step down of an outage: no look was good for as long as the wait.
-    const lastGoodMs = it.looks.findLast((look) => look.ms <= ms && look.sensed === "good")?.ms ?? -Infinity;
+    // The first step down of an outage: no look of which anything is known was good for as long as the wait.
+    const lastGoodMs = it.looks.findLast((look) => look.ms <= ms && look.sensed === "good" && !look.lost)?.ms ?? -Infinity;
     if (lastGoodMs > lastDownMs && !urgentSeen) {
       const first = it.looks.find((look) => look.ms > lastGoodMs && look.sensed !== "good");
       assert.ok(first !== undefined);
