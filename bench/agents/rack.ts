@@ -151,8 +151,8 @@ function histogram(counts: readonly number[]): string {
   const most = Math.max(...counts);
   const edges = most <= 6 ? Array.from({ length: most + 1 }, (_, at) => at) : [0, 1, 2, 4, 8, 16, 30].filter((edge) => edge <= most);
   return edges.flatMap((edge, at) => {
-    const to = edges[at + 1] ?? Infinity;
+    const to = edges[at + 1] ?? most + 1;
     const times = counts.filter((count) => count >= edge && count < to).length;
-    return times === 0 ? [] : [`${to === edge + 1 || to === Infinity ? edge : `${edge} to ${to - 1}`}: ${times}`];
+    return times === 0 ? [] : [`${to === edge + 1 ? edge : `${edge} to ${to - 1}`}: ${times}`];
   }).join(", ");
 }
