@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runLeases } from "./world.ts";
 
-const SEEDS = 40;
+const SEEDS = 60;
 /** What some seed must have come to, so often at least. */
 const LEAST: readonly (readonly [string, number])[] = [
   ["service: started", 150], ["agent: stop", 150], ["agent: lapsed", 40], ["watchdog: reset", 20], ["watchdog: the agent stood still", 8], ["watchdog: the agent was dead", 5],
