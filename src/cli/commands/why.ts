@@ -130,9 +130,7 @@ function lastWords({ kernel, at: now }: Extract<WhyReport, { kind: "host" | "inc
 function offset(sinceMs: number): string {
   // What its kernel said came before the first bad sign was seen.
   if (sinceMs <= -50) return sinceMs > -120_000 ? `${(sinceMs / 1_000).toFixed(1)} s` : `-${inWords(-sinceMs)}`;
-  // A kernel may have spoken before anything else was seen.
-  const [sign, ms] = sinceMs <= -50 ? ["-", -sinceMs] : ["+", Math.max(0, sinceMs)];
-  return ms < 120_000 ? `${sign}${(ms / 1_000).toFixed(1)} s` : `${sign}${inWords(ms)}`;
+  return sinceMs < 120_000 ? `+${(Math.max(0, sinceMs) / 1_000).toFixed(1)} s` : `+${inWords(sinceMs)}`;
 }
 
 const PHASES = [["detectMs", "noticed within"], ["decideMs", "decided and let go after"], ["cutMs", "off confirmed after"], ["offMs", "without power for"], ["bootMs", "booted in"], ["totalMs", "in all"]] as const;
