@@ -93,6 +93,8 @@ export class Agents {
   #identity: Identity;
   #next: Identity | null = null;
   #door: Door | null = null;
+  /** Why the agent of a host was not let in when it last knocked. */
+  readonly #refused = new Map<string, string>();
   #byPin = new Map<string, string>();
   #agents: ReadonlyMap<string, AgentRecord> | null = null;
   #doors: ReadonlyMap<string, DoorRecord> | null = null;
@@ -280,10 +282,18 @@ export class Agents {
     let limit = setTimeout(() => connection.cut("no first message"), FIRST_MESSAGE_LIMIT_MS).unref();
   }
 
+  /** Its agent is told each time; here it is said once, and of nobody whose key is not known: anybody may knock. */
+  #refuse(connection: Connection<FromAgent, FromWatcher>, host: string | undefined, reason: "protocol" | "expired" | "revoked" | "wrong-host", text: string): void {
+    connection.bye(reason, text);
+    if (host === undefined || this.#refused.get(host) === reason) return;
+    this.#refused.set(host, reason);
+    this.#options.say("warning", `the agent of ${host} at ${connection.from} is not let in: ${text}`);
+  }
+
   #hello(connection: Connection<FromAgent, FromWatcher>, pin: string, certificate: X509Certificate, hello: Extract<FromAgent, { kind: "hello" }>): Guest | null {
     const protocol = common(hello.protocol);
     if (protocol === null) {
-      connection.bye("protocol", `this watcher (${this.#options.version}) speaks protocol ${PROTOCOL_MIN} to ${PROTOCOL_MAX}, and the agent (${hello.version}) ${hello.protocol.join(" to ")}: upgrade the older one`);
+      this.#refuse(connection, this.#byPin.get(pin), "protocol", `this watcher (${this.#options.version}) speaks protocol ${PROTOCOL_MIN} to ${PROTOCOL_MAX}, and the agent (${hello.version}) ${hello.protocol.join(" to ")}: upgrade the older one`);
       return null;
     }
     // Everybody only where the roster has changed: a thousand hosts that come back at once would each look at all the others.
@@ -298,18 +308,19 @@ export class Agents {
     }
     const refused = pinRefused(record, pin, now);
     if (refused !== null) {
-      connection.bye(record.revoked === null ? "expired" : "revoked", `${refused}; \`upkeep agent code ${host}\` at a watcher and \`upkeep agent enroll CODE\` here let it in again`);
+      this.#refuse(connection, host, record.revoked === null ? "expired" : "revoked", `${refused}; \`upkeep agent code ${host}\` at a watcher and \`upkeep agent enroll CODE\` here let it in again`);
       return null;
     }
     const dates = datesRefused(certificate, now);
     if (dates !== null) {
-      connection.bye("expired", `${dates}: if the clocks are right, enroll again (\`upkeep agent code ${host}\`)`);
+      this.#refuse(connection, host, "expired", `${dates}: if the clocks are right, enroll again (\`upkeep agent code ${host}\`)`);
       return null;
     }
     if (hello.host !== host) {
-      connection.bye("wrong-host", `this is the key of ${host}, and not of ${hello.host}: a host that was copied or renamed needs a code of its own (\`upkeep agent code ${hello.host}\`)`);
+      this.#refuse(connection, host, "wrong-host", `this is the key of ${host}, and not of ${hello.host}: a host that was copied or renamed needs a code of its own (\`upkeep agent code ${hello.host}\`)`);
       return null;
     }
+    this.#refused.delete(host);
     this.#guests.get(host)?.connection.bye("replaced", `another connection of ${host} has come from ${connection.from}`);
     const told: Hello = { version: hello.version, boot: hello.boot, uptimeMs: hello.uptimeMs, life: hello.life, from: connection.from };
     const guest: Guest = { host, pin, hello: told, protocol, connection, sinceMs: now.bootMs, draft: null, told: false, announced: 0 };

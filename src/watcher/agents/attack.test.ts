@@ -95,6 +95,10 @@ test("a stranger, another host's key, another protocol, a second hello, an unkno
   assert.match(await said(stranger(), hello("logos")), /^unknown: rikis-hopuuj does not know this key of logos: make a code there with `upkeep agent code logos`/);
   assert.match(await said(identity, hello("ethos")), /^wrong-host: this is the key of logos, and not of ethos/);
   assert.match(await said(identity, hello("logos", { protocol: [7, 9] })), /^protocol: this watcher \(0\.4\.0-test\) speaks protocol 1 to 1, and the agent \(0\.4\.0\) 7 to 9/);
+  await said(identity, hello("logos", { protocol: [8, 9] }));
+  const told = at.said.filter((text) => text.startsWith("the agent of logos at "));
+  assert.equal(told.length, 2, `a reason is told once until it is let in, and nothing of strangers: ${told.join("; ")}`);
+  assert.match(told[1] ?? "", / is not let in: this watcher \(0\.4\.0-test\) speaks protocol 1 to 1, and the agent \(0\.4\.0\) 7 to 9: upgrade the older one$/);
   assert.match(await said(identity, hello("logos"), hello("logos")), /^refused: a second hello/);
   assert.match(await said(identity, hello("logos"), '{"kind":"off","outlet":3}\n'), /^refused: a message of a kind that is not known here: off/);
   assert.match(await said(identity, hello("logos", { more: 1 })), /^refused: a hello that is not well formed/);

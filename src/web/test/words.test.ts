@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { conditionInWords, conditionOf, headline, remarkOn, sayings, tabTitle } from "../sentences.ts";
 import type { Saying } from "../sentences.ts";
-import { asMarkdown, entriesOf, incidentInWords, kindInWords, partsOf } from "../timeline.ts";
+import { asMarkdown, entriesOf, incidentInWords, kindInWords, offsetInWords, partsOf } from "../timeline.ts";
 import { listed, plural } from "../words.ts";
 import { AT, AT_MS, hostReport, incidentReport, line, operation, siteReport } from "./reports.ts";
 
@@ -111,4 +111,10 @@ test("Markdown says the same, and what a device said cannot become markup in a t
 test("lists and plurals", () => {
   assert.deepEqual([listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d", "e"]), plural(1, "host"), plural(1_200, "host"), plural(0, "host")],
     ["", "a", "a and b", "a, b and c", "a, b and 3 more", "1 host", "1,200 hosts", "0 hosts"]);
+});
+
+test("a kernel that spoke before the first bad sign did so before it, and is not said twice to be a kernel", () => {
+  const [entry] = entriesOf([line(1, "kernel", "its kernel panicked: Fatal exception (netconsole)", AT_MS - 900)], AT);
+  assert.deepEqual([entry?.word, entry?.text, offsetInWords(entry?.sinceMs ?? 0)], ["Its kernel", "panicked: Fatal exception (netconsole)", "−0.9 s"]);
+  assert.deepEqual([offsetInWords(-40), offsetInWords(1_000), offsetInWords(-180_000)], ["+0.0 s", "+1.0 s", "−3 min"]);
 });
