@@ -10,6 +10,7 @@ const SEEDS = 40;
 const LEAST: readonly (readonly [string, number])[] = [
   ["service: started", 150], ["agent: stop", 150], ["agent: lapsed", 40], ["watchdog: reset", 20], ["watchdog: the agent stood still", 8], ["watchdog: the agent was dead", 5],
   ["watchdog: it was let go", 3], ["watchdog: petted again", 1], ["lease: freed by word", 60], ["lease: freed by time", 2], ["lease: fenced by itself", 5],
+  ["agent: asked before there was a link", 100],
 ];
 
 test("one holder, bounded, nothing stopped or reset without need, and back in the end", () => {

@@ -42,6 +42,8 @@ export class Machine {
   heldMs = -Infinity;
   #keptMs = -Infinity;
   beganMs = 0;
+  /** Its process reaches nobody before that. */
+  #linkedMs = 0;
   /** Somebody wants it back. */
   backMs = -Infinity;
   tickedMs = 0;
@@ -78,6 +80,14 @@ export class Machine {
     this.tickedMs = this.beganMs = this.world.site.nowMs;
     this.heldMs = this.#keptMs;
     const { life } = this;
+    const linkAfterMs = this.world.healed ? this.random.whole(50, 500) : this.random.spread(50, 30_000);
+    this.#linkedMs = this.world.site.nowMs + linkAfterMs;
+    this.world.site.in(linkAfterMs, () => this.#run(life, () => {
+      const asked = this.agent?.nextN;
+      this.#linkedMs = this.world.site.nowMs;
+      this.#step({ kind: "linked" });
+      this.world.linked(this, asked !== this.agent?.nextN);
+    }));
     const tick = (): void => this.#run(life, () => {
       this.tickedMs = this.world.site.nowMs;
       this.#step({ kind: "tick" });
@@ -129,7 +139,7 @@ export class Machine {
       }
       case "renew":
         this.#sent.set(effect.request.n, world.site.nowMs);
-        return world.carry(this, this.life, effect.request);
+        return world.site.nowMs < this.#linkedMs ? world.count("agent: asked before there was a link") : world.carry(this, this.life, effect.request);
       case "run":
         return this.#child_(effect);
       case "say":

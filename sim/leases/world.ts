@@ -1,9 +1,10 @@
 // Leases under everything that goes wrong: watchers killed, asleep, cut off from the store, started again; agents killed at any
 // step, stopped, cut off from any watcher, with answers that come late and twice; hosts whose service cannot be stopped, whose
 // disk is full, whose watchdog somebody else has, whose clock is fast. The watchers' core and the agents' are the real ones.
+// The link of an agent that is started comes up slowly.
 //
 // Judged by what runs, not by what anybody believes: never on two hosts; never on one whose last renewal is older than the bound;
-// nothing stopped or reset while it is renewed; an agent that stands still is reset; and with everything healed it runs again.
+// nothing stopped or reset while it is renewed; an agent that stands still is reset; one whose link stands asks at once; and with everything healed it runs again.
 
 import type { Site as SiteType, Watcher } from "../../src/core/test/several.ts";
 import { Site } from "../../src/core/test/several.ts";
@@ -122,11 +123,15 @@ export class LeaseWorld {
     if (renewed) throw new Broken({ invariant: "Renewed runs", what: `${SERVICE} is stopped on ${machine.name}, whose lease was renewed ${sinceMs} ms ago` });
   }
 
+  linked(machine: Machine, asked: boolean): void {
+    if (!asked && machine.agent?.ending === false) throw new Broken({ invariant: "Asked at once", what: `a link of ${machine.name} stands, and it does not ask for its lease` });
+  }
+
   reset(machine: Machine): void {
     this.count("watchdog: reset");
     const stoodMs = this.site.nowMs - machine.tickedMs;
     const { agent } = machine;
-    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : null;
+    const why = agent === null || this.site.nowMs - machine.beganMs < 10_000 ? "the agent was dead" : stoodMs >= 10_000 ? "the agent stood still" : agent.lettingGo !== null ? "it was let go" : agent.dog.is === "refused" ? "somebody else had it, and left it counting" : null;
     this.say(`=== ${machine.name} is reset by its watchdog: ${why ?? "for no reason"}`);
     this.count(`watchdog: ${why}`);
     // What was stopped and could not be seen to be stopped counts as running.

@@ -35,12 +35,12 @@ export class Agent {
   readonly #takers = new Map<string, (order: Order) => Promise<OrderEnd>>();
   readonly #orders = new Map<string, Promise<OrderEnd>>();
   readonly #link: Link;
-  readonly #leaseTakers: ((answer: LeaseAnswer) => void)[] = [];
+  readonly #leaseTakers: { take(answer: LeaseAnswer): void; linked(): void }[] = [];
   #running: Running[] = [];
 
   constructor(shell: AgentShell) {
     this.#shell = shell;
-    this.#link = shell.link({ findings: () => this.findings(), order: (order) => this.#order(order), leases: (answer) => this.#leaseTakers.forEach((take) => take(answer)), say: shell.log.say });
+    this.#link = shell.link({ findings: () => this.findings(), order: (order) => this.#order(order), linked: () => this.#leaseTakers.forEach(({ linked }) => linked()), leases: (answer) => this.#leaseTakers.forEach(({ take }) => take(answer)), say: shell.log.say });
   }
 
   async start(): Promise<void> {
@@ -81,7 +81,7 @@ export class Agent {
         this.#takers.set(order, carryOut);
       },
       contacts: () => this.#link.contacts(),
-      leases: { ask: (request) => this.#link.leases(request), onAnswer: (take) => void this.#leaseTakers.push(take) },
+      leases: { ask: (request) => this.#link.leases(request), onAnswer: (take, linked) => void this.#leaseTakers.push({ take, linked }) },
     };
   }
 

@@ -10,6 +10,8 @@ export type LinkHooks = {
   findings(): readonly HostFinding[];
   /** Carries an order out, or says what became of it the first time. */
   order(order: Order): Promise<OrderEnd>;
+  /** A watcher can be asked from now on. */
+  linked(): void;
   /** A watcher's answer about leases. */
   leases(answer: LeaseAnswer): void;
   say(level: "info" | "warning" | "error", text: string): void;

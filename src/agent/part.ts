@@ -39,7 +39,8 @@ export type PartWorld<Options> = {
 /** Leases are asked of every watcher that can be reached; whoever is in charge of this host answers, or nobody. */
 export type LeaseSource = {
   ask(request: RenewRequest): void;
-  onAnswer(take: (answer: LeaseAnswer) => void): void;
+  /** `linked` is called each time that one more watcher can be asked. */
+  onAnswer(take: (answer: LeaseAnswer) => void, linked: () => void): void;
 };
 
 export type Running = {

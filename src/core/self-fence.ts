@@ -40,6 +40,12 @@ export type LeasedService = {
   /** It is looked at or started no earlier; stopped once more no earlier. */
   readonly nextMs: number;
   readonly stopAgainMs: number;
+  /** When its last start ended well; null: none that has not lasted yet. */
+  readonly startedMs: number | null;
+  /** Starts in a row that did not last. */
+  readonly row: number;
+  /** What was said of it last: the same again is not said again. */
+  readonly said: string;
   readonly evidence: string;
 };
 
@@ -58,6 +64,8 @@ export type FenceState = {
 
 export type FenceInput =
   | { readonly kind: "tick" }
+  /** A link to a watcher stands. */
+  | { readonly kind: "linked" }
   | { readonly kind: "answer"; readonly n: number; readonly granted: readonly { readonly service: string; readonly epoch: number }[]; readonly giveBack: readonly { readonly service: string; readonly epoch: number }[] }
   | { readonly kind: "acted"; readonly act: number; readonly ok: boolean; /** Of a status. */ readonly is?: ServiceIs; readonly evidence: string }
   | { readonly kind: "dog"; readonly refused: string | null }
@@ -96,12 +104,17 @@ const RETRY_MS = 1_000;
 const RETRY_UNLEASED_MS = 30_000;
 const START_AGAIN_MS = 10_000;
 const DOG_AGAIN_MS = 10_000;
+/** A start that has been good for so long has lasted. */
+const STABLE_MS = 60_000;
+/** The first that did not last is made good at once, then after 1 s, 2 s, … */
+const ROW_FIRST_MS = 1_000;
+const ROW_MAX_MS = 60_000;
 
 /** `kept`: of a process before this one in the same boot; a boot before this one has left nothing running. */
 export function beginFencing(policy: FencePolicy, kept: readonly Kept[], nowMs: number): FenceState {
   const services = policy.services.map((service): LeasedService => {
     const { epoch, untilMs, givenBack } = kept.find((each) => each.service === service) ?? { epoch: 0, untilMs: 0, givenBack: 0 };
-    return { service, is: "unknown", lease: epoch === 0 ? null : { epoch, untilMs }, givenBack, kept: { epoch, givenBack }, act: null, stopEnded: epoch === 0, nextMs: nowMs, stopAgainMs: nowMs, evidence: "not looked at yet" };
+    return { service, is: "unknown", lease: epoch === 0 ? null : { epoch, untilMs }, givenBack, kept: { epoch, givenBack }, act: null, stopEnded: epoch === 0, nextMs: nowMs, stopAgainMs: nowMs, startedMs: null, row: 0, said: "", evidence: "not looked at yet" };
   });
   // Numbers of two processes of one boot do not meet.
   return { services, dog: { is: "closed" }, lettingGo: null, asked: [], nextN: Math.floor(nowMs), nextAct: 1, ending: false };
@@ -131,6 +144,7 @@ export function fenceStep(before: FenceState, input: FenceInput, nowMs: number, 
   state = take(state, input, nowMs, policy, patch, () => state);
   keep(state, before, effects);
   watchdog();
+  for (const service of state.services) fell(service);
   for (const service of state.services) next(service);
   renew();
   if (input.kind === "tick") pet();
@@ -168,14 +182,30 @@ export function fenceStep(before: FenceState, input: FenceInput, nowMs: number, 
     const id = state.nextAct;
     state = { ...state, nextAct: id + 1 };
     patch(service.service, { act: { id, command }, ...(command === "start" ? { is: "unknown", stopEnded: false } : {}) });
-    if (command !== "status") effects.push({ kind: "say", level: "info", because: command === "start" ? `${service.service} is started under lease ${service.lease?.epoch}` : `${service.service} is stopped: ${whyStopped(service, state, nowMs)}` });
+    if (command === "stop") say(service, "info", `is stopped: ${whyStopped(service, state, nowMs)}`);
+    // One that had fallen was said to be.
+    else if (command === "start" && service.row === 0) say(service, "info", `is started under lease ${service.lease?.epoch}`);
     effects.push({ kind: "run", act: id, service: service.service, command });
+  }
+
+  function fell(service: LeasedService): void {
+    const row = before.services.find((each) => each.service === service.service)?.row ?? 0;
+    if (service.row > 0 && service.row !== row) say(service, "warning", `has ended by itself under lease ${service.lease?.epoch}, and is started again ${whenAgain(service.row)}`);
+  }
+
+  /** Once, and again when it has changed: not with the seconds that have passed meanwhile. */
+  function say({ service, said }: LeasedService, level: "info" | "warning", text: string): void {
+    const saying = text.replace(/\d+ s ago/, "");
+    if (saying === said) return;
+    patch(service, { said: saying });
+    effects.push({ kind: "say", level, because: `${service} ${text}` });
   }
 
   function renew(): void {
     const last = state.asked.at(-1);
     const told = (each: FenceState): string => request(each, policy, 0, nowMs).services.map(({ givenBack }) => givenBack).join();
-    const due = last === undefined || nowMs - last.sentMs >= policy.ttlMs / 3 || told(state) !== told(before);
+    // What was asked before there was anybody to hear it is asked again as soon as there is: after a slow start the lease may not last until the next turn.
+    const due = last === undefined || input.kind === "linked" || nowMs - last.sentMs >= policy.ttlMs / 3 || told(state) !== told(before);
     if (!due || state.ending) return;
     const n = state.nextN;
     state = { ...state, nextN: n + 1, asked: [...state.asked, { n, sentMs: nowMs }].slice(-RENEWALS_KEPT) };
@@ -202,6 +232,7 @@ type Patch = (service: string, change: Partial<LeasedService>) => void;
 function take(state: FenceState, input: FenceInput, nowMs: number, policy: FencePolicy, patch: Patch, now: () => FenceState): FenceState {
   switch (input.kind) {
     case "tick":
+    case "linked":
       return state;
     case "end":
       return { ...state, ending: true };
@@ -221,7 +252,9 @@ function take(state: FenceState, input: FenceInput, nowMs: number, policy: Fence
         const known = now().services.find((each) => each.service === service);
         if (known === undefined || epoch <= known.givenBack || epoch < (known.lease?.epoch ?? 0)) continue;
         const untilMs = asked.sentMs + policy.ttlMs;
-        if (known.lease === null || epoch > known.lease.epoch || untilMs > known.lease.untilMs) patch(service, { lease: { epoch, untilMs } });
+        const anew = known.lease === null || epoch > known.lease.epoch;
+        // What came of it under an earlier one is forgotten.
+        if (anew || untilMs > (known.lease?.untilMs ?? 0)) patch(service, { lease: { epoch, untilMs }, ...(anew && known.row > 0 ? { row: 0, startedMs: null, nextMs: nowMs } : {}) });
       }
       return now();
     }
@@ -234,17 +267,31 @@ function take(state: FenceState, input: FenceInput, nowMs: number, policy: Fence
   }
 }
 
-function ended({ act, stopEnded, lease }: LeasedService, { ok, is, evidence }: Extract<FenceInput, { kind: "acted" }>, held: boolean, nowMs: number): Partial<LeasedService> {
+/** After so many starts in a row that did not last. */
+function pauseMs(row: number): number {
+  return row <= 1 ? 0 : Math.min(ROW_MAX_MS, ROW_FIRST_MS * 2 ** Math.min(row - 2, 16));
+}
+
+function whenAgain(row: number): string {
+  return row <= 1 ? "at once" : `in ${pauseMs(row) / 1_000} s`;
+}
+
+function ended({ act, stopEnded, lease, startedMs, row, said }: LeasedService, { ok, is, evidence }: Extract<FenceInput, { kind: "acted" }>, held: boolean, nowMs: number): Partial<LeasedService> {
   switch (act?.command) {
     case "start":
-      return { is: "unknown", evidence, nextMs: ok ? nowMs : nowMs + START_AGAIN_MS };
+      return { is: "unknown", evidence, nextMs: ok ? nowMs : nowMs + START_AGAIN_MS, startedMs: ok ? nowMs : null };
     case "stop":
       return { is: "unknown", stopEnded: ok, evidence, nextMs: nowMs, stopAgainMs: nowMs + (lease === null ? RETRY_UNLEASED_MS : RETRY_MS) };
     default: {
       // Under a lease a service may fall by itself; without one only a stop that ended well makes "stopped" true.
       const proven = held || stopEnded || lease === null;
-      if (is === "stopped" && proven) return { is, evidence, nextMs: nowMs };
-      return { is: is === "running" ? is : "unknown", evidence, stopEnded: false, nextMs: nowMs + (held && is === "running" ? LOOK_EVERY_MS : RETRY_MS), ...(stopEnded ? { stopAgainMs: nowMs + RETRY_MS } : {}) };
+      const lasted = startedMs !== null && nowMs - startedMs >= STABLE_MS;
+      if (is === "stopped" && proven) {
+        if (!held || startedMs === null) return { is, evidence, nextMs: nowMs, startedMs: null, said: held ? said : "" };
+        const fallen = (lasted ? 0 : row) + 1;
+        return { is, evidence: `${evidence}; started again ${whenAgain(fallen)}`, nextMs: nowMs + pauseMs(fallen), startedMs: null, row: fallen };
+      }
+      return { ...(held && is === "running" && lasted ? { row: 0, said: "" } : {}), is: is === "running" ? is : "unknown", evidence, stopEnded: false, nextMs: nowMs + (held && is === "running" ? LOOK_EVERY_MS : RETRY_MS), ...(stopEnded ? { stopAgainMs: nowMs + RETRY_MS } : {}) };
     }
   }
 }

@@ -47,6 +47,7 @@ export function openLink({ config, clock, version, hooks }: LinkOptions): Link {
     welcomed(target) {
       for (const { message } of waiting.values()) target.send(message);
       if (memory.next !== null) target.send({ kind: "renew", pin: memory.next.pin });
+      hooks.linked();
     },
     said(target, message) {
       take(target, message);

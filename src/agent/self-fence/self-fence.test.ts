@@ -19,7 +19,7 @@ after(() => {
   for (const folder of folders) rmSync(folder, { recursive: true });
 });
 
-type Bench = { readonly folder: string; readonly asked: RenewRequest[]; readonly findings: Map<string, HostFinding>; readonly said: string[]; running: Running; answer(answer: LeaseAnswer): void; begin(): Promise<void>; on: boolean };
+type Bench = { readonly folder: string; readonly asked: RenewRequest[]; readonly findings: Map<string, HostFinding>; readonly said: string[]; running: Running; answer(answer: LeaseAnswer): void; linked(): void; begin(): Promise<void>; on: boolean };
 
 /** A service that is a file. `ttlMs` is short: here nothing is slow. */
 async function bench(change: Partial<SelfFenceOptions> = {}, dryRun = false): Promise<Bench> {
@@ -28,10 +28,10 @@ async function bench(change: Partial<SelfFenceOptions> = {}, dryRun = false): Pr
   const file = join(folder, "runs");
   const options: SelfFenceOptions = {
     ttlMs: 6_000, stopWithinMs: 20_000, startWithinMs: 20_000, watchdog: null,
-    services: [{ service: "db", start: ["touch", file], stop: ["/bin/sh", "-c", `[ ! -e ${folder}/stuck ] && rm -f ${file}`], status: ["/bin/sh", "-c", `[ -e ${file} ] || exit 3`] }], ...change,
+    services: [{ service: "db", start: ["touch", file], stop: ["/bin/sh", "-c", `echo >> ${folder}/stops; [ ! -e ${folder}/stuck ] && rm -f ${file}`], status: ["/bin/sh", "-c", `[ -e ${file} ] || exit 3`] }], ...change,
   };
   const made: Bench = {
-    folder, asked: [], findings: new Map(), said: [], answer: () => {}, running: { stop: () => Promise.resolve() }, on: true,
+    folder, asked: [], findings: new Map(), said: [], answer: () => {}, linked: () => {}, running: { stop: () => Promise.resolve() }, on: true,
     async begin() {
       made.running = await selfFence.start({
         options, host: "logos", folder, dryRun, guard: childGuard(), now: clock.now, at: clock.at,
@@ -42,7 +42,7 @@ async function bench(change: Partial<SelfFenceOptions> = {}, dryRun = false): Pr
             made.asked.push(request);
             if (made.on) setImmediate(() => made.answer({ n: request.n, granted: [{ service: "db", epoch: 3 }], giveBack: [] }));
           },
-          onAnswer: (take) => (made.answer = take),
+          onAnswer: (take, linked) => Object.assign(made, { answer: take, linked }),
         },
       });
     },
@@ -82,12 +82,14 @@ test("given back: said only when it is stopped, and never started under that num
   await until(() => runs(host), "it runs");
   host.on = false;
   writeFileSync(join(host.folder, "stuck"), "");
+  writeFileSync(join(host.folder, "stops"), "");
   const last = host.asked.at(-1);
   host.answer({ n: last?.n ?? 0, granted: [], giveBack: [{ service: "db", epoch: 3 }] });
   await until(() => host.findings.get("lease:db")?.verdict === "bad", "it cannot be stopped");
   assert.ok(host.asked.every(({ services }) => services[0]?.givenBack === 0));
-  await until(() => host.said.filter((text) => text.startsWith("db is stopped: ")).length >= 3, "it is tried again and again");
+  await until(() => readFileSync(join(host.folder, "stops"), "utf8").length >= 4, "it is tried again and again");
   assert.deepEqual(host.said.filter((text) => text.includes("has failed")), ["db: stop has failed: exit 1"], "once");
+  assert.deepEqual(host.said.filter((text) => text.startsWith("db is stopped: ")), ["db is stopped: lease 3 is taken back"], "once");
   rmSync(join(host.folder, "stuck"));
   await until(() => host.asked.at(-1)?.services[0]?.givenBack === 3, "it is given back");
   assert.equal(runs(host), false);

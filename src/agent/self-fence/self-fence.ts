@@ -63,7 +63,7 @@ class SelfFence {
       world.report({ subject: "self-fence", verdict: "warn", because: "dry run: no lease is taken, nothing is started or stopped", mayCut: false });
       return;
     }
-    world.leases.onAnswer((answer) => this.#decide({ kind: "answer", ...answer }));
+    world.leases.onAnswer((answer) => this.#decide({ kind: "answer", ...answer }), () => this.#decide({ kind: "linked" }));
     this.#pick();
     this.#tick();
   }

@@ -179,6 +179,84 @@ test("killed and started again in the same boot: it goes on, and opens the watch
   assert.deepEqual(late.pass(1_000), ["open-dog", "stop"]);
 });
 
+test("a start that took most of the lease: it is asked for as soon as there is a watcher to ask, and goes on", () => {
+  const before = running();
+  const endsMs = before.lease?.untilMs ?? 0;
+  const agent = new Agent(before.written, endsMs - 3_000);
+  agent.pass(1_000);
+  const asked = agent.state.asked.length;
+  agent.input({ kind: "linked" });
+  assert.equal(agent.state.asked.length, asked + 1, "not a third of the lease later");
+  agent.grant();
+  agent.act(true, "running");
+  assert.ok(!agent.pass(20_000).includes("stop"));
+  agent.input({ kind: "end" });
+  agent.effects = [];
+  agent.input({ kind: "linked" });
+  assert.ok(!agent.effects.some(({ kind }) => kind === "renew"), "it ends");
+});
+
+test("what ends soon after each start is started ever more slowly, and that is said once a change", () => {
+  const agent = running();
+  const service = () => agent.state.services[0];
+  /** A second in which the watchers renew it. */
+  const second = (): void => {
+    agent.nowMs += 1_000;
+    agent.input({ kind: "tick" });
+    if (agent.state.asked.at(-1)?.sentMs === agent.nowMs) agent.grant();
+  };
+  const until = (command: string): void => {
+    for (let seconds = 0; service()?.act?.command !== command; seconds += 1) {
+      assert.ok(seconds < 100, `no ${command}: ${JSON.stringify(service())}`);
+      second();
+    }
+  };
+  const pauses: number[] = [];
+  const said: string[] = [];
+  for (let fall = 0; fall < 10; fall += 1) {
+    until("status");
+    const fellMs = agent.nowMs;
+    agent.effects = [];
+    agent.act(true, "stopped");
+    until("start");
+    said.push(...agent.effects.flatMap((effect) => (effect.kind === "say" ? [effect.because] : [])));
+    pauses.push((agent.nowMs - fellMs) / 1_000);
+    agent.act(true);
+    agent.act(true, "running");
+  }
+  assert.deepEqual(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+  assert.deepEqual(said, ["at once", ...[1, 2, 4, 8, 16, 32, 60].map((seconds) => `in ${seconds} s`)].map((when) => `db has ended by itself under lease 1, and is started again ${when}`));
+  // One that has lasted begins again at once.
+  for (let seconds = 0; seconds < 80; seconds += 1) {
+    second();
+    if (service()?.act?.command === "status") agent.act(true, "running");
+  }
+  assert.equal(service()?.row, 0);
+});
+
+test("a stop that is tried every second is said once for each reason, and again when it has stopped meanwhile", () => {
+  const agent = running();
+  const said = (): readonly string[] => agent.effects.flatMap((effect) => (effect.kind === "say" && effect.because.startsWith("db is stopped") ? [effect.because] : []));
+  agent.pass(31_000);
+  const all = [...said()];
+  for (let tries = 0; tries < 10; tries += 1) {
+    if (agent.state.services[0]?.act === null) agent.pass(1_000);
+    agent.effects = [];
+    agent.act(false);
+    agent.pass(1_000);
+    all.push(...said());
+  }
+  assert.deepEqual(all, ["db is stopped: lease 1 ended 0 s ago and no watcher has renewed it"]);
+  agent.effects = [];
+  agent.act(true);
+  agent.act(true, "stopped");
+  agent.grant(2);
+  agent.act(true);
+  agent.act(true, "running");
+  agent.pass(31_000);
+  assert.match(agent.effects.flatMap((effect) => (effect.kind === "say" && effect.because.startsWith("db is stopped") ? [effect.because] : [])).join(), /^db is stopped: lease 2 ended \d+ s ago and no watcher has renewed it$/);
+});
+
 test("what was never leased here is stopped, and never takes the host with it", () => {
   const agent = new Agent();
   agent.pass(1_000);

@@ -46,8 +46,11 @@ test("a code lets one host in, once; then its findings come whole, and changes a
   assert.equal((await logos.enroll(code)).outcome, "enrolled");
 
   for (let n = 0; n < 130; n += 1) logos.findings.set(`health:${n}`, bad(`health:${n}`));
+  const seen: boolean[] = [];
+  logos.onLinked = () => seen.push(logos.link?.contacts()[0]?.connected === true);
   logos.begin();
   await until(() => at.agents.heard("logos")?.connected === true, "the agent is there");
+  assert.deepEqual(seen, [true], "said once, when the watcher can be asked");
   assert.equal(at.agents.pending, 0, "who is known takes no place of those who are not");
   assert.equal(at.agents.heard("logos")?.findings.length, 130);
   assert.deepEqual([...new Set(at.heard)], ["logos"]);

@@ -86,6 +86,7 @@ export type TestHost = {
   readonly findings: Map<string, HostFinding>;
   readonly orders: Order[];
   readonly leases: LeaseAnswer[];
+  onLinked(): void;
   onOrder(order: Order): Promise<OrderEnd>;
   link: Link | null;
   enroll(code: string | null): Promise<Enrolled>;
@@ -101,6 +102,7 @@ export function makeHost(host: string, ports: () => readonly number[], folder = 
   const link = join(folder, "link");
   const made: TestHost = {
     host, folder, clock, said: [], findings: new Map(), orders: [], leases: [], link: null,
+    onLinked: () => {},
     onOrder: () => Promise.resolve({ outcome: "done", evidence: "carried out" }),
     enroll: async (text) => {
       const code = readCode(text ?? "");
@@ -110,7 +112,7 @@ export function makeHost(host: string, ports: () => readonly number[], folder = 
     begin: () => {
       made.link = openLink({
         config: { file: "upkeep.yaml", host, watchers: ports().map((port) => ({ host: "127.0.0.1", port })), dataDir: folder, parts: {} }, clock, version: "0.4.0-test",
-        hooks: { findings: () => [...made.findings.values()], order: (order) => (made.orders.push(order), made.onOrder(order)), leases: (answer) => made.leases.push(answer), say: (_level, text) => made.said.push(text) },
+        hooks: { findings: () => [...made.findings.values()], order: (order) => (made.orders.push(order), made.onOrder(order)), linked: () => made.onLinked(), leases: (answer) => made.leases.push(answer), say: (_level, text) => made.said.push(text) },
       });
       return made.link;
     },
