@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { childGuard } from "../child/child.ts";
+import { childGuard, weakGuard } from "../child/child.ts";
 import type { AgentConfig } from "../config/load-agent.ts";
 import { loadAgentApart } from "../config/load-apart.ts";
 import { formatProblem } from "../config/problems.ts";
@@ -42,6 +42,8 @@ export async function runAgentDaemon(options: AgentOptions): Promise<number> {
     return EXIT_NOT_AVAILABLE;
   }
   if (typeof release !== "function") log.say("error", release.unlocked);
+  const weak = weakGuard();
+  if (weak !== null) log.say("warning", weak);
   const clock = systemClock();
   const notify = serviceNotify(process.env["NOTIFY_SOCKET"]);
   const names = Object.keys(config.parts) as (keyof typeof PARTS)[];

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { childGuard, evidenceOf, runChild } from "./child.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { childGuard, evidenceOf, runChild, weakGuard } from "./child.ts";
 import type { ChildOptions, Ran } from "./child.ts";
 
 const guard = childGuard();
@@ -46,6 +49,36 @@ test("one that has left its group and holds the pipes does not hold us", async (
   assert.deepEqual(ran.end, { code: 0 });
   assert.ok(performance.now() - began < 4_500, "it waited for a stranger");
   process.kill(Number(ran.stdout.trim()), "SIGKILL");
+});
+
+test("a setpriv or a timeout that does not know what is asked of it is done without, and that is said", async () => {
+  assert.equal(weakGuard(), null);
+  const path = process.env["PATH"];
+  const folder = mkdtempSync(join(tmpdir(), "upkeep-guard-"));
+  try {
+    process.env["PATH"] = `${folder}:${path}`;
+    // As busybox's: it refuses an option that it does not know.
+    writeFileSync(join(folder, "setpriv"), "#!/bin/sh\necho 'setpriv: unrecognized option' >&2\nexit 1\n", { mode: 0o755 });
+    assert.equal(weakGuard(), `${folder}/setpriv does not know --pdeathsig: what is started is ended by its guard in the shell alone (install util-linux and coreutils)`);
+    assert.match(childGuard()(1_500).join(" "), /timeout -s KILL 1\.500$/);
+    writeFileSync(join(folder, "timeout"), "#!/bin/sh\nexit 125\n", { mode: 0o755 });
+    assert.match(weakGuard() ?? "", /^\S+\/setpriv does not know --pdeathsig, and \S+\/timeout does not know/);
+    const without = childGuard();
+    // It runs, and what it has started is ended with it all the same.
+    const ran = await runChild(without, ["/bin/sh", "-c", "sleep 612.5 & echo $!; wait"], { limitMs: 700 }, AbortSignal.timeout(30_000));
+    assert.deepEqual(ran.end, { why: "no end within 700 ms" });
+    const ended = (): boolean => {
+      try {
+        return / Z /.test(readFileSync(`/proc/${ran.stdout.trim()}/stat`, "latin1"));
+      } catch {
+        return true;
+      }
+    };
+    for (const endMs = performance.now() + 20_000; !ended(); await sleep(20)) assert.ok(performance.now() < endMs, "what it has started lives on");
+  } finally {
+    process.env["PATH"] = path;
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("an abort that has come already lets nothing live", async () => {

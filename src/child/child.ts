@@ -7,7 +7,7 @@
 // `timeout -s KILL` and PR_SET_PDEATHSIG (prctl(2)); alone they would not do, since the signal reaches timeout(1) and not the
 // program under it.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { findProgram, searchPath } from "./find-program.ts";
 
@@ -147,11 +147,32 @@ const GUARDED = ["/bin/sh", "-c", GUARD, "upkeep"] as const;
 
 /** Looks for setpriv and timeout; made once, so that starting a child has nothing to look for. */
 export function childGuard(): Guard {
-  const setpriv = findProgram("setpriv");
-  const timeout = findProgram("timeout");
-  if (setpriv === null || timeout === null) return () => GUARDED;
-  const dieWithParent = [setpriv, "--pdeathsig", "KILL", "--"];
-  return (limitMs) => [...GUARDED, ...dieWithParent, timeout, "-s", "KILL", (limitMs / 1000).toFixed(3), ...dieWithParent];
+  return guardOf(findProgram("setpriv"), findProgram("timeout")).guard;
+}
+
+/** What a child has less of to end it, in words, or null. */
+export function weakGuard(): string | null {
+  return guardOf(findProgram("setpriv"), findProgram("timeout")).weak;
+}
+
+type Made = { readonly guard: Guard; readonly weak: string | null };
+const made = new Map<string, Made>();
+const TRY_LIMIT_MS = 5_000;
+
+/** Tried once each: there are others of these names (busybox has no --pdeathsig), and with one that refuses its options no program at all would run. */
+function guardOf(setpriv: string | null, timeout: string | null): Made {
+  const key = `${setpriv} ${timeout}`;
+  const before = made.get(key);
+  if (before !== undefined) return before;
+  const works = (argv: readonly string[]): boolean => spawnSync(argv[0] ?? "", [...argv.slice(1), "/bin/sh", "-c", ":"], { cwd: "/", stdio: "ignore", timeout: TRY_LIMIT_MS, killSignal: "SIGKILL" }).status === 0;
+  const dieWithParent = setpriv === null ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
+  const limited = (limitMs: number): readonly string[] => (timeout === null ? [] : [timeout, "-s", "KILL", (limitMs / 1000).toFixed(3)]);
+  const [dies, ends] = [setpriv !== null && works(dieWithParent), timeout !== null && works(limited(1_500))];
+  const lacks = [...(dies ? [] : [setpriv === null ? "setpriv is not installed" : `${setpriv} does not know --pdeathsig`]), ...(ends ? [] : [timeout === null ? "timeout is not installed" : `${timeout} does not know -s KILL with parts of a second`])];
+  const guard: Guard = dies && ends ? (limitMs) => [...GUARDED, ...dieWithParent, ...limited(limitMs), ...dieWithParent] : ends ? (limitMs) => [...GUARDED, ...limited(limitMs)] : () => GUARDED;
+  const found: Made = { guard, weak: lacks.length === 0 ? null : `${lacks.join(", and ")}: what is started is ended by its guard in the shell alone (install util-linux and coreutils)` };
+  made.set(key, found);
+  return found;
 }
 
 const EVIDENCE_CHARACTERS_MAX = 600;

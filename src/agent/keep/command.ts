@@ -127,6 +127,8 @@ export function command(name: string, options: CommandOptions, world: KeptWorld,
       }
       const [flock, setpriv, program] = [findProgram("flock"), findProgram("setpriv"), findProgram(options.argv[0] ?? "")];
       if (flock === null || (options.user !== undefined && setpriv === null)) return { ok: false, evidence: "flock or setpriv is not installed (util-linux)" };
+      const other = [flock, ...(options.user === undefined ? [] : [setpriv ?? ""])].find((path) => basename(realpathSync(path)) === "busybox");
+      if (other !== undefined) return { ok: false, evidence: `${other} is busybox's, which cannot do what is needed here: install util-linux` };
       if (program === null) return { ok: false, evidence: `${options.argv[0]} cannot be run` };
       const as = options.user === undefined ? [] : await asUser(setpriv ?? "", options.user, signal);
       if (as === null) return { ok: false, evidence: `there is no user ${options.user}` };
