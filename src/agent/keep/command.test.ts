@@ -1,8 +1,8 @@
 // A plain program that is kept: it outlives whoever started it, is found again, and is never there twice, whoever is killed when.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -11,7 +11,7 @@ import { childGuard } from "../../child/child.ts";
 import { signalExactly } from "../../process/pidfd.ts";
 import { parseStat, processes, statOf } from "../../process/proc.ts";
 import { systemClock } from "../../process/system-clock.ts";
-import { command } from "./command.ts";
+import { command, leftBehind } from "./command.ts";
 import type { CommandOptions } from "./command.ts";
 import type { Kept } from "./kept.ts";
 
@@ -109,7 +109,9 @@ test("a number that is somebody else's now, of another boot, or nonsense, is not
 
 test("what cannot be started says so", async () => {
   assert.deepEqual(await kept(folder(), ["/nonexistent"]).start(limit()), { ok: false, evidence: "/nonexistent cannot be run" });
-  assert.match((await kept(folder(), sleeper("-d"), { directory: "/nonexistent" }).start(limit())).evidence, /ENOENT|ended/);
+  assert.match((await kept(folder(), sleeper("-d"), { directory: "/nonexistent" }).start(limit())).evidence, /ended with 72: its folder cannot be entered/);
+  assert.match((await kept(folder(), sleeper("-d"), { output: "/nonexistent/output" }).start(limit())).evidence, /ended with 73: its output cannot be written/);
+  assert.match((await kept(folder(), ["/bin/sh", "-c", `exit 0 # ${MARK}-d`]).start(limit())).evidence, /^process|ended with 0$/);
   if (process.getuid?.() === 0) {
     const where = folder();
     const output = join(where, "output");
@@ -121,6 +123,45 @@ test("what cannot be started says so", async () => {
     await one.stop(limit());
     assert.deepEqual(await kept(folder(), sleeper("-d"), { user: "nobody-at-all" }).start(limit()), { ok: false, evidence: "there is no user nobody-at-all" });
   }
+});
+
+test("what hangs while it is started is ended, and does not come up by itself later", async () => {
+  const where = folder();
+  const fifo = join(where, "fifo");
+  assert.equal(spawnSync("mkfifo", [fifo]).status, 0);
+  // Opened for writing, it waits for a reader.
+  const one = command("job", { argv: sleeper("-g"), user: undefined, directory: "/", env: {}, output: fifo }, { guard: childGuard(), folder: where, now: clock.now }, { startMs: 500, stopMs: 500 });
+  assert.deepEqual(await one.start(limit()), { ok: false, evidence: "it has not come up" });
+  const reader = spawn("cat", [fifo], { stdio: "ignore" });
+  await until("a reader is there", () => statOf(reader.pid ?? 0)?.comm === "cat");
+  const next = kept(where, sleeper("-g"));
+  assert.equal((await next.look(limit())).state, "down");
+  assert.ok((await next.start(limit())).ok);
+  assert.equal(marked("-g").length, 1);
+  assert.ok((await next.stop(limit())).ok);
+  reader.kill("SIGKILL");
+});
+
+test("its environment and its arguments arrive as they are, and stand nowhere that others may read", async () => {
+  const where = folder();
+  const output = join(where, "output");
+  const odd = `a'b"c $HOME \`id\` %n \\ \n end`;
+  // Without a PATH of its own that leads anywhere.
+  const one = kept(where, [process.execPath, "-e", `console.log(JSON.stringify([process.env.SECRET, process.argv[1]])); setInterval(() => {}, 1e9); // ${MARK}-h`, odd], { env: { SECRET: odd, PATH: "/nonexistent" }, output });
+  const started = await one.start(limit());
+  assert.ok(started.ok, started.evidence);
+  await until("it has spoken", () => readFileSync(output, "utf8").endsWith("\n"));
+  assert.deepEqual(JSON.parse(readFileSync(output, "utf8")), [odd, odd]);
+  assert.equal(statSync(join(where, "job.start")).mode & 0o077, 0);
+  // Another configuration: it is not started again for that, and it is said.
+  const changed = kept(where, sleeper("-h"));
+  assert.match((await changed.look(limit())).evidence, /as it was configured before/);
+  const { bootId } = clock.now();
+  assert.deepEqual(leftBehind(where, new Set(["job"]), bootId), []);
+  assert.deepEqual(leftBehind(where, new Set(["other"]), bootId).map(({ name, pid }) => [name, pid]), [["job", marked("-h")[0]]]);
+  assert.ok((await changed.stop(limit())).ok);
+  assert.deepEqual(leftBehind(where, new Set(), bootId), []);
+  assert.deepEqual(leftBehind(join(where, "nonexistent"), new Set(), bootId), []);
 });
 
 test("two that start it at once make one of it", async () => {

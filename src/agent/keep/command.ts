@@ -144,7 +144,12 @@ export function command(name: string, options: CommandOptions, world: KeptWorld,
         if (before !== null && hasBecome(before.pid, script)) return { ok: true, evidence: `process ${before.pid}` };
         const ended = await started.ended();
         if (ended !== undefined) return { ok: false, evidence: `${options.argv[0]}: ${ended}` };
-        if (signal.aborted || world.now().bootMs >= byMs) return before === null ? { ok: false, evidence: "it has not come up" } : { ok: true, evidence: `process ${before.pid}` };
+        if (signal.aborted || world.now().bootMs >= byMs) {
+          if (before !== null) return { ok: true, evidence: `process ${before.pid}` };
+          // It would come up at any time, unasked.
+          if (!signal.aborted) await stop(signal);
+          return { ok: false, evidence: "it has not come up" };
+        }
         await pause(LOOK_EVERY_MS);
       }
     },

@@ -20,6 +20,8 @@ const CONFIG = `agent:
     broken: { unit: lab-broken.service, every: 1s, backoff: 100ms, tries: 2, within: 1h, stableFor: 1h }
     job: { command: [${CHECKOUT}/bin/node24, /opt/server.cjs, "7002"], health: { tcp: { port: 7002, expect: hello, timeout: 20s } }, threshold: 10, every: 1s, startup: 20s, backoff: 200ms, backoffMax: 400ms, tries: 50, after: [web] }
     box: { nspawn: box, every: 1s, backoff: 200ms }
+    away: { command: [/bin/sh, -c, "(trap '' TERM; exec setsid sleep 7777 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-) & sleep 1"], every: 500ms, backoff: 100ms, tries: 2, stopLimit: 1s }
+    nowhere: { command: [/bin/sleep, "7778"], directory: /nowhere, every: 500ms, backoff: 100ms, tries: 2 }
 `;
 const SERVER = `require("node:net").createServer((socket) => socket.end("hello")).listen(Number(process.argv[2]), "127.0.0.1");`;
 const SETUP = `set -e
@@ -140,6 +142,11 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     await until("web serves", () => serves(7001));
   });
 
+  test("what forks away and lets go of everything is ended with its command, and why a start fails is said", async () => {
+    await until("both are given up", async () => /keep:away: bad, given up after 2 starts/.test(await log()) && /keep:nowhere: bad, given up after 2 starts.*its last start failed: .*its folder cannot be entered/.test(await log()));
+    await until("nothing of it is left", async () => (await sh("pgrep -f '^sleep 7777'")).out === "");
+  });
+
   test("the agent is killed and stopped at every turn, and what it keeps goes on, once", async () => {
     const [before] = await jobPids();
     assert.ok(before !== undefined);
@@ -152,7 +159,7 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     await must("systemctl kill -s KILL lab-agent; systemctl restart lab-agent");
     assert.deepEqual(await jobPids(), [before], `${(await log()).slice(-3_000)}\n${(await sh("journalctl -n 60 -o cat --no-pager; ps axf")).out}`);
     // From before it is started again to after.
-    for (const seconds of [0.1, 0.7, 1.3]) {
+    for (const seconds of [0.2, 1.1]) {
       const [pid = ""] = await jobPids();
       assert.notEqual(pid, "");
       await must(`kill -9 ${pid}; sleep ${seconds}`);

@@ -78,6 +78,8 @@ class Round {
   #serving: Serving | null = null;
   #record: KeepRecord | null = null;
   #written = "";
+  /** Why its last start, or stop, came to nothing. */
+  #failure: string | null = null;
   #said = "";
 
   constructor(service: KeepService, world: PartWorld<KeepOptions>, around: Around) {
@@ -138,6 +140,8 @@ class Round {
   async #see(): Promise<Seen> {
     try {
       const looked = await this.#kept.look(this.#around.signal);
+      // That it does not run is known; why is what a person asks.
+      if (looked.state === "down" && this.#failure !== null) return { ...looked, health: "none", evidence: `${looked.evidence}; ${this.#failure}` };
       if (looked.state !== "up" || this.#serving === null) return { ...looked, health: "none" };
       const { health, evidence } = await this.#serving(this.#around.signal);
       return { state: "up", health, evidence: health === "good" ? looked.evidence : evidence };
@@ -148,11 +152,16 @@ class Round {
 
   async #do({ kind, because }: KeepEffect): Promise<Done> {
     this.#world.say("warning", `keep ${this.name}: ${kind}: ${because}`);
+    let done: Done;
     try {
-      return await this.#kept[kind](this.#around.signal);
+      done = await this.#kept[kind](this.#around.signal);
     } catch (error) {
-      return { ok: false, evidence: error instanceof Error ? error.message : String(error) };
+      done = { ok: false, evidence: error instanceof Error ? error.message : String(error) };
     }
+    const failure = done.ok ? null : `its last ${kind} failed: ${done.evidence}`;
+    if (failure !== null && failure !== this.#failure) this.#world.say("warning", `keep ${this.name}: ${failure}`);
+    this.#failure = failure;
+    return done;
   }
 
   /** Written down before it is returned, so that whoever comes after us knows what was begun. */

@@ -33,6 +33,8 @@ export function watchOrphans(world: PartWorld<Options>, table: () => ReadonlyMap
   let known: ReadonlyMap<string, Known> | null = null;
   /** Of orphans that were asked to end: when. */
   const asked = new Map<string, number>();
+  /** What was said of each, and of the file: what is done again every look is said when it changes. */
+  const said = new Map<string, string>();
   let stopped = false;
   let cancel: (() => void) | null = null;
   let looking: Promise<void> = Promise.resolve();
@@ -50,17 +52,23 @@ export function watchOrphans(world: PartWorld<Options>, table: () => ReadonlyMap
     const ripe = found.filter(({ kind, sinceMs }) => kind === "orphan" && nowMs - sinceMs >= options.grace);
     const tooMany = ripe.length > options.atOnce;
     for (const key of asked.keys()) if (!found.some((each) => each.key === key)) asked.delete(key);
+    for (const key of said.keys()) if (key !== ORPHANS_FILE && !found.some((each) => each.key === key)) said.delete(key);
     if (options.reap && !tooMany) for (const orphan of ripe) end(orphan, nowMs);
     tell(found, ripe, tooMany);
-    await write(found, tooMany).catch((error: unknown) => world.say("warning", `orphans: what is known of them cannot be written: ${error instanceof Error ? error.message : String(error)}`));
+    await write(found, tooMany).then(() => void said.delete(ORPHANS_FILE), (error: unknown) => say(ORPHANS_FILE, `orphans: what is known of them cannot be written: ${error instanceof Error ? error.message : String(error)}`));
+  }
+
+  function say(about: string, text: string): void {
+    if (said.get(about) !== text) world.say("warning", text);
+    said.set(about, text);
   }
 
   function end({ key, init, comm, pidNs, because, processes }: Found, nowMs: number): void {
     const askedMs = asked.get(key);
     if (askedMs !== undefined && nowMs - askedMs < options.termFor) return;
-    const what = `orphan ${init.pid} (${comm}, ${processes} processes): ${because}`;
+    const what = `orphan ${init.pid} (${comm.replace(/[^\x20-\x7e]/g, "?")}, ${processes} processes): ${because}`;
     if (world.dryRun) {
-      world.say("warning", `would end ${what} (dry run)`);
+      say(key, `would end ${what} (dry run)`);
       return;
     }
     // A second look, for the time since the first.
@@ -69,7 +77,7 @@ export function watchOrphans(world: PartWorld<Options>, table: () => ReadonlyMap
     const signal = askedMs !== undefined ? SIGKILL : comm === "systemd" ? SIGHALT : SIGTERM;
     const sent = signalExactly(init, signal);
     if (askedMs === undefined) asked.set(key, nowMs);
-    world.say("warning", `${typeof sent === "string" ? (signal === SIGKILL ? "killed" : "asked to end") : `cannot be ended (${sent.why})`}: ${what}`);
+    say(key, `${typeof sent === "string" ? (signal === SIGKILL ? "killed" : "asked to end") : `cannot be ended (${sent.why})`}: ${what}`);
   }
 
   function tell(found: readonly Found[], ripe: readonly Found[], tooMany: boolean): void {
