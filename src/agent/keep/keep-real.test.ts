@@ -10,6 +10,7 @@ import type { Network } from "../../../lab/netns.ts";
 import { startNetwork } from "../../../lab/netns.ts";
 import type { SystemdMachine } from "../../../lab/nspawn.ts";
 import { CHECKOUT, nspawnRefusal, startSystemdMachine } from "../../../lab/nspawn.ts";
+import { lacking, thirdParty } from "../../../lab/third-party.ts";
 
 const LIMIT_MS = 60_000;
 const CONFIG = `agent:
@@ -20,6 +21,7 @@ const CONFIG = `agent:
     broken: { unit: lab-broken.service, every: 1s, backoff: 100ms, tries: 2, within: 1h, stableFor: 1h }
     job: { command: [${CHECKOUT}/bin/node24, /opt/server.cjs, "7002"], health: { tcp: { port: 7002, expect: hello, timeout: 20s } }, threshold: 10, every: 1s, startup: 20s, backoff: 200ms, backoffMax: 400ms, tries: 50, after: [web] }
     box: { nspawn: box, every: 1s, backoff: 200ms }
+    lbox: { lxc: lbox, every: 1s, backoff: 200ms }
     away: { command: [/bin/sh, -c, "(trap '' TERM; exec setsid sleep 7777 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-) & sleep 1"], every: 500ms, backoff: 100ms, tries: 2, stopLimit: 1s }
     nowhere: { command: [/bin/sleep, "7778"], directory: /nowhere, every: 500ms, backoff: 100ms, tries: 2 }
 `;
@@ -47,10 +49,14 @@ StartLimitIntervalSec=0'
 # A container in the container: a system of its own is more than is needed, a first process is enough.
 mkdir -p /etc/systemd/system/systemd-nspawn@box.service.d
 printf '[Service]\\nExecStart=\\nExecStart=unshare --pid --fork --kill-child sleep 100000\\nType=simple\\nDeviceAllow=\\nSlice=\\nKillMode=mixed\\nSuccessExitStatus=\\nRestartForceExitStatus=\\n' > /etc/systemd/system/systemd-nspawn@box.service.d/lab.conf
+lxc=/var/lib/lxc/lbox
+mkdir -p $lxc/rootfs/dev $lxc/rootfs/proc $lxc/rootfs/sys $lxc/rootfs/bin
+cp "$(command -v busybox)" $lxc/rootfs/bin/busybox
+printf 'lxc.uts.name = lbox\\nlxc.rootfs.path = dir:%s/rootfs\\nlxc.init.cmd = /bin/busybox sleep 7779\\nlxc.net.0.type = empty\\nlxc.apparmor.profile = unconfined\\n' $lxc > $lxc/config
 systemctl daemon-reload
 systemctl start lab-agent`;
 
-describe("what an agent keeps running under a real systemd", { skip: labRefusal() ?? nspawnRefusal() ?? false }, () => {
+describe("what an agent keeps running under a real systemd", { skip: labRefusal() ?? nspawnRefusal() ?? lacking("lxc-start", "lxc-info", "busybox") }, () => {
   let network: Network;
   let machine: SystemdMachine;
   const sh = async (script: string): Promise<{ readonly code: number | null; readonly out: string }> => {
@@ -82,6 +88,7 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
   };
 
   before(async () => {
+    thirdParty("LXC", ["lxc-start", "--version"]);
     network = await startNetwork();
     machine = await startSystemdMachine(await network.node("keeper"), join(import.meta.dirname, "../../.."));
     await must(SETUP);
@@ -95,6 +102,8 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     await until("web serves", () => serves(7001));
     await until("the job serves", () => serves(7002));
     await until("the box runs", async () => (await pidOf("systemd-nspawn@box")) !== "0");
+    // Which needs new namespaces: what the agent's unit may not make.
+    await until("the container of LXC runs", async () => /keep:lbox: good/.test(await log()));
     const said = await log();
     assert.ok(said.indexOf("keep web: start") < said.indexOf("keep job: start"), said);
     await until("it was given up", async () => /keep:broken: bad, given up after 2 starts/.test(await log()));
@@ -147,7 +156,8 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
     await until("nothing of it is left", async () => (await sh("pgrep -f '^sleep 7777'")).out === "");
   });
 
-  test("the agent is killed and stopped at every turn, and what it keeps goes on, once", async () => {
+  test("the agent is killed and stopped at every turn, on a disk that takes nothing any more, and what it keeps goes on, once", async () => {
+    await must("mount --bind /var/lib/upkeep-agent /var/lib/upkeep-agent && mount -o remount,bind,ro /var/lib/upkeep-agent");
     const [before] = await jobPids();
     assert.ok(before !== undefined);
     // Nothing of what the agent's own unit forbids and grants.
@@ -170,6 +180,7 @@ describe("what an agent keeps running under a real systemd", { skip: labRefusal(
       assert.equal(pids.length, 1, pids.join());
       assert.ok(!pids.includes(pid) && (await serves(7002)));
     }
+    assert.match(await log(), /\/var\/lib\/upkeep-agent cannot be written \(EROFS\)/);
     await until("what was given up is still so", async () => /keep:broken: bad, given up after 2 starts/.test((await log()).slice(-4_000)));
   });
 });
