@@ -5,7 +5,8 @@
 //
 // Judged by what runs and what is written down, not by what anybody believes: never on two hosts; never on one whose last renewal is
 // older than the bound; a stop is tried as soon as a lease has ended; nothing stopped or reset while it is renewed; an agent that
-// stands still is reset; whoever renews stands on record, and so does what he renews; one whose link stands asks at once; and with everything healed it runs again.
+// stands still is reset; whoever renews stands on record, and so does what he renews; one whose link stands asks at once; and with
+// everything healed it runs again.
 
 import type { Site as SiteType, Watcher } from "../../src/core/test/several.ts";
 import { Site } from "../../src/core/test/several.ts";

@@ -195,12 +195,14 @@ class SelfFence {
   /** In order: what runs is stopped, and the watchdog told not to bite. What cannot be stopped takes the host with it. */
   async #stop(): Promise<void> {
     if (!this.#world.dryRun) {
+      let cancel = (): void => {};
       const ended = new Promise<void>((resolve) => {
         this.#stopped.push(resolve);
-        this.#world.at(this.#world.now().bootMs + this.#policy.stopWithinMs, resolve);
+        cancel = this.#world.at(this.#world.now().bootMs + this.#policy.stopWithinMs, resolve);
       });
       this.#decide({ kind: "end" });
       await ended;
+      cancel();
     }
     this.#takeBack();
     if (this.#dog !== null) {
