@@ -3,11 +3,18 @@
 
 import type { CarefulPolicy as AgentPolicy, StagePlan } from "../src/core/careful-record.ts";
 import type { CarefulPolicy, HostPolicy } from "../src/core/policy.ts";
-import type { MachineSpec } from "./careful-machine.ts";
-import { unitsOf } from "./careful-machine.ts";
 import { Random } from "./random.ts";
 import type { SignalSpec } from "./signals.ts";
 import { drawSignals } from "./signals.ts";
+
+/** A host that shuts itself down with care. */
+export type MachineSpec = {
+  readonly policy: AgentPolicy;
+  /** Units without which the host does not serve. */
+  readonly serving: ReadonlySet<string>;
+  /** Named in a stage, and not active. */
+  readonly idle: ReadonlySet<string>;
+};
 
 export type OutageSpec = {
   readonly careful: CarefulPolicy;
@@ -72,4 +79,9 @@ function drawMachine(random: Random, common: Omit<AgentPolicy, "afterMs" | "stag
   // Where upsmon rules it shuts the host down, and the agent has to know of the UPS to know of that.
   const observes = signals.ups && signals.needed === 1 && random.chance(0.12) ? { why: "upsmon rules", announces: true } : null;
   return { policy: { ...common, afterMs: random.pick([0, 0, 5_000, 15_000]), stages, observes }, idle, serving: new Set(units.filter((unit) => !idle.has(unit) && random.chance(0.6))) };
+}
+
+/** A program that is run and undone is a unit of its own. */
+export function unitsOf(plan: StagePlan): readonly string[] {
+  return plan.kind === "units" ? plan.units : plan.undo === null ? [] : [`program ${plan.name}`];
 }
