@@ -1,10 +1,12 @@
 // A host as its agent finds it: a disk with the record, units that run or do not, a system that is told to power off, clocks. What of
 // it survives what is the point: the disk survives all, units a killed agent and no boot, the agent nothing.
 
-import type { CarefulPolicy, CarefulRecord, StagePlan } from "../src/core/careful-record.ts";
+import type { CarefulRecord } from "../src/core/careful-record.ts";
 import type { Now } from "../src/core/time.ts";
 import { AgentProcess } from "./careful-process.ts";
 import type { Condition, Host } from "./hosts.ts";
+import type { MachineSpec } from "./outage-spec.ts";
+import { unitsOf } from "./outage-spec.ts";
 import type { Outages, OutageScene } from "./outages.ts";
 import type { Random } from "./random.ts";
 import type { Signals } from "./signals.ts";
@@ -12,14 +14,6 @@ import type { Signals } from "./signals.ts";
 /** Conditions in which an agent runs. */
 const RUNS: ReadonlySet<Condition> = new Set<Condition>(["up", "stopped", "refused", "names-fail", "flapping", "slow", "banner-silent", "link", "cannot-persist"]);
 const WALL_START_MS = Date.UTC(2027, 0, 1);
-
-export type MachineSpec = {
-  readonly policy: CarefulPolicy;
-  /** Units without which the host does not serve. */
-  readonly serving: ReadonlySet<string>;
-  /** Named in a stage, and not active. */
-  readonly idle: ReadonlySet<string>;
-};
 
 export class CarefulMachine {
   readonly host: Host;
@@ -198,9 +192,4 @@ export class CarefulMachine {
   get forgot(): boolean {
     return this.#forgot;
   }
-}
-
-/** A program that is run and undone is a unit of its own. */
-export function unitsOf(plan: StagePlan): readonly string[] {
-  return plan.kind === "units" ? plan.units : plan.undo === null ? [] : [`program ${plan.name}`];
 }

@@ -6,10 +6,10 @@ import { beginCareful, freshRecord } from "../src/core/careful-record.ts";
 import type { Careful, CarefulEffect, CarefulInput, CarefulRecord, End, StagePlan } from "../src/core/careful-record.ts";
 import { careful } from "../src/core/careful.ts";
 import type { Sensed } from "../src/core/power-sense.ts";
-import { record as parseRecord } from "../src/agent/careful/record.ts";
+import { record as parseRecord } from "../src/careful/record.ts";
 import type { CarefulMachine } from "./careful-machine.ts";
-import { unitsOf } from "./careful-machine.ts";
 import type { Event, Owner } from "./clock.ts";
+import { unitsOf } from "./outage-spec.ts";
 import type { Listener } from "./outages.ts";
 
 const HEARD_LIMIT_MS = 3_000;

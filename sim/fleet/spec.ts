@@ -3,8 +3,8 @@
 
 import type { HostPolicy, Policy } from "../../src/core/policy.ts";
 import { LIMITS } from "../../src/core/policy.ts";
-import type { OutageSpec } from "../outages.ts";
-import { withOutages } from "../outages.ts";
+import type { OutageSpec } from "../outage-spec.ts";
+import { withOutages } from "../outage-spec.ts";
 import { Random } from "../random.ts";
 import { CLOCK_FAULTS, rebootsOfWorld } from "../reboots.ts";
 import { withRemedies } from "../remedies.ts";

@@ -5,7 +5,7 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../process/make-folder.ts";
-import { record as parseRecord } from "./record.ts";
+import { record as parseRecord } from "../../careful/record.ts";
 import type { CarefulRecord } from "../../core/careful-record.ts";
 
 const WRITE_LIMIT_MS = 3_000;

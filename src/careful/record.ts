@@ -1,8 +1,8 @@
 // A record as text, read back strictly: a file that somebody has edited or a disk has torn must not name a program to run as
 // root. By hand and not by a schema: what validates the configuration is 8 MB that an agent does without.
 
-import type { CarefulRecord, StagePlan, StageState } from "../../core/careful-record.ts";
-import type { Deadline, Stamp } from "../../core/time.ts";
+import type { CarefulRecord, StagePlan, StageState } from "../core/careful-record.ts";
+import type { Deadline, Stamp } from "../core/time.ts";
 
 const TEXT_MAX = 65_536;
 
