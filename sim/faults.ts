@@ -16,6 +16,8 @@ const CUTTING: readonly Fault[] = ["device-cut-off", "device-deaf"];
 export class Faults {
   readonly #world: World;
   readonly random: Random;
+  /** Of its own: worlds without reboots stay as they were. */
+  readonly #orders: Random;
   readonly #kinds: readonly Fault[];
   readonly #interrupting: readonly Fault[];
   /** What undoes each fault that lasts. */
@@ -29,6 +31,7 @@ export class Faults {
   constructor(world: World) {
     this.#world = world;
     this.random = new Random(world.spec.seed, "faults");
+    this.#orders = new Random(world.spec.seed, "kills at orders");
     this.#kinds = [...world.spec.faults.keys()];
     this.#interrupting = this.#kinds.filter((kind) => INTERRUPTING.has(kind));
   }
@@ -94,6 +97,15 @@ export class Faults {
     if (this.#pointsLeft > 0) return;
     this.#pointsLeft = this.#nextPoint();
     this.strike(this.random.pick(this.random.chance(0.5) && this.#interrupting.length > 0 ? this.#interrupting : this.#kinds), life);
+  }
+
+  /** A host is told to reboot, or has just been told: now and then its watcher dies there, and is back while the host may still be told again. */
+  ordering(life: Life): void {
+    if (this.#over || !life.alive || !this.#world.spec.faults.has("kill") || !this.#orders.chance(0.25)) return;
+    this.#world.counts.add("kill: while a reboot is ordered");
+    this.swapPending = false;
+    this.restartAfter(this.#orders.spread(200, 15_000));
+    life.end("killed while a reboot is ordered");
   }
 
   /** The watcher looks at its clock: between the swap and the byte that is the last thing that it does. */

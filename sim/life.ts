@@ -244,11 +244,15 @@ export class Life implements Owner {
     this.point("order");
     if (!this.alive) return new Promise(() => {});
     for (const checker of world.checkers.order) checker.order?.(name, task.order, task.id, task.again);
+    // It is lost on its way, or below it has arrived.
+    if (task.order === "reboot") world.faults.ordering(this);
+    if (!this.alive) return new Promise(() => {});
     const { afterMs, answer, act } = tryOrder(world.hosts.get(name), world.network.reaches(name), world.agents, task, this.#orders);
     world.say(() => `  ${name} is told to ${task.order}${task.again ? " (again)" : ""}: ${answer.outcome}${act === null ? ", which changes nothing" : ""}`);
     if (act !== null && task.order === "reboot") for (const checker of world.checkers.obeys) checker.obeys?.(name, task.id);
     act?.();
     this.point("ordered");
+    if (task.order === "reboot") world.faults.ordering(this);
     if (!this.alive) return new Promise(() => {});
     return new Promise((resolve) => {
       world.timeline.in(afterMs, this, () => {

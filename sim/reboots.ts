@@ -74,7 +74,8 @@ type Known = { value<Kind>(key: RecordKey): Kind | undefined; readonly nowMs: nu
 export class RebootRules {
   readonly #told = new Map<string, Told>();
   readonly #ids = new Set<string>();
-  /** By run and host: the order by which it has rebooted. */
+  /** By run and host: the order that was given, and the one by which it has rebooted. */
+  readonly #given = new Map<string, string>();
   readonly #obeyed = new Map<string, string>();
   readonly #downWithinMs: number;
   /** By run: how often somebody said that it goes on after a failure. */
@@ -88,6 +89,7 @@ export class RebootRules {
   forget(): void {
     this.#told.clear();
     this.#ids.clear();
+    this.#given.clear();
     this.#obeyed.clear();
     this.#goesOn.clear();
   }
@@ -112,6 +114,9 @@ export class RebootRules {
     if (!again) {
       if (this.#ids.has(id)) return `order ${id} is given twice`;
       this.#ids.add(id);
+      const name = nameIn(id, host);
+      if (this.#given.has(name)) return `${host} is told to reboot by order ${id}, and was by ${this.#given.get(name)} of the same run`;
+      this.#given.set(name, id);
     }
     if (run.state !== "running") return `${host} is told to reboot by a run that is ${run.state}`;
     if (run.done.filter((done) => done.outcome === "failed").length > (this.#goesOn.get(run.run) ?? 0)) return `${host} is told to reboot after a failure of which nobody has said anything`;
@@ -135,10 +140,9 @@ export class RebootRules {
 
   /** A host reboots by an order: once in a run, whoever was killed meanwhile and by whatever name it was told again. */
   obeys(host: string, id: string): string | null {
-    const [run, , began] = id.split(".");
-    const key = `${run} ${began} ${host}`;
-    const before = this.#obeyed.get(key);
-    this.#obeyed.set(key, id);
+    const name = nameIn(id, host);
+    const before = this.#obeyed.get(name);
+    this.#obeyed.set(name, id);
     return before === undefined ? null : `${host} reboots by order ${id}, and did so by ${before} of the same run`;
   }
 
@@ -175,6 +179,12 @@ export class RebootRules {
   longestMs(run: RebootRun): number {
     return run.turn === null ? Infinity : 4 * (this.#downWithinMs + 2 * run.turn.backMs) + 900_000;
   }
+}
+
+/** A host in the run that an order is of. */
+function nameIn(id: string, host: string): string {
+  const [run, , began] = id.split(".");
+  return `${run} ${began} ${host}`;
 }
 
 /** Minutes of the day of UTC; none of the windows here goes over midnight. */

@@ -162,8 +162,8 @@ function driveOrdered(turn: Turn, run: RebootRun, now: RebootTurn, host: HostSta
 /** Of a process before this one. What would hold it back now holds it back; whoever does not know orders by name is not told twice. */
 function giveAgain(turn: Turn, run: RebootRun, now: RebootTurn, host: HostState, policy: HostPolicy): null {
   const { limitMs, downWithinMs } = rebootsOf(turn);
-  // Whoever is told has to have the time to go down.
-  if (ageMs(now.since, turn.now) <= downWithinMs / 2 && whyNotNow(turn, run, host, policy, "ours stands") === null) answerOf(turn, now, "reboot", limitMs);
+  // Whoever is told has to have the time to go down, and the brake that keeps him from being fenced meanwhile: somebody may have ended it.
+  if (ageMs(now.since, turn.now) <= downWithinMs / 2 && isBraked(turn, now.host) && whyNotNow(turn, run, host, policy, "ours stands") === null) answerOf(turn, now, "reboot", limitMs);
   return null;
 }
 
@@ -329,8 +329,7 @@ function carryOut(turn: Turn, run: RebootRun, now: RebootTurn, order: NonNullabl
   const host = turn.host(now.host);
   const policy = turn.hostPolicy(now.host);
   if (order.order === "reboot") {
-    const brake = turn.state.brakes.get(brakeKey("going-down", now.host));
-    const stop = host === undefined || policy === undefined ? "it is no longer configured" : brake === undefined || brake.endedBy !== undefined ? "its brake was ended" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
+    const stop = host === undefined || policy === undefined ? "it is no longer configured" : !isBraked(turn, now.host) ? "its brake was ended" : !inCharge(turn, now.host) ? "this watcher is no longer in charge" : (whyNotNow(turn, run, host, policy, "ours stands")?.because ?? null);
     if (stop !== null) {
       // Nothing was given: said in the place of an answer, so that nobody waits for one.
       patchReboots(turn, { given: { order: order.id, answer: { outcome: "failed", evidence: stop } } });
@@ -338,6 +337,11 @@ function carryOut(turn: Turn, run: RebootRun, now: RebootTurn, order: NonNullabl
     }
   }
   give(turn, now.host, order, false);
+}
+
+function isBraked(turn: Turn, host: string): boolean {
+  const brake = turn.state.brakes.get(brakeKey("going-down", host));
+  return brake !== undefined && brake.endedBy === undefined;
 }
 
 function mirrorBrake(turn: Turn, { key, value }: Write): void {

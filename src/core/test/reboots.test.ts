@@ -40,6 +40,23 @@ test("the order comes after its record and its brake are durable, and a storm th
   assert.deepEqual(hand.of("order").map(({ host, order, again }) => [host, order, again]), [["logos", "reboot", false]]);
 });
 
+test("after a restart the order is given again to who knows its name, and not where somebody has ended the brake meanwhile", () => {
+  for (const unbrake of [false, true]) {
+    const hand = running();
+    hand.command(START);
+    const [order] = hand.of("order");
+    assert.ok(order !== undefined);
+    hand.restart();
+    const before = hand.of("order").length;
+    if (unbrake) assert.equal(hand.command({ kind: "unbrake", brake: "going-down", scope: "logos" })?.exit, 0);
+    for (let round = 0; round < 5; round += 1) {
+      hand.advance(5_000);
+      for (const name of ["logos", "ethos"]) hand.round(name, "good");
+    }
+    assert.deepEqual(hand.of("order").slice(before).map(({ id, again }) => [id, again]), unbrake ? [] : [[order.id, true]]);
+  }
+});
+
 test("a host that comes back in the same boot has not rebooted", () => {
   const hand = running();
   hand.input({ kind: "boot", host: "logos", boot: { bootId: "b1", pending: null } });
