@@ -14,7 +14,7 @@ import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { diesWithUs, labEnv, must, whichProgram } from "./child.ts";
 import { bridge } from "./guest.ts";
-import { guestRefusal, makeGuestImage, PARTS } from "./guest-image.ts";
+import { guestRefusal, KERNEL, makeGuestImage, PARTS } from "./guest-image.ts";
 import type { LabNode } from "./netns.ts";
 import { thirdParty } from "./third-party.ts";
 import { within } from "./virtual-host.ts";
@@ -87,7 +87,7 @@ export async function startAgentGuest(options: AgentGuestOptions): Promise<Agent
   const argv = [
     "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc", "-accel", "tcg,tb-size=512", "-cpu", "Nehalem", "-m", `${MEMORY_MIB}`,
     "-kernel", join(PARTS, "vmlinux"), "-initrd", join(PARTS, "initramfs"),
-    "-append", `console=ttyS0 quiet loglevel=5 sysrq_always_enabled mitigations=off nokaslr random.trust_cpu=on guest.name=${name} guest.modules=${(options.modules ?? []).join(",")}${node === undefined ? "" : ` guest.address=${node.address}/16`}`,
+    "-append", `${KERNEL} guest.name=${name} guest.modules=${(options.modules ?? []).join(",")}${node === undefined ? "" : ` guest.address=${node.address}/16`}`,
     "-serial", "stdio", "-serial", `unix:${shell},server=on,wait=off`, "-qmp", `unix:${control},server=on,wait=off`, "-qmp", `unix:${news},server=on,wait=off`,
     "-blockdev", `driver=file,node-name=program,filename=${program},read-only=on`, "-device", "virtio-blk-pci,drive=program",
     "-blockdev", `driver=file,node-name=data,filename=${data}`, "-device", "virtio-blk-pci,drive=data",

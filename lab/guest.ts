@@ -10,7 +10,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must, whichProgram } from "./child.ts";
-import { guestRefusal, makeGuestImage, PARTS } from "./guest-image.ts";
+import { guestRefusal, KERNEL, makeGuestImage, PARTS } from "./guest-image.ts";
 import type { LabNode } from "./netns.ts";
 import { thirdParty } from "./third-party.ts";
 import { startVolatileDisk } from "./volatile-disk.ts";
@@ -90,7 +90,7 @@ export async function startGuest({ node, folder, settings, data: contents }: Gue
     const qemu = node.spawn([
       "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc", "-accel", "tcg,tb-size=512", "-cpu", "Nehalem", "-m", `${MEMORY_MIB}`,
       "-kernel", join(PARTS, "vmlinux"), "-initrd", join(PARTS, "initramfs"),
-      "-append", `console=ttyS0 quiet loglevel=5 panic=1 sysrq_always_enabled mitigations=off nokaslr random.trust_cpu=on guest.address=${node.address}/16`,
+      "-append", `${KERNEL} panic=1 guest.address=${node.address}/16`,
       "-serial", "mon:stdio",
       "-blockdev", `driver=file,node-name=program,filename=${program},read-only=on`, "-device", "virtio-blk-pci,drive=program",
       "-blockdev", `driver=nbd,node-name=data,server.type=unix,server.path=${disk.socketPath}`, "-device", "virtio-blk-pci,drive=data,write-cache=on",

@@ -5,7 +5,7 @@
 import { UpkeepError } from "../src/core/errors.ts";
 import type { Draw } from "../src/power/power.ts";
 import type { Device } from "./devices.ts";
-import type { OutageSpec } from "./outages.ts";
+import type { OutageSpec } from "./outage-spec.ts";
 import { Random } from "./random.ts";
 import type { DeviceSpec } from "./spec.ts";
 import type { World } from "./world.ts";
