@@ -55,13 +55,14 @@ function heldBack(world: World): string | null {
   return null;
 }
 
-/** The watcher has just begun: what holds an off back then holds a reboot back (safety.md §3.1). */
+/** The watcher has just begun, or the host's power has just changed: what holds an off back then holds a reboot back (safety.md §3.1). */
 function inGrace({ life, policy, disk, timeline }: World, host: HostPolicy): boolean {
   const { startupMs } = policy.brakes;
   if (life === null) return true;
-  const boots = disk.value<HostRecord>(`host/${host.name}` as RecordKey)?.bootsMs ?? [];
+  const { bootsMs: boots = [], lastEdge = null } = disk.value<HostRecord>(`host/${host.name}` as RecordKey) ?? {};
   const bootMs = host.bootMs === 0 ? 0 : Math.max(host.bootMs, 2 * Math.max(0, ...boots));
   const graceMs = startupMs === 0 ? 0 : life.uptimeAtStartMs < bootMs ? Math.max(startupMs, bootMs) : startupMs;
   // What waits looks again within a second or two.
+  if (lastEdge !== null && life.bootMs(timeline.nowMs) - lastEdge.bootMs < Math.max(host.debounceMs, bootMs) + 5_000) return true;
   return timeline.nowMs - life.startedMs < graceMs + 5_000;
 }
