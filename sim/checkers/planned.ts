@@ -166,6 +166,13 @@ export function planned(world: World): Checker {
     }
   }
 
+  /** Who was seen silent since may be booting. */
+  function bootOf(host: string, silent: boolean): number {
+    const { bootMs = 0, everyMs = 0, timeoutMs = 0 } = world.life?.policy.hosts.get(host) ?? {};
+    if (!silent) return 0;
+    return bootMs === 0 ? 5 * everyMs + timeoutMs : Math.max(bootMs, 2 * Math.max(0, ...(record(host)?.bootsMs ?? [])));
+  }
+
   function tellsOfThoseWhoStay(nowMs: number): void {
     const { life } = world;
     for (const [host, known] of heard) {
@@ -173,7 +180,7 @@ export function planned(world: World): Checker {
       const policy = life?.policy.hosts.get(host);
       const kept = record(host)?.careful ?? null;
       const stays = life !== null && policy !== undefined && (truth?.condition === "up" || truth?.condition === "stopped") && kept?.state === "off" && kept.event === known.event && life.frozenUntilMs < nowMs && world.network.reaches(host) && world.network.loss === 0 && world.network.referencesLost === 0 && !world.disk.failing
-        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, known.withinMs) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
+        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, known.withinMs, bootOf(host, kept.lastSign !== null)) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
       if (!stays || life.alarms.has(`return:${host}`)) untold.delete(host);
       else untold.set(host, (untold.get(host) ?? 0) + 5_000);
       if ((untold.get(host) ?? 0) > 15_000) return world.fail("Planned", `${host} announced its shutdown ${Math.round(nowMs - known.atMs)} ms ago, is up, and nobody is told`);

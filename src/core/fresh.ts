@@ -49,6 +49,7 @@ export function freshHost(name: string, record: HostRecord, freshAfterMs: number
     record,
     lastSignMs: freshAfterMs,
     mute: false,
+    livesSinceMs: freshAfterMs,
     drawsNothing: false,
     word: null,
     startAtMs: 0,

@@ -13,6 +13,7 @@ import type { Input, StoredRecord } from "./io.ts";
 import { leaseMirrored } from "./leases.ts";
 import type { AlarmRecord, AliveRecord, AnyRecord, AskRecord, BallotRecord, BrakeRecord, ChargeRecord, GuardRecord, HostRecord, IncidentRecord, LeaseRecord, MetaRecord, Operation, RebootRun, RecordKey, RecordKind, RecordOf, StormRecord, VoteRecord, WatcherRecord } from "./records.ts";
 import { patchReboots } from "./reboots.ts";
+import { gaveSign } from "./return-ledger.ts";
 import type { HostState, Turn, Vote } from "./state.ts";
 import { elapsedSince, localised } from "./stamps.ts";
 import { Register, Table } from "./table.ts";
@@ -216,7 +217,7 @@ const PUT: { readonly [Kind in RecordKind]: (turn: Turn, name: string, value: Re
     const host = turn.host(value.host);
     if (host === undefined || value.watcher === turn.policy.watcher) return;
     // Up, or up until now: a sign of life, for whoever does not look himself (return-ledger.ts).
-    if (value.says === "up" || host.votes.get(value.watcher)?.says === "up") turn.patchHost(value.host, { lastSignMs: turn.now.bootMs, mute: false });
+    if (value.says === "up" || host.votes.get(value.watcher)?.says === "up") gaveSign(turn, value.host);
     turn.patchHost(value.host, { votes: new Map(host.votes).set(value.watcher, { ...value, seenMs: turn.now.bootMs }) });
     if (when === "change") hear(turn, value);
   },

@@ -6,7 +6,7 @@
 // and after it: who is wanted off by somebody is not written into the ledger, and who is switched by somebody leaves it.
 
 import type { Command } from "./io.ts";
-import { BY, back } from "./return-ledger.ts";
+import { BY, back, gaveSign } from "./return-ledger.ts";
 import type { Careful } from "./records.ts";
 import { carefulOf } from "./site-power.ts";
 import type { HostState, Turn } from "./state.ts";
@@ -21,7 +21,7 @@ type Announced = Extract<Command, { kind: "careful" }>;
 /** An agent's word, or that of a script on the host; returns what it is told. */
 export function announce(turn: Turn, host: HostState, asked: Announced, by: string): string {
   // Whoever speaks lives.
-  turn.patchHost(host.name, { lastSignMs: turn.now.bootMs, mute: false });
+  gaveSign(turn, host.name);
   switch (asked.phase) {
     case "pre-fail":
       turn.patchHost(host.name, { word: "pre-fail" });

@@ -100,9 +100,14 @@ export function mayLive(made: Round, judgement: Judgement, host: HostState, poli
   return made.endedAtMs - made.startedAtMs > policy.timeoutMs + AWAKE_SLACK_MS || !judgement.silent;
 }
 
+/** It lives, or may. */
+export function gaveSign(turn: Turn, name: string): void {
+  turn.patchHost(name, { lastSignMs: turn.now.bootMs, mute: false, ...(turn.host(name)?.mute === true ? { livesSinceMs: turn.now.bootMs } : {}) });
+}
+
 /** After a look: it gave a sign of life, or its silence begins, as late as it may have begun: when the first look was made that nothing answered. */
 export function noteSign(turn: Turn, name: string, lives: boolean, startedAtMs: number): void {
-  if (lives) return void turn.patchHost(name, { lastSignMs: turn.now.bootMs, mute: false });
+  if (lives) return gaveSign(turn, name);
   if (turn.host(name)?.mute === false) turn.patchHost(name, { lastSignMs: startedAtMs, mute: true });
   const host = turn.host(name);
   const careful = host?.record.careful ?? null;

@@ -75,8 +75,9 @@ function serves(turn: Turn, host: HostState, careful: Careful, sense: Sense): vo
   // Until then it may still be going down, however well it answers.
   if (aged < boundMs) return;
   const went = careful.lastSign !== null;
-  // What it is there for is stopped, and its system runs on.
-  if (!went && host.last?.outcome === "bad" && !host.mute) return neverWentDown(turn, host, careful, sense);
+  // What it is there for is stopped, and its system runs on; one that was silent meanwhile may have gone down, and be booting.
+  const graceMs = went ? bootGraceMs(policy, host) : 0;
+  if (host.last?.outcome === "bad" && !host.mute && turn.now.bootMs - host.livesSinceMs > graceMs) return neverWentDown(turn, host, careful, sense);
   if (goodForMs < policy.healthyForMs) return;
   if (!went && sense.state !== "good") return neverWentDown(turn, host, careful, sense);
   back(turn, host.name, went ? "it serves again, and nobody here has started it" : `its shutdown was announced ${inWords(aged)} ago and it never went down; power is good`);
@@ -86,9 +87,13 @@ function neverWentDown(turn: Turn, host: HostState, careful: Careful, sense: Sen
   raiseQuietly(turn, {
     alarm: `return:${host.name}`, kind: "return", severity: "warning", host: host.name, incident: null,
     happened: `${host.name} announced a careful shutdown (${careful.because}) and is still up after its time.`,
-    done: `It is wanted off and not fenced; when power is known to be good it is wanted on again (${sense.state === "lost" ? "power is lost" : "this watcher does not know"}).`,
+    done: `It is wanted off and not fenced; ${sense.state === "good" ? "power is good, and it answers without serving" : `when power is known to be good it is wanted on again (${sense.state === "lost" ? "power is lost" : "this watcher does not know"})`}.`,
     asked: `Look why it does not go down, or: upkeep careful return ${host.name}`,
   });
+}
+
+function bootGraceMs(policy: HostPolicy, host: HostState): number {
+  return policy.bootMs === 0 ? 5 * policy.everyMs + policy.timeoutMs : bootMs(policy, host);
 }
 
 /** The host has come up, or has had the time of a boot. */
@@ -101,7 +106,7 @@ function followStart(turn: Turn, host: HostState, careful: Careful): void {
     if (turn.now.bootMs - goodSinceMs >= policy.healthyForMs) returned(turn, host.name, `back in service ${inWords(goodSinceMs - beganMs)} after its start began`);
     return;
   }
-  const graceMs = policy.bootMs === 0 ? 5 * policy.everyMs + policy.timeoutMs : bootMs(policy, host);
+  const graceMs = bootGraceMs(policy, host);
   // What nobody could look at has not failed.
   const fromMs = Math.max(beganMs, host.freshAfterMs);
   if (turn.now.bootMs - fromMs <= graceMs || host.last?.outcome !== "bad") return;

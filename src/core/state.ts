@@ -58,6 +58,8 @@ export type HostState = {
   readonly lastSignMs: number;
   /** Nothing came back in the last round that could tell. */
   readonly mute: boolean;
+  /** Since when it has given signs of life without a silence between them. Boot-time clock. */
+  readonly livesSinceMs: number;
   /** Its outlets draw nothing since: told once a change. */
   readonly drawsNothing: boolean;
   /** What its agent announced last, in the life of this process. */

@@ -62,7 +62,7 @@ function noteGap(turn: Turn): void {
   if (gapMs <= ASLEEP_MS) return;
   const because = `this watcher did not run for ${inWords(gapMs)}`;
   turn.tell("clock", null, `${because}: what it saw before does not count`);
-  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, lastSignMs: turn.now.bootMs, mute: false, judged: 0 });
+  for (const host of turn.state.hosts.values()) turn.patchHost(host.name, { ...FROM_ZERO, refusal: host.refusal, refusedAtMs: host.refusedAtMs, freshAfterMs: turn.now.bootMs, lastSignMs: turn.now.bootMs, mute: false, livesSinceMs: turn.now.bootMs, judged: 0 });
   doubtPower(turn);
   decideAgain(turn, because);
   if (turn.state.fleet !== null) forgetAges(turn);
