@@ -99,6 +99,8 @@ class Turn {
     } else if (phase !== "normal") {
       this.#tell(`going on in ${phase}: ${this.#record.because}`, true);
       if (phase !== "shutdown") this.#announce("pre-fail", null, false);
+      // While there was no agent nobody knows whether it stayed good.
+      if (phase === "returning") this.#change({ until: null });
     }
   }
 

@@ -351,6 +351,23 @@ test("a stage under which the agent dies again and again is given up, and the ho
   assert.ok(it.what().filter((what) => what === "stop 1").length <= 4);
 });
 
+test("an agent that comes back while what was stopped waits to be started does not take the time without it for good", () => {
+  const it = lab();
+  it.stageMs = 2 * MINUTE;
+  it.power = "lost";
+  while (!it.what().some((what) => what.startsWith("stop")) && it.ms < 30 * MINUTE) it.advance(1_000);
+  it.power = "good";
+  while (it.state?.record.phase !== "returning" && it.ms < 60 * MINUTE) it.advance(1_000);
+  it.kill();
+  it.advance(5 * MINUTE);
+  it.start();
+  const startedMs = it.ms;
+  it.advance(10 * MINUTE);
+  const [first] = it.ran.filter(({ what }) => what.startsWith("start"));
+  assert.ok(first !== undefined && first.ms - startedMs >= it.policy.steadyMs, `${first?.what} after ${(first?.ms ?? 0) - startedMs} ms`);
+  assert.equal(it.state?.record.phase, "normal");
+});
+
 const POWERS: fc.Arbitrary<Power> = fc.constantFrom("good", "lost", "unknown", "urgent");
 const step = fc.record({ power: POWERS, forMs: fc.integer({ min: 1_000, max: 12 * MINUTE }), killAfter: fc.option(fc.integer({ min: 1, max: 12 }), { nil: null }), downMs: fc.integer({ min: 0, max: 3 * MINUTE }), disk: fc.constantFrom(true, true, true, false), jumpMs: fc.integer({ min: -1e10, max: 1e10 }) });
 
