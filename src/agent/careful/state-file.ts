@@ -2,7 +2,7 @@
 // its power or an agent that is killed finds the old record or the new one. A disk that hangs, is full or read-only holds
 // nothing up: after the limit the agent goes on in memory, because a host that burns while it waits for its disk is worse.
 
-import { open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../process/make-folder.ts";
 import { record as parseRecord } from "../../careful/record.ts";
@@ -39,7 +39,11 @@ export class StateFile {
 
   async write(record: CarefulRecord): Promise<string | null> {
     if (this.#writing !== null) return "the write before hangs";
-    const writing = write(this.#folder, record);
+    const writing = write(this.#folder, record).catch(async (error: unknown) => {
+      // What stands there tells of an outage that is over: the next process would take the next short one for its end. A full disk can still forget.
+      if (record.phase === "normal") await rm(join(this.#folder, FILE), { force: true }).catch(() => {});
+      throw error;
+    });
     this.#writing = writing;
     const done = (): void => {
       if (this.#writing === writing) this.#writing = null;
