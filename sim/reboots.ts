@@ -10,6 +10,7 @@ import { parseWindow } from "../src/core/window.ts";
 import type { Remedied } from "../src/watcher/ports.ts";
 import type { Host } from "./hosts.ts";
 import { Random } from "./random.ts";
+import type { Process } from "./scene.ts";
 
 /** Faults of the wall clock. */
 export const CLOCK_FAULTS = ["clock-jumps", "clock-unsynced", "wall-clock-jumps"] as const;
@@ -68,7 +69,11 @@ export function tryOrder(host: Host | undefined, reached: boolean, agents: Agent
 // ---- what must be so -----------------------------------------------------------------------------------------------------------------
 
 type Told = { readonly host: string; readonly run: number; readonly atMs: number; readonly backMs: number; goneMs: number | null; backAtMs: number | null };
-type Known = { value<Kind>(key: RecordKey): Kind | undefined; readonly nowMs: number; readonly wallMs: number };
+type Known = { value<Kind>(key: RecordKey): Kind | undefined; /** The process that gives the order knows it: that may not be on record yet. */ seenHealthy(host: string): boolean; readonly nowMs: number; readonly wallMs: number };
+
+export function knowsHealthy(life: Process | null, host: string): boolean {
+  return (life?.watcher.state.hosts.get(host)?.record.learned.seenHealthyAt ?? null) !== null;
+}
 
 /** The rules of one world. Each returns what is wrong, or null. */
 export class RebootRules {
@@ -124,7 +129,7 @@ export class RebootRules {
     if (run.done.some((done) => done.host === host)) return `${host} is told to reboot again by the same run`;
     if (again) return null;
     const record = known.value<HostRecord>(`host/${host}`);
-    if (record === undefined || record.hold !== null || record.wanted.state === "off" || record.learned.seenHealthyAt === null) return `${host} is told to reboot, and is held, wanted off, or was never seen healthy`;
+    if (record === undefined || record.hold !== null || record.wanted.state === "off" || (record.learned.seenHealthyAt === null && !known.seenHealthy(host))) return `${host} is told to reboot, and is held, wanted off, or was never seen healthy`;
     for (const kind of ["disarmed", "maintenance", "inhibit", "kdump"]) for (const scope of [host, "*"]) {
       const standing = known.value<BrakeRecord>(`brake/${kind}/${scope}`);
       if (standing !== undefined && standing.endedBy === undefined) return `${host} is told to reboot under ${kind}`;

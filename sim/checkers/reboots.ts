@@ -4,12 +4,12 @@
 import type { HostPolicy } from "../../src/core/policy.ts";
 import type { HostRecord, RecordKey } from "../../src/core/records.ts";
 import type { Checker } from "../checker.ts";
-import { RebootRules } from "../reboots.ts";
+import { knowsHealthy, RebootRules } from "../reboots.ts";
 import type { World } from "../world.ts";
 
 export function reboots(world: World): Checker {
   const rules = new RebootRules(world.spec.policy.reboots ?? null);
-  const known = () => ({ value: <Kind>(key: RecordKey) => world.disk.value(key) as Kind | undefined, nowMs: world.timeline.nowMs, wallMs: world.life?.wallMs ?? 0 });
+  const known = () => ({ value: <Kind>(key: RecordKey) => world.disk.value(key) as Kind | undefined, seenHealthy: (host: string) => knowsHealthy(world.life, host), nowMs: world.timeline.nowMs, wallMs: world.life?.wallMs ?? 0 });
   const judge = (wrong: string | null) => wrong !== null && world.fail("Reboots", wrong);
   return {
     invariant: "Reboots",

@@ -2,14 +2,14 @@
 
 import type { RecordKey } from "../../../src/core/records.ts";
 import type { FleetChecker } from "../checker.ts";
-import { RebootRules } from "../../reboots.ts";
+import { knowsHealthy, RebootRules } from "../../reboots.ts";
 import type { FleetLife } from "../life.ts";
 import type { FleetWorld } from "../world.ts";
 import { chargesOf, holderOf, isAnotherStore, isOfAnotherStore } from "./facts.ts";
 
 export function reboots(world: FleetWorld): FleetChecker {
   const rules = new RebootRules(world.spec.policy.reboots ?? null);
-  const known = (life: FleetLife | null) => ({ value: <Kind>(key: RecordKey) => world.server.value(key) as Kind | undefined, nowMs: world.timeline.nowMs, wallMs: life?.wallMs ?? 0 });
+  const known = (life: FleetLife | null) => ({ value: <Kind>(key: RecordKey) => world.server.value(key) as Kind | undefined, seenHealthy: (host: string) => knowsHealthy(life, host), nowMs: world.timeline.nowMs, wallMs: life?.wallMs ?? 0 });
   const judge = (wrong: string | null, who: string) => wrong !== null && world.fail("Reboots", `${who}: ${wrong}`);
   return {
     invariant: "Reboots",
