@@ -38,6 +38,8 @@ export class CarefulMachine {
   synced = true;
   /** So much time has been taken from it so far: it did not run, its disk hung, a stage had to be run again. */
   heldUpMs = 0;
+  /** Processes that have ended: each of them takes with it how long power has been good. */
+  ends = 0;
   #diedMs: number | null = null;
   #spoilt = false;
   #forgot = false;
@@ -119,6 +121,7 @@ export class CarefulMachine {
     // What it knew dies with it where the disk does not hold it.
     if (this.#spoilt || this.process?.unsaved === true) [this.#forgot, this.#spoilt] = [true, false];
     this.process = null;
+    this.ends += 1;
     this.#diedMs = this.scene.timeline.nowMs;
     // Going on costs a look, an announcement that is waited for, and the stage that was cut short.
     this.heldUpMs += 6_000 + inStageMs;
@@ -185,7 +188,9 @@ export class CarefulMachine {
   /** The next process finds none, or one that is torn. */
   loseFile(): void {
     this.file = this.random.chance(0.5) || this.file === null ? null : this.file.slice(0, Math.floor(this.file.length * this.random.unit()));
-    this.#spoilt = true;
+    // Where nobody runs it is what the next one knows.
+    if (this.process === null) this.#forgot = true;
+    else this.#spoilt = true;
   }
 
   /** What was begun when an agent that began anew found no record of it. */

@@ -32,7 +32,7 @@ type Story = {
   readonly ran: Set<string>;
   /** Obligations, and what had been taken from the machine when they began. */
   down: { readonly sinceMs: number; readonly heldUpMs: number } | null;
-  up: { readonly sinceMs: number; readonly heldUpMs: number } | null;
+  up: { readonly sinceMs: number; readonly heldUpMs: number; readonly ends: number } | null;
 };
 
 export function carefully(world: Pick<OutageScene, "timeline" | "counts" | "fail"> & { readonly outages: Outages | null }): Pick<Checker, "invariant" | "careful" | "audit"> {
@@ -156,12 +156,12 @@ export function carefully(world: Pick<OutageScene, "timeline" | "counts" | "fail
     const { policy } = machine.spec;
     if (!machine.runs || machine.goodSinceMs === null || machine.whole || machine.forgot || machine.givenUp) return void (story.up = null);
     if (story.up === null) world.counts.add("obligation: what was stopped is to run again");
-    if (story.up === null || story.up.sinceMs < machine.goodSinceMs) story.up = { sinceMs: Math.max(machine.goodSinceMs, machine.ranSinceMs), heldUpMs: machine.heldUpMs };
+    if (story.up === null || story.up.sinceMs < machine.goodSinceMs) story.up = { sinceMs: Math.max(machine.goodSinceMs, machine.ranSinceMs), heldUpMs: machine.heldUpMs, ends: machine.ends };
     const stagesMs = policy.stages.reduce((sum, { limitMs }) => sum + limitMs, 0);
     const stopMs = Math.max(0, ...policy.stages.map(({ limitMs }) => limitMs)) + SURVEY_MS;
     const boundMs = policy.lookEveryMs + policy.steadyMs + stopMs + stagesMs + 3 * LOOK_MS + ANNOUNCE_MS + SAVES_MS + policy.stuckMs + policy.lookEveryMs;
     if (machine.process === null) return;
-    const lateMs = nowMs - story.up.sinceMs - boundMs - (machine.heldUpMs - story.up.heldUpMs);
+    const lateMs = nowMs - story.up.sinceMs - boundMs - (machine.heldUpMs - story.up.heldUpMs) - (machine.ends - story.up.ends) * policy.steadyMs;
     if (lateMs > 0) return wrong(machine, `has power for ${Math.round(nowMs - story.up.sinceMs)} ms, and not all that was stopped runs again; its bound is ${Math.round(boundMs)} ms`);
   }
 }

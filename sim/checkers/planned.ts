@@ -25,6 +25,8 @@ export function planned(world: World): Checker {
   /** The last sign of life that reached the watcher, or the last moment at which it could not see. */
   const signMs = new Map<string, number>();
   const mute = new Map<string, boolean>();
+  /** The last look that nothing answered. */
+  const silentMs = new Map<string, number>();
   /** Since when the network has let everything of a host through. */
   const cutMs = new Map<string, number>();
   /** What was asked last about a host. */
@@ -84,6 +86,7 @@ export function planned(world: World): Checker {
       // It may have lived until the first look that nothing answered.
       if (!told || mute.get(seen.host) !== true) signMs.set(seen.host, told ? seen.startedMs : seen.atMs);
       mute.set(seen.host, told);
+      if (told) silentMs.set(seen.host, seen.atMs);
     },
     asked(command) {
       if (command.kind === "careful") {
@@ -180,7 +183,7 @@ export function planned(world: World): Checker {
       const policy = life?.policy.hosts.get(host);
       const kept = record(host)?.careful ?? null;
       const stays = life !== null && policy !== undefined && (truth?.condition === "up" || truth?.condition === "stopped") && kept?.state === "off" && kept.event === known.event && life.frozenUntilMs < nowMs && world.network.reaches(host) && world.network.loss === 0 && world.network.referencesLost === 0 && !world.disk.failing
-        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0) > Math.max(careful.haltBoundMs, known.withinMs, bootOf(host, kept.lastSign !== null)) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
+        && policy.retryMs.length === 0 && nowMs - Math.max(truth.sinceMs, known.atMs, life.startedMs, cutMs.get(host) ?? 0, silentMs.get(host) ?? 0, life.frozenUntilMs) > Math.max(careful.haltBoundMs, known.withinMs, bootOf(host, kept.lastSign !== null)) + policy.healthyForMs + 3 * policy.everyMs + 10_000;
       if (!stays || life.alarms.has(`return:${host}`)) untold.delete(host);
       else untold.set(host, (untold.get(host) ?? 0) + 5_000);
       if ((untold.get(host) ?? 0) > 15_000) return world.fail("Planned", `${host} announced its shutdown ${Math.round(nowMs - known.atMs)} ms ago, is up, and nobody is told`);
