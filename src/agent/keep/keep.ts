@@ -81,6 +81,7 @@ class Round {
   /** Why its last start, or stop, came to nothing. */
   #failure: string | null = null;
   #said = "";
+  #heldBy: string | null = null;
 
   constructor(service: KeepService, world: PartWorld<KeepOptions>, around: Around) {
     this.name = service.policy.name;
@@ -119,7 +120,11 @@ class Round {
     const seen = await this.#see();
     if (signal.aborted) return;
     this.serves = seen.state === "up" && (seen.health === "good" || seen.health === "none");
-    const input: KeepInput = { kind: "look", seen, held: this.#held() };
+    const held = this.#held();
+    // Its finding may have been a warning before, too.
+    if (held !== this.#heldBy) this.#world.say("info", `keep ${this.name}: ${held ?? "released"}`);
+    this.#heldBy = held;
+    const input: KeepInput = { kind: "look", seen, held };
     if (this.#world.dryRun) return this.#pretend(input);
     let effect = await this.#take(input);
     while (effect !== null && !signal.aborted) {
